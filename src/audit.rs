@@ -1,0 +1,236 @@
+//! The facts of one run, and nothing that is not a fact. A contract's audit can only be made where its books balance.
+//!
+//! It never reads the clock: instants come in as values.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::classify::Divergence;
+use crate::contract::{Kind, Severity};
+use crate::plan::Action;
+use crate::sides::{Side, Sides};
+
+/// Whether the copies can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Compared to the end, nothing beyond what the contract allows.
+    Agreed,
+    /// Compared to the end, something beyond it.
+    Drifted,
+    /// Not compared to the end.
+    Unverified,
+}
+
+impl Verdict {
+    /// Its fixed name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agreed => "agreed",
+            Self::Drifted => "drifted",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// Sorts by time.
+    pub run_id: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub elapsed_ms: u64,
+    /// The command as data: `run` or `diff`.
+    pub command: String,
+    /// Settings that could matter to a reader: threads, memory limit, limit, where, configuration file.
+    pub settings: BTreeMap<String, String>,
+    /// One for each contract, in the order of the file.
+    pub contracts: Vec<ContractAudit>,
+    /// Of the run itself: an adopted folder, an option without effect.
+    pub warnings: Vec<String>,
+    /// The run was stopped by a signal: 2 (SIGINT) or 15 (SIGTERM).
+    pub interrupted: Option<i32>,
+}
+
+impl Audit {
+    /// The worst of the contracts' verdicts; `unverified` for a run without contracts or one that was interrupted.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if self.interrupted.is_some() {
+            return Verdict::Unverified;
+        }
+        self.contracts.iter().map(|contract| contract.verdict).max().unwrap_or(Verdict::Unverified)
+    }
+}
+
+/// What was found of one contract.
+#[derive(Clone, Debug)]
+pub struct ContractAudit {
+    /// Its name.
+    pub name: String,
+    /// Its semantic version.
+    pub version: String,
+    /// For people.
+    pub team: Option<String>,
+    /// For people.
+    pub runbook: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// BLAKE3 of the contract's meaning.
+    pub contract_digest: [u8; 32],
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Why the verdict is what it is, one sentence.
+    pub because: String,
+    /// What could not be compared, if anything: place, problem, hint.
+    pub error: Option<String>,
+    /// Rows compared over rows in scope.
+    pub coverage: f64,
+    /// The books, which balance.
+    pub books: Sides<Books>,
+    /// Keys by kind (spec §6: a mismatch is one key, a null_key one row of either side, a schema one column).
+    pub keys: BTreeMap<Kind, u64>,
+    /// Lines of `divergences.parquet` by severity.
+    pub severities: BTreeMap<Severity, u64>,
+    /// Keys whose worst line has this severity (for `allow.severity`).
+    pub keys_by_severity: BTreeMap<Severity, u64>,
+    /// Mismatches by attribute, every compared attribute in order, zero where none.
+    pub attributes: Vec<(String, u64)>,
+    /// Key attributes.
+    pub key: Vec<String>,
+    /// The worst few divergences, in the order of the report.
+    pub examples: Vec<Divergence>,
+    /// Repair actions by safety.
+    pub plan: PlanCounts,
+    /// The plan is longer than `max_actions`, so it holds only its first lines and cannot be applied.
+    pub plan_truncated: bool,
+    /// Each side's input.
+    pub inputs: Sides<InputFacts>,
+    /// What is worth a word.
+    pub warnings: Vec<String>,
+}
+
+/// Repair actions by safety.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlanCounts {
+    /// Without a person.
+    pub safe: u64,
+    /// After a look.
+    pub review: u64,
+    /// By a person.
+    pub manual: u64,
+}
+
+/// What was read on one side.
+#[derive(Clone, Debug, Default)]
+pub struct InputFacts {
+    /// The source's name.
+    pub source: String,
+    /// The bounded context.
+    pub context: Option<String>,
+    /// Its location without secrets.
+    pub location: String,
+    /// The instant it speaks for, where it tells one.
+    pub captured_at: Option<Timestamp>,
+    /// Its files: shown path, bytes, BLAKE3 where the content was digested.
+    pub files: Vec<InputFile>,
+    /// The order-free sum of the row digests, in hex: equal tables have equal digests.
+    pub table_digest: String,
+}
+
+/// One input file of a run.
+#[derive(Clone, Debug)]
+pub struct InputFile {
+    /// As reports show it.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its modification time.
+    pub modified: Option<Timestamp>,
+    /// BLAKE3 of its content, in hex.
+    pub blake3: String,
+}
+
+/// The rows of one side, each in exactly one account (spec §5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Rows read, after `filter`.
+    pub read: u64,
+    /// Rows that agree.
+    pub agree: u64,
+    /// Rows in pairs that differ.
+    pub differ: u64,
+    /// Rows without a partner: missing or orphan.
+    pub unpaired: u64,
+    /// Rows of keys that occur more than once.
+    pub duplicate: u64,
+    /// Rows with NULL in a key.
+    pub null_key: u64,
+    /// Rows that could not be read.
+    pub unreadable: u64,
+    /// Rows that could be read but not brought to a comparison (the contract ended early); not covered.
+    pub uncompared: u64,
+    /// Rows of keys that `--where` leaves out; in no other account and not in `read`.
+    pub out_of_scope: u64,
+}
+
+impl Books {
+    /// Whether every row that was read is in exactly one account.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        self.read
+            == self.agree
+                + self.differ
+                + self.unpaired
+                + self.duplicate
+                + self.null_key
+                + self.unreadable
+                + self.uncompared
+    }
+}
+
+/// The two sides' books contradict themselves or each other: a defect of this program, never of the data.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the books do not balance ({side}: {books:?}): this is a defect of reconcile, the contract's result is withheld"
+)]
+pub struct Unbalanced {
+    /// Where.
+    pub side: Side,
+    /// The accounts.
+    pub books: Books,
+}
+
+/// Checks the books of both sides: each adds up, and both have the same rows in pairs.
+///
+/// # Errors
+/// The side whose books do not balance.
+pub fn balanced(books: &Sides<Books>) -> Result<(), Unbalanced> {
+    for (side, account) in books.iter() {
+        if !account.balance() {
+            return Err(Unbalanced { side, books: *account });
+        }
+    }
+    let (authority, projection) = (books.authority, books.projection);
+    if (authority.agree, authority.differ) != (projection.agree, projection.differ) {
+        return Err(Unbalanced { side: Side::Projection, books: projection });
+    }
+    Ok(())
+}
+
+/// Who is told each divergence and each action as they are found, in an order that depends only on the data.
+pub trait Recorder {
+    /// A divergence of the contract.
+    ///
+    /// # Errors
+    /// What kept it from being written.
+    fn divergence(&mut self, contract: &str, divergence: &Divergence) -> std::io::Result<()>;
+    /// A repair action.
+    ///
+    /// # Errors
+    /// What kept it from being written.
+    fn action(&mut self, action: &Action) -> std::io::Result<()>;
+}

@@ -1,0 +1,1 @@
+//! What every kind and reason means, in the words that `reconcile explain` prints.

@@ -1,0 +1,1 @@
+//! The command line as data, and one file per command.

@@ -1,0 +1,1 @@
+//! Who may write to the terminal: stdout is data, stderr is talk.

@@ -1,0 +1,1 @@
+//! The TOML as it is written: every field optional, spans kept.

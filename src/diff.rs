@@ -1,0 +1,1 @@
+//! Digests of two sides to differences.

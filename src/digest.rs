@@ -1,0 +1,1 @@
+//! Canonical batch to key and row digests.

@@ -1,0 +1,17 @@
+//! Compares authoritative snapshots with downstream projections and never says `agreed` falsely.
+
+pub mod audit;
+pub mod classify;
+pub mod cli;
+pub mod console;
+pub mod contract;
+pub mod diff;
+pub mod digest;
+pub mod history;
+pub mod normalise;
+pub mod notation;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod sides;
+pub mod source;

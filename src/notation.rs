@@ -1,0 +1,50 @@
+//! What an Arrow field says of its text beyond its type, as extension names in the field's metadata.
+//!
+//! A source of JSON has values that no Arrow type holds exactly: numbers of any length, and members that are themselves
+//! JSON. It hands them over as text and marks the field here; `normalise` reads the mark. Neither imports the other.
+
+use arrow::datatypes::{DataType, Field};
+
+const EXTENSION: &str = "ARROW:extension:name";
+const NUMBER: &str = "reconcile.number";
+const JSON: &str = "arrow.json";
+const JSON_MEMBER: &str = "reconcile.json_member";
+const UUID: &str = "arrow.uuid";
+
+/// What the text in a field stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notation {
+    /// A number in decimal notation, of any length.
+    Number,
+    /// A JSON document; a JSON `null` at its top is NULL.
+    Json,
+    /// A member of a JSON object under `type = "json"`: the text `null` is a JSON null, the empty text is an absent member.
+    JsonMember,
+    /// Sixteen bytes that are a UUID (the Arrow canonical extension, which Parquet's UUID type becomes).
+    Uuid,
+}
+
+/// The notation that a field declares, if any.
+#[must_use]
+pub fn notation(field: &Field) -> Option<Notation> {
+    match field.metadata().get(EXTENSION)?.as_str() {
+        NUMBER => Some(Notation::Number),
+        JSON => Some(Notation::Json),
+        JSON_MEMBER => Some(Notation::JsonMember),
+        UUID => Some(Notation::Uuid),
+        _ => None,
+    }
+}
+
+/// A nullable field that declares its notation.
+#[must_use]
+pub fn field(name: &str, data_type: DataType, notation: Notation) -> Field {
+    let extension = match notation {
+        Notation::Number => NUMBER,
+        Notation::Json => JSON,
+        Notation::JsonMember => JSON_MEMBER,
+        Notation::Uuid => UUID,
+    };
+    let metadata = [(EXTENSION.to_owned(), extension.to_owned())].into();
+    Field::new(name, data_type, true).with_metadata(metadata)
+}

@@ -1,0 +1,1 @@
+//! Turns an audit into files and text, one renderer a format.

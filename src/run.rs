@@ -1,0 +1,1 @@
+//! The batch as one page: open, normalise, digest, compare, classify, plan, record.
