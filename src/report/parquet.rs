@@ -1,0 +1,1 @@
+//! `divergences.parquet`, written as the divergences are found.
