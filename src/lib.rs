@@ -15,3 +15,4 @@ pub mod report;
 pub mod run;
 pub mod sides;
 pub mod source;
+pub mod sql;
