@@ -376,6 +376,36 @@ pub struct ExactDecimal {
     pub exponent: i32,
 }
 
+impl ExactDecimal {
+    /// Whether it is less than the fraction `part / whole`, exactly; of nothing every part is too much.
+    #[must_use]
+    pub fn less_than(&self, part: u64, whole: u64) -> bool {
+        use num_bigint::BigInt;
+        let power = |exponent: u32| BigInt::from(10).pow(exponent);
+        let (mut bound, mut part) = (BigInt::from(self.coefficient) * whole, BigInt::from(part));
+        match self.exponent {
+            0.. => bound *= power(self.exponent.unsigned_abs()),
+            _ => part *= power(self.exponent.unsigned_abs()),
+        }
+        bound < part
+    }
+}
+
+impl std::fmt::Display for ExactDecimal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = self.coefficient.unsigned_abs().to_string();
+        let sign = if self.coefficient < 0 { "-" } else { "" };
+        if self.exponent >= 0 {
+            let zeros = "0".repeat(self.exponent.unsigned_abs() as usize);
+            return write!(formatter, "{sign}{digits}{zeros}");
+        }
+        let places = self.exponent.unsigned_abs() as usize;
+        let padded = format!("{digits:0>width$}", width = places + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - places);
+        write!(formatter, "{sign}{whole}.{fraction}")
+    }
+}
+
 /// `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogicalType {

@@ -15,4 +15,5 @@ pub mod report;
 pub mod run;
 pub mod sides;
 pub mod source;
+pub mod spill;
 pub mod sql;

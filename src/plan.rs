@@ -1,7 +1,193 @@
 //! Drafts the repair of a divergence: what would be done, what it rests on, how safe it is. It only makes values;
 //! writing them anywhere is `apply`'s business.
 
-use crate::contract::Kind;
+use serde_json::{Map, Value, json};
+
+use crate::classify::Bench;
+use crate::contract::{Kind, Repair};
+use crate::diff::resolve::{Difference, RowAt, fault_at};
+use crate::normalise::{Comparison, canonical_json, canonical_text, show};
+use crate::sides::{Side, Sides};
+
+/// Whether all rows of each side could be read: what is not known to be absent is not inserted or deleted.
+pub type Complete = Sides<bool>;
+
+/// Drafts the repair of one difference, or two where a pair's attributes differ in who may repair them (one for each safety).
+#[must_use]
+pub fn draft(bench: Bench<'_>, difference: &Difference, complete: Complete) -> Vec<Action> {
+    match difference {
+        Difference::Unpaired { side: Side::Authority, row, fault } => bench.insert(*row, fault.is_some(), complete),
+        Difference::Unpaired { side: Side::Projection, row, fault } => bench.delete(*row, fault.is_some(), complete),
+        Difference::Differ { rows, attributes } => bench.update(*rows, attributes),
+        Difference::DuplicateKey { side, row, .. } => {
+            bench.by_hand(Kind::DuplicateKey, *side, *row, "the key does not say which of its rows is meant")
+        }
+        Difference::NullKey { side, row } => {
+            bench.by_hand(Kind::NullKey, *side, *row, "a row without a whole key cannot be addressed")
+        }
+    }
+}
+
+/// What the contract says of a repair.
+struct Consent {
+    op: Option<Op>,
+    safety: Safety,
+    reason: String,
+}
+
+impl Bench<'_> {
+    fn consent(self, kind: Kind, attribute: Option<&str>) -> Option<Consent> {
+        let declared = attribute.and_then(|name| self.contract.attributes.iter().find(|one| one.name == name));
+        let by_attribute =
+            declared.and_then(|one| one.repair.map(|repair| (repair, format!("attribute:{}", one.name))));
+        let by_kind = self.contract.repair.kinds.get(&kind).map(|&repair| (repair, format!("kind:{}", kind.name())));
+        let (repair, said) = by_attribute.or(by_kind).unwrap_or((Repair::Review, "default".to_owned()));
+        let (op, safety) = match repair {
+            // A delete is never safe by default, and never becomes safe by a general word: only `review` at best.
+            Repair::Auto if kind == Kind::Orphan => (None, Safety::Review),
+            Repair::Auto => (None, Safety::Safe),
+            Repair::Review => (None, Safety::Review),
+            Repair::Replay => (Some(Op::Replay), Safety::Review),
+            Repair::Ignore => return None,
+        };
+        Some(Consent { op, safety, reason: format!("repair {} ({said})", repair_name(repair)) })
+    }
+
+    fn insert(self, row: RowAt, faulted: bool, complete: Complete) -> Vec<Action> {
+        if faulted || self.binding.key_count == 0 {
+            return self.by_hand(Kind::Missing, Side::Authority, row, "the row cannot be addressed by a key");
+        }
+        if !complete.projection {
+            let why = "not all of the projection could be read, so the row may be there";
+            return self.by_hand(Kind::Missing, Side::Authority, row, why);
+        }
+        let Some(consent) = self.consent(Kind::Missing, None) else { return Vec::new() };
+        let after = self.object(0..self.binding.attributes.len(), |index| self.expected(row, index));
+        let guard = json!({ "row": "absent" });
+        let op = consent.op.unwrap_or(Op::Insert);
+        vec![self.action(Kind::Missing, op, self.key(Side::Authority, row), (None, Some(after), Some(guard)), consent)]
+    }
+
+    fn delete(self, row: RowAt, faulted: bool, complete: Complete) -> Vec<Action> {
+        if faulted || self.binding.key_count == 0 {
+            return self.by_hand(Kind::Orphan, Side::Projection, row, "the row cannot be addressed by a key");
+        }
+        if !complete.authority {
+            let why = "not all of the authority could be read, so its row may be there";
+            return self.by_hand(Kind::Orphan, Side::Projection, row, why);
+        }
+        let Some(consent) = self.consent(Kind::Orphan, None) else { return Vec::new() };
+        let before = self.object(0..self.binding.attributes.len(), |index| self.seen(row, index));
+        let guard = json!({ "row": "present", "values": before });
+        let op = consent.op.unwrap_or(Op::Delete);
+        vec![self.action(Kind::Orphan, op, self.key(Side::Projection, row), (Some(before), None, Some(guard)), consent)]
+    }
+
+    fn update(self, rows: Sides<RowAt>, attributes: &[usize]) -> Vec<Action> {
+        let mut by_consent: Vec<(Consent, Vec<usize>)> = Vec::new();
+        for &index in attributes {
+            let Some(mut consent) = self.consent(Kind::Mismatch, Some(&self.binding.attributes[index].name)) else {
+                continue;
+            };
+            let column = &self.rows.authority.canonical[rows.authority.batch].columns[index];
+            if fault_at(column, rows.authority.row).is_some() {
+                consent = Consent {
+                    op: Some(Op::Review),
+                    safety: Safety::Manual,
+                    reason: "the authority's value cannot be brought to the attribute's type".to_owned(),
+                };
+            }
+            match by_consent.iter_mut().find(|(one, _)| (one.op, one.safety) == (consent.op, consent.safety)) {
+                Some((_, same)) => same.push(index),
+                None => by_consent.push((consent, vec![index])),
+            }
+        }
+        let key = self.key(Side::Authority, rows.authority);
+        by_consent
+            .into_iter()
+            .map(|(consent, same)| {
+                let before = self.object(same.iter().copied(), |index| self.seen(rows.projection, index));
+                let manual = consent.safety == Safety::Manual;
+                let after =
+                    (!manual).then(|| self.object(same.iter().copied(), |index| self.expected(rows.authority, index)));
+                let guard = (!manual).then(|| json!({ "row": "present", "values": before }));
+                let op = consent.op.unwrap_or(Op::Update);
+                self.action(Kind::Mismatch, op, key.clone(), (Some(before), after, guard), consent)
+            })
+            .collect()
+    }
+
+    fn by_hand(self, kind: Kind, side: Side, row: RowAt, why: &str) -> Vec<Action> {
+        if self.contract.repair.kinds.get(&kind) == Some(&Repair::Ignore) {
+            return Vec::new();
+        }
+        let consent = Consent { op: Some(Op::Review), safety: Safety::Manual, reason: why.to_owned() };
+        vec![self.action(kind, Op::Review, self.key(side, row), (None, None, None), consent)]
+    }
+
+    fn action(self, kind: Kind, op: Op, key: Box<str>, content: Content, consent: Consent) -> Action {
+        let (before, after, guard) = content;
+        let mut hasher = blake3::Hasher::new();
+        let text = |value: &Option<Value>| value.as_ref().map_or(String::new(), Value::to_string);
+        for part in [&*self.contract.name, &*key, op.name(), &text(&before), &text(&after)] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        Action {
+            action_id: hasher.finalize().to_hex()[..32].to_owned(),
+            contract: self.contract.name.clone(),
+            kind,
+            op,
+            key,
+            before,
+            after,
+            guard,
+            safety: consent.safety,
+            reason: consent.reason,
+        }
+    }
+
+    fn object(self, attributes: impl Iterator<Item = usize>, value: impl Fn(usize) -> Value) -> Value {
+        let members: Map<String, Value> =
+            attributes.map(|index| (self.binding.attributes[index].name.clone(), value(index))).collect();
+        Value::Object(members)
+    }
+
+    /// What the projection ought to hold: the authority's value after the contract's options.
+    fn expected(self, row: RowAt, index: usize) -> Value {
+        let column = &self.rows.authority.canonical[row.batch].columns[index];
+        let comparison = &self.binding.attributes[index].comparison;
+        match comparison {
+            Comparison::Boolean | Comparison::Integer => canonical_json(comparison, column, row.row),
+            _ => canonical_text(comparison, column, row.row).map_or(Value::Null, Value::String),
+        }
+    }
+
+    /// What the projection holds, as it stands.
+    fn seen(self, row: RowAt, index: usize) -> Value {
+        let rows = &self.rows.projection;
+        let comparison = &self.binding.attributes[index].comparison;
+        let column = &rows.canonical[row.batch].columns[index];
+        let faulted = fault_at(column, row.row).is_some();
+        match comparison {
+            Comparison::Boolean | Comparison::Integer if !faulted => canonical_json(comparison, column, row.row),
+            _ => show(self.binding, Side::Projection, index, &rows.raw[row.batch], row.row)
+                .map_or(Value::Null, Value::String),
+        }
+    }
+}
+
+/// Before, after, guard.
+type Content = (Option<Value>, Option<Value>, Option<Value>);
+
+fn repair_name(repair: Repair) -> &'static str {
+    match repair {
+        Repair::Auto => "auto",
+        Repair::Review => "review",
+        Repair::Replay => "replay",
+        Repair::Ignore => "ignore",
+    }
+}
 
 /// One repair.
 #[derive(Clone, Debug, PartialEq, Eq)]

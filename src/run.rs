@@ -1,15 +1,129 @@
 //! The batch as one page: open, normalise, digest, compare, classify, plan, record.
+//!
+//! It knows the order and decides nothing about rows. A contract that fails is a result, and the batch goes on.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::audit::{Audit, Recorder};
+use crate::audit::{Audit, ContractAudit, Recorder};
 use crate::contract::Contract;
 use crate::normalise::Binding;
+
+mod compare;
+mod gather;
+mod input;
+mod scan;
+mod tally;
+
+use compare::compare;
+use input::{freshness, open};
+use tally::Tally;
+
+/// Compares every contract, one after the other, and tells the recorder each divergence.
+///
+/// # Errors
+/// Only what keeps the record itself from being written, or the threads from being started; what concerns a contract
+/// is in its audit.
+pub fn run(
+    contracts: &[Arc<Contract>],
+    settings: &Settings,
+    recorder: &mut dyn Recorder,
+    progress: &dyn Progress,
+    stop: &Stop,
+) -> io::Result<Audit> {
+    let began = Instant::now();
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build().map_err(io::Error::other)?;
+    let mut audits = Vec::with_capacity(contracts.len());
+    for contract in contracts {
+        let mut batch = Batch { contract, settings, progress, stop, threads: &threads };
+        audits.push(batch.one(recorder)?);
+    }
+    Ok(Audit {
+        run_id: settings.run_id.clone(),
+        started_at: settings.started_at,
+        elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        command: settings.command.clone(),
+        settings: settings.shown.clone(),
+        contracts: audits,
+        warnings: Vec::new(),
+        interrupted: stop.requested(),
+    })
+}
+
+/// What `check --sources` does for one contract: opens both sides and binds them, reading no rows.
+///
+/// # Errors
+/// Every problem, as lines for people.
+pub fn check_sources(contract: &Contract) -> Result<(Binding, Vec<String>), Vec<String>> {
+    let inputs = open(contract, &Tuning::default())
+        .map_err(|halts| halts.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let warnings = inputs.sides.iter().flat_map(|(_, input)| input.opened.warnings.clone()).collect();
+    Ok((inputs.binding, warnings))
+}
+
+/// One contract in a batch, with all that its comparison may use.
+struct Batch<'a> {
+    contract: &'a Contract,
+    settings: &'a Settings,
+    progress: &'a dyn Progress,
+    stop: &'a Stop,
+    threads: &'a rayon::ThreadPool,
+}
+
+impl Batch<'_> {
+    /// The steps of one contract, in the product's own order.
+    fn one(&mut self, recorder: &mut dyn Recorder) -> io::Result<ContractAudit> {
+        let mut tally = Tally::new(self.contract, self.settings);
+        if let Some(halt) = self.refused() {
+            return Ok(tally.halted(&halt));
+        }
+        let inputs = match open(self.contract, &self.settings.tuning) {
+            Ok(inputs) => inputs,
+            Err(halts) => return Ok(tally.refused(&halts)),
+        };
+        tally.opened(&inputs);
+        let ended = compare(self, &inputs, &mut tally, recorder).and_then(|()| freshness(self, &inputs, &mut tally));
+        match ended {
+            Ok(()) => Ok(tally.finished()),
+            Err(Halt::Record(error)) => Err(error),
+            Err(halt) => Ok(tally.halted(&halt)),
+        }
+    }
+
+    /// What keeps the contract from being begun at all.
+    fn refused(&self) -> Option<Halt> {
+        if let Some(signal) = self.stop.requested() {
+            return Some(Halt::Interrupted(signal));
+        }
+        if let Some(limit) = self.settings.memory_limit.filter(|&limit| limit < Settings::LEAST_MEMORY) {
+            return Some(Halt::Contract(format!(
+                "memory limit: {} MiB are too few to work with, at least {} MiB are needed\nhint: raise `--memory-limit` or `run.memory_limit`",
+                limit >> 20,
+                Settings::LEAST_MEMORY >> 20
+            )));
+        }
+        let hidden: Vec<String> = self
+            .contract
+            .unserved
+            .iter()
+            .filter(|option| option.hides)
+            .map(|option| format!("`{}`: {}", option.option, option.consequence))
+            .collect();
+        if hidden.is_empty() {
+            return None;
+        }
+        Some(Halt::Contract(format!(
+            "the contract asks for what this version does not do, and leaving it out could hide a divergence: {}",
+            hidden.join("; ")
+        )))
+    }
+}
 
 /// How a batch is carried out; every instant and name that could vary comes in here.
 #[derive(Clone, Debug)]
@@ -30,8 +144,43 @@ pub struct Settings {
     pub examples: usize,
     /// Whether repair actions are drafted.
     pub draft_plan: bool,
+    /// Whether the content of the inputs is digested, as evidence.
+    pub digest_inputs: bool,
     /// For the manifest, as the user would recognise them.
     pub shown: BTreeMap<String, String>,
+    /// Sizes that change no result.
+    pub tuning: Tuning,
+}
+
+impl Settings {
+    /// Below this a run cannot hold its buffers.
+    pub const LEAST_MEMORY: u64 = 64 << 20;
+    /// What may be held where no limit is given.
+    const USUAL_MEMORY: u64 = 4 << 30;
+
+    /// Bytes of records, and as many of candidate rows, that may be held before they are spilled.
+    fn budget(&self) -> u64 {
+        self.memory_limit.unwrap_or(Self::USUAL_MEMORY) / 4
+    }
+}
+
+/// Sizes that change no result; tests vary them, users cannot.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Bits of the tags that are kept.
+    pub tag_bits: u32,
+    /// Rows in a batch; 0: the source's choice.
+    pub batch_rows: usize,
+    /// Bits of the partition number; None: by the rows.
+    pub partition_bits: Option<u32>,
+    /// Bytes that may be held before they are spilled; None: by the memory limit.
+    pub budget: Option<u64>,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { tag_bits: 64, batch_rows: 0, partition_bits: None, budget: None }
+    }
 }
 
 /// Set by a signal handler; the batch looks at it between batches of rows.
@@ -70,27 +219,25 @@ pub trait Progress: Sync {
     fn end(&self);
 }
 
-/// Compares every contract, one after the other, and tells the recorder each divergence. A contract that fails is a
-/// result, and the batch goes on.
-///
-/// # Errors
-/// Only what keeps the record itself from being written; what concerns a contract is in its audit.
-pub fn run(
-    contracts: &[Arc<Contract>],
-    settings: &Settings,
-    recorder: &mut dyn Recorder,
-    progress: &dyn Progress,
-    stop: &Stop,
-) -> std::io::Result<Audit> {
-    let _ = (contracts, settings, recorder, progress, stop);
-    todo!()
-}
-
-/// What `check --sources` does for one contract: opens both sides and binds them, reading no rows.
-///
-/// # Errors
-/// Every problem, as lines for people.
-pub fn check_sources(contract: &Contract) -> Result<(Binding, Vec<String>), Vec<String>> {
-    let _ = contract;
-    todo!()
+/// What ends a contract before its end.
+#[derive(Debug, thiserror::Error)]
+enum Halt {
+    /// A side could not be opened or read.
+    #[error("{side}: {error}")]
+    Source { side: crate::sides::Side, error: crate::source::Error },
+    /// The contract and its sources do not fit, or something else of the contract.
+    #[error("{0}")]
+    Contract(String),
+    /// Records or candidates could not be spilled.
+    #[error("{0}")]
+    Spill(io::Error),
+    /// The record could not be written: this ends the run.
+    #[error("{0}")]
+    Record(io::Error),
+    /// A signal.
+    #[error("interrupted by signal {0} before everything was compared")]
+    Interrupted(i32),
+    /// The books do not balance.
+    #[error(transparent)]
+    Unbalanced(#[from] crate::audit::Unbalanced),
 }

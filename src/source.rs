@@ -112,3 +112,21 @@ pub fn unchanged(opened: &Opened) -> Result<(), Error> {
     let _ = opened;
     todo!()
 }
+
+/// Digests.
+///
+/// # Errors
+/// Reading.
+pub fn digest_files(opened: &Opened) -> Result<Vec<String>, Error> {
+    let _ = opened;
+    todo!()
+}
+
+/// Captured.
+///
+/// # Errors
+/// Reading.
+pub fn captured_at(source: &Source, opened: &Opened) -> Result<Option<jiff::Timestamp>, Error> {
+    let _ = (source, opened);
+    todo!()
+}

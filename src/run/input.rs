@@ -1,0 +1,146 @@
+//! Opens the two sides of a contract and brings contract and schemas together, before any row is read.
+
+use jiff::Timestamp;
+
+use super::tally::Tally;
+use super::{Batch, Halt, Tuning};
+use crate::contract::{CapturedAt, Contract, LogicalType, Source};
+use crate::normalise::{BindRequest, Binding, bind, columns_read};
+use crate::sides::{Side, Sides};
+use crate::source::{self, OpenOptions, Opened};
+use crate::sql::Predicate;
+
+/// Both sides, opened and bound.
+pub(super) struct Inputs {
+    pub(super) binding: Binding,
+    pub(super) sides: Sides<Input>,
+    /// `--where`, over attributes.
+    pub(super) row_filter: Option<Predicate>,
+}
+
+/// One side, opened.
+pub(super) struct Input {
+    pub(super) opened: Opened,
+    /// Columns that a scan reads, as indices in the source's schema, ascending.
+    pub(super) columns: Vec<usize>,
+    /// Which of those the comparison takes, as indices in `columns`.
+    pub(super) compared: Vec<usize>,
+    /// `filter`, over the source's own columns.
+    pub(super) filter: Option<Predicate>,
+    /// `captured_at = { column }`, as an index in `columns`.
+    pub(super) captured_column: Option<usize>,
+}
+
+/// Opens both sides and binds them. Both sides are tried, so that all problems are told at once.
+pub(super) fn open(contract: &Contract, tuning: &Tuning) -> Result<Inputs, Vec<Halt>> {
+    let opened = Sides::from_fn(|side| open_side(contract, side, tuning));
+    let mut halts = Vec::new();
+    let mut keep = |result: Result<Opened, Halt>| result.map_err(|halt| halts.push(halt)).ok();
+    let (authority, projection) = (keep(opened.authority), keep(opened.projection));
+    let row_filter = contract.row_filter.as_deref().map(Predicate::parse).transpose();
+    let row_filter = row_filter.map_err(|said| halts.push(Halt::Contract(format!("--where: {said}")))).ok();
+    let (Some(authority), Some(projection), Some(row_filter)) = (authority, projection, row_filter) else {
+        return Err(halts);
+    };
+    let opened = Sides { authority, projection };
+    let schemas = opened.as_ref().map(|_, opened| &*opened.schema);
+    let binding = bind(BindRequest { contract, schemas })
+        .map_err(|errors| errors.iter().map(|error| Halt::Contract(error.to_string())).collect::<Vec<_>>())?;
+    if let Some(predicate) = &row_filter {
+        let have: Vec<&str> = binding.attributes.iter().map(|attribute| attribute.name.as_str()).collect();
+        if let Some(absent) = predicate.columns().iter().find(|name| !have.contains(&name.as_str())) {
+            let said = format!("--where: no attribute `{absent}` (attributes are: {})", have.join(", "));
+            return Err(vec![Halt::Contract(said)]);
+        }
+    }
+    let sides = opened.try_map(|side, opened| input(contract, side, opened, &binding)).map_err(|halt| vec![halt])?;
+    Ok(Inputs { binding, sides, row_filter })
+}
+
+fn open_side(contract: &Contract, side: Side, tuning: &Tuning) -> Result<Opened, Halt> {
+    let as_json = contract
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.options.logical_type == Some(LogicalType::Json))
+        .map(|attribute| match side {
+            Side::Authority => attribute.column[0].clone(),
+            Side::Projection => attribute.projected_as[0].clone(),
+        })
+        .collect();
+    let options = OpenOptions { as_json, batch_rows: tuning.batch_rows };
+    source::open(contract.sources.get(side), &options).map_err(|error| Halt::Source { side, error })
+}
+
+fn input(contract: &Contract, side: Side, opened: Opened, binding: &Binding) -> Result<Input, Halt> {
+    let source = contract.sources.get(side);
+    let find = |name: &str, option: &str| {
+        opened.schema.index_of(name).map_err(|_| {
+            let have: Vec<&str> = opened.schema.fields().iter().map(|field| field.name().as_str()).collect();
+            Halt::Contract(format!(
+                "source `{}`, {option}: no column `{name}` (columns are: {})",
+                source.name,
+                have.join(", ")
+            ))
+        })
+    };
+    let filter = source
+        .filter
+        .as_deref()
+        .map(Predicate::parse)
+        .transpose()
+        .map_err(|said| Halt::Contract(format!("source `{}`, filter: {said}", source.name)))?;
+    let mut columns = columns_read(binding, side);
+    let needed = columns.clone();
+    for name in filter.iter().flat_map(Predicate::columns) {
+        columns.push(find(name, "filter")?);
+    }
+    let captured = match &source.captured_at {
+        CapturedAt::Column(name) => Some(find(name, "captured_at")?),
+        _ => None,
+    };
+    columns.extend(captured);
+    columns.sort_unstable();
+    columns.dedup();
+    let within = |index: &usize| columns.binary_search(index).expect("every needed column is read");
+    Ok(Input {
+        compared: needed.iter().map(within).collect(),
+        captured_column: captured.as_ref().map(within),
+        columns,
+        opened,
+        filter,
+    })
+}
+
+/// Says which instant each side speaks for, and refuses a snapshot that is older than allowed.
+pub(super) fn freshness(batch: &Batch<'_>, inputs: &Inputs, tally: &mut Tally<'_>) -> Result<(), Halt> {
+    for (side, input) in inputs.sides.iter() {
+        let source = batch.contract.sources.get(side);
+        let told = source::captured_at(source, &input.opened).map_err(|error| Halt::Source { side, error })?;
+        let captured_at = told.or(tally.captured_at(side));
+        tally.captured(side, captured_at);
+        check_age(source, side, captured_at, batch.settings.started_at)?;
+    }
+    Ok(())
+}
+
+fn check_age(source: &Source, side: Side, captured_at: Option<Timestamp>, now: Timestamp) -> Result<(), Halt> {
+    let Some(max_age) = source.max_age else { return Ok(()) };
+    let Some(captured_at) = captured_at else {
+        return Err(Halt::Contract(format!(
+            "{side}: source `{}` has a max_age, but nothing tells when it was captured\nhint: set `captured_at`",
+            source.name
+        )));
+    };
+    let age = now.as_nanosecond() - captured_at.as_nanosecond();
+    if age <= max_age.0 {
+        return Ok(());
+    }
+    let hours =
+        |nanoseconds: i128| format!("{}h{:02}m", nanoseconds / 3_600_000_000_000, nanoseconds / 60_000_000_000 % 60);
+    Err(Halt::Contract(format!(
+        "{side}: source `{}` speaks for {captured_at}, {} ago; at most {} are allowed",
+        source.name,
+        hours(age),
+        hours(max_age.0)
+    )))
+}

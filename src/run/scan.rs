@@ -1,0 +1,212 @@
+//! The first reading: every row of a side leaves a record, and a sum; its values are let go.
+
+use arrow::array::{Array, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{cast, filter_record_batch, max};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+
+use super::input::{Input, Inputs};
+use super::{Batch, Halt};
+use crate::diff::resolve::{ResolveRules, Standing, standing};
+use crate::diff::{Collector, Position, Records};
+use crate::digest::Digester;
+use crate::normalise::{CanonicalBatch, attribute_view, normalise};
+use crate::sides::Side;
+use crate::source::{Piece, Unreadable};
+
+/// What one unit left behind, besides its records.
+#[derive(Debug, Default)]
+pub(super) struct UnitFacts {
+    /// Rows in the unit's numbering, before `filter`.
+    pub(super) rows: u64,
+    /// Rows after `filter` that were digested.
+    pub(super) read: u64,
+    /// Bytes that the compared columns took in memory.
+    pub(super) bytes: u64,
+    /// Rows that are candidates from the start: they have no whole key.
+    pub(super) alone: Vec<u64>,
+    /// Of those that have no whole key, the ones that `--where` leaves out.
+    pub(super) out_of_scope: u64,
+    /// What could not be read.
+    pub(super) unreadable: Vec<Unreadable>,
+    /// The greatest of `captured_at`'s column.
+    pub(super) captured: Option<i64>,
+}
+
+/// What reading needs of a side, in either reading.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) batch: &'a Batch<'a>,
+    pub(super) inputs: &'a Inputs,
+    pub(super) side: Side,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn input(&self) -> &'a Input {
+        self.inputs.sides.get(self.side)
+    }
+
+    pub(super) fn digester(&self) -> Digester {
+        let tag_bits = self.batch.settings.tuning.tag_bits;
+        Digester { key_count: self.inputs.binding.key_count, side: self.side, tag_bits }
+    }
+
+    pub(super) fn rules(&self) -> ResolveRules {
+        ResolveRules { null_keys_match: self.batch.contract.null_keys_match }
+    }
+
+    /// Whether `--where` holds for each row; None where it is not given.
+    pub(super) fn scope(&self, canonical: &CanonicalBatch) -> Result<Option<BooleanArray>, Halt> {
+        let Some(predicate) = &self.inputs.row_filter else { return Ok(None) };
+        let view = attribute_view(&self.inputs.binding, canonical);
+        predicate.mask(&view).map(Some).map_err(|said| Halt::Contract(format!("--where: {said}")))
+    }
+
+    /// Which rows of a batch `filter` keeps; None: all.
+    pub(super) fn kept(&self, rows: &RecordBatch) -> Result<Option<BooleanArray>, Halt> {
+        let Some(predicate) = &self.input().filter else { return Ok(None) };
+        let source = &self.batch.contract.sources.get(self.side).name;
+        predicate.mask(rows).map(Some).map_err(|said| Halt::Contract(format!("source `{source}`, filter: {said}")))
+    }
+
+    pub(super) fn failed(&self, error: crate::source::Error) -> Halt {
+        Halt::Source { side: self.side, error }
+    }
+
+    /// Whether a signal asks to stop.
+    pub(super) fn go_on(&self) -> Result<(), Halt> {
+        self.batch.stop.requested().map_or(Ok(()), |signal| Err(Halt::Interrupted(signal)))
+    }
+
+    /// Reads a unit, batch by batch, telling the progress.
+    pub(super) fn each_piece(
+        &self,
+        unit: usize,
+        columns: &[usize],
+        mut each: impl FnMut(Piece) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let unit = &self.input().opened.units[unit];
+        let (total_rows, total_bytes) = (unit.rows().unwrap_or(0).max(1), unit.bytes());
+        let mut told = 0;
+        for piece in unit.read(columns).map_err(|error| self.failed(error))? {
+            self.go_on()?;
+            let piece = piece.map_err(|error| self.failed(error))?;
+            let rows = match &piece {
+                Piece::Rows(rows) => rows.num_rows() as u64,
+                Piece::Unreadable(unreadable) => unreadable.rows,
+            };
+            each(piece)?;
+            let share = if unit.rows().is_some() { total_bytes * rows / total_rows } else { 0 };
+            told += share;
+            self.batch.progress.advance(rows, share);
+        }
+        self.batch.progress.advance(0, total_bytes.saturating_sub(told));
+        Ok(())
+    }
+
+    /// Scans one unit into records.
+    pub(super) fn scan(&self, unit: usize, records: &Records<'_>) -> Result<UnitFacts, Halt> {
+        let mut facts = UnitFacts::default();
+        let mut collector = records.collector();
+        self.each_piece(unit, &self.input().columns, |piece| match piece {
+            Piece::Unreadable(unreadable) => {
+                facts.unreadable.push(unreadable);
+                Ok(())
+            }
+            Piece::Rows(rows) => self.scan_rows(unit, &rows, &mut collector, &mut facts),
+        })?;
+        collector.finish().map_err(Halt::Spill)?;
+        Ok(facts)
+    }
+
+    fn scan_rows(
+        &self,
+        unit: usize,
+        rows: &RecordBatch,
+        collector: &mut Collector<'_, '_>,
+        facts: &mut UnitFacts,
+    ) -> Result<(), Halt> {
+        let first = facts.rows;
+        facts.rows += rows.num_rows() as u64;
+        let kept = self.kept(rows)?;
+        if let Some(column) = self.input().captured_column {
+            let column = rows.column(column);
+            facts.captured = facts.captured.max(self.greatest_instant(column.as_ref(), kept.as_ref())?);
+        }
+        let compared = rows.project(&self.input().compared).expect("compared columns are among those read");
+        let (compared, numbers) = match &kept {
+            None => (compared, None),
+            Some(mask) => {
+                let numbers: Vec<u32> =
+                    (0_u32..).zip(mask.iter()).filter(|(_, kept)| *kept == Some(true)).map(|(row, _)| row).collect();
+                let compared = filter_record_batch(&compared, mask).expect("the mask is as long as the batch");
+                (compared, Some(numbers))
+            }
+        };
+        facts.read += compared.num_rows() as u64;
+        facts.bytes += compared.get_array_memory_size() as u64;
+        let canonical = normalise(&self.inputs.binding, self.side, &compared);
+        let scope = self.scope(&canonical)?;
+        let keyed = self.all_keyed(&canonical);
+        let mut spilled = Ok(());
+        self.digester().digest(&canonical, |row, digest| {
+            let number = first + numbers.as_ref().map_or(row as u64, |numbers| u64::from(numbers[row]));
+            let in_scope = scope.as_ref().is_none_or(|scope| scope.value(row));
+            if keyed || standing(&self.inputs.binding, self.rules(), &canonical, row) == Standing::Keyed {
+                let paired = collector.pair(&digest, Position::new(unit, number, in_scope));
+                if spilled.is_ok() {
+                    spilled = paired;
+                }
+            } else if in_scope {
+                collector.sum_only(&digest);
+                facts.alone.push(number);
+            } else {
+                facts.out_of_scope += 1;
+            }
+        });
+        spilled.map_err(Halt::Spill)
+    }
+
+    /// Whether no row of the batch can lack a whole key, so that none need be asked.
+    fn all_keyed(&self, canonical: &CanonicalBatch) -> bool {
+        let count = self.inputs.binding.key_count;
+        let columns = if count == 0 { &canonical.columns[..] } else { &canonical.columns[..count] };
+        let nulls_matter = count > 0 && !self.rules().null_keys_match;
+        columns.iter().all(|column| {
+            let whole = column.values.null_count() == 0 && column.values.data_type() != &DataType::Null;
+            column.faults.is_empty() && (whole || !nulls_matter)
+        })
+    }
+
+    /// The greatest instant of a column, in nanoseconds since 1970 UTC.
+    fn greatest_instant(&self, column: &dyn Array, kept: Option<&BooleanArray>) -> Result<Option<i64>, Halt> {
+        let source = self.batch.contract.sources.get(self.side);
+        let zone = source.timezone.as_ref().and_then(|zone| zone.iana_name()).unwrap_or("UTC");
+        let said = |error: arrow::error::ArrowError| {
+            Halt::Contract(format!("source `{}`, captured_at: {error}; expected instants", source.name))
+        };
+        let column = match kept {
+            Some(mask) => arrow::compute::filter(column, mask).map_err(said)?,
+            None => arrow::array::make_array(column.to_data()),
+        };
+        if !matches!(column.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null)
+            && !matches!(column.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+        {
+            let seen = column.data_type();
+            return Err(Halt::Contract(format!(
+                "source `{}`, captured_at: its column is {seen}; expected instants",
+                source.name
+            )));
+        }
+        let zoned = DataType::Timestamp(TimeUnit::Nanosecond, Some(zone.into()));
+        let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
+        let instants = arrow::compute::cast_with_options(&column, &zoned, &options).map_err(said)?;
+        let instants = cast(&instants, &DataType::Int64).map_err(said)?;
+        Ok(max::<Int64Type>(arrow::array::AsArray::as_primitive(&instants)))
+    }
+}
+
+/// The rows of `offsets` of a batch.
+pub(super) fn take_rows(batch: &RecordBatch, offsets: Vec<u32>) -> RecordBatch {
+    let offsets = UInt32Array::from(offsets);
+    arrow::compute::take_record_batch(batch, &offsets).expect("offsets are within the batch")
+}

@@ -1,0 +1,444 @@
+//! Adds up what is found of one contract, tells the recorder, and closes the books into an audit.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use jiff::Timestamp;
+
+use super::input::Inputs;
+use super::scan::UnitFacts;
+use super::{Halt, Settings};
+use crate::audit::{Books, ContractAudit, InputFacts, InputFile, PlanCounts, Recorder, Verdict, balanced};
+use crate::classify::{Divergence, judge_schema, judge_unreadable};
+use crate::contract::{Contract, Kind, Severity};
+use crate::diff::resolve::Difference;
+use crate::digest::Sum;
+use crate::normalise::SchemaDifference;
+use crate::plan::{Action, Safety};
+use crate::sides::{Side, Sides};
+use crate::source::{self, Unreadable};
+
+/// What one partition gave, judged but not yet recorded.
+pub(super) struct Judged {
+    pub(super) agree: u64,
+    pub(super) out_of_scope: Sides<u64>,
+    pub(super) findings: Vec<(Difference, Vec<Divergence>, Vec<Action>)>,
+}
+
+/// What is known of one contract so far.
+pub(super) struct Tally<'a> {
+    contract: &'a Contract,
+    settings: &'a Settings,
+    books: Sides<Books>,
+    keys: BTreeMap<Kind, u64>,
+    severities: BTreeMap<Severity, u64>,
+    keys_by_severity: BTreeMap<Severity, u64>,
+    attributes: Vec<(String, u64)>,
+    examples: Examples,
+    plan: PlanCounts,
+    actions: u64,
+    inputs: Sides<InputFacts>,
+    schema: Vec<SchemaDifference>,
+    unreadable: Vec<(Side, Unreadable)>,
+    captured: Sides<Option<i64>>,
+    table: Sides<Sum>,
+    warnings: Vec<String>,
+    compared: bool,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn new(contract: &'a Contract, settings: &'a Settings) -> Self {
+        let inputs = contract.sources.as_ref().map(|_, source| InputFacts {
+            source: source.name.clone(),
+            context: source.context.clone(),
+            location: source.location.shown().to_owned(),
+            ..InputFacts::default()
+        });
+        let harmless = contract.unserved.iter().filter(|option| !option.hides);
+        Self {
+            contract,
+            settings,
+            books: Sides::default(),
+            keys: BTreeMap::new(),
+            severities: BTreeMap::new(),
+            keys_by_severity: BTreeMap::new(),
+            attributes: Vec::new(),
+            examples: Examples { most: settings.examples, held: BTreeMap::new(), seen: 0 },
+            plan: PlanCounts::default(),
+            actions: 0,
+            inputs,
+            schema: Vec::new(),
+            unreadable: Vec::new(),
+            captured: Sides::default(),
+            table: Sides::default(),
+            warnings: harmless.map(|option| format!("`{}`: {}", option.option, option.consequence)).collect(),
+            compared: false,
+        }
+    }
+
+    /// Both sides are open and bound.
+    pub(super) fn opened(&mut self, inputs: &Inputs) {
+        self.schema.clone_from(&inputs.binding.schema);
+        let names = inputs.binding.attributes.iter().skip(inputs.binding.key_count);
+        self.attributes = names.map(|attribute| (attribute.name.clone(), 0)).collect();
+        for (side, input) in inputs.sides.iter() {
+            self.warnings.extend(input.opened.warnings.iter().map(|warning| format!("{side}: {warning}")));
+            let digests =
+                if self.settings.digest_inputs { source::digest_files(&input.opened) } else { Ok(Vec::new()) };
+            let digests = digests.unwrap_or_else(|error| {
+                self.warnings.push(format!("{side}: its content could not be digested: {error}"));
+                Vec::new()
+            });
+            let mut digests = digests.into_iter();
+            self.inputs.get_mut(side).files = input
+                .opened
+                .files
+                .iter()
+                .map(|file| InputFile {
+                    path: file.shown.clone(),
+                    bytes: file.bytes,
+                    modified: file.modified,
+                    blake3: digests.next().unwrap_or_default(),
+                })
+                .collect();
+        }
+    }
+
+    /// What the first reading saw.
+    pub(super) fn scanned(&mut self, units: &Sides<Vec<UnitFacts>>) {
+        for (side, units) in units.iter() {
+            let books = self.books.get_mut(side);
+            for unit in units {
+                let unreadable: u64 = unit.unreadable.iter().map(|range| range.rows).sum();
+                books.read += unit.read - unit.out_of_scope + unreadable;
+                books.unreadable += unreadable;
+                books.out_of_scope += unit.out_of_scope;
+                self.unreadable.extend(unit.unreadable.iter().map(|range| (side, range.clone())));
+                let captured = self.captured.get_mut(side);
+                *captured = (*captured).max(unit.captured);
+            }
+        }
+    }
+
+    pub(super) fn table_sums(&mut self, sums: Sides<Sum>) {
+        self.table = sums;
+    }
+
+    /// What the tags settled.
+    pub(super) fn joined(&mut self, agree: u64, out_of_scope: Sides<u64>) {
+        for side in Side::BOTH {
+            self.books.get_mut(side).agree += agree;
+        }
+        self.leave_out(out_of_scope);
+    }
+
+    fn leave_out(&mut self, rows: Sides<u64>) {
+        for (side, rows) in rows.iter() {
+            let books = self.books.get_mut(side);
+            books.out_of_scope += rows;
+            books.read -= rows;
+        }
+    }
+
+    /// Whether all rows of each side could be read.
+    pub(super) fn complete(&self) -> Sides<bool> {
+        self.books.as_ref().map(|_, books| books.unreadable == 0)
+    }
+
+    /// Records the columns that are not compared.
+    pub(super) fn schema(&mut self, recorder: &mut dyn Recorder) -> io::Result<()> {
+        for difference in std::mem::take(&mut self.schema) {
+            let divergence = judge_schema(self.contract, &difference);
+            self.count(Kind::Schema, std::slice::from_ref(&divergence));
+            self.tell(divergence, recorder)?;
+        }
+        Ok(())
+    }
+
+    /// Records the rows that could not be read.
+    pub(super) fn unreadable(&mut self, recorder: &mut dyn Recorder) -> io::Result<()> {
+        for (side, range) in std::mem::take(&mut self.unreadable) {
+            let divergence = judge_unreadable(self.contract, side, &range.place, &range.problem);
+            self.count(Kind::Unreadable, std::slice::from_ref(&divergence));
+            *self.keys.entry(Kind::Unreadable).or_default() += range.rows - 1;
+            self.tell(divergence, recorder)?;
+        }
+        Ok(())
+    }
+
+    /// Records what one partition gave.
+    pub(super) fn record(&mut self, judged: Judged, recorder: &mut dyn Recorder) -> io::Result<()> {
+        for side in Side::BOTH {
+            self.books.get_mut(side).agree += judged.agree;
+        }
+        self.leave_out(judged.out_of_scope);
+        for (difference, divergences, actions) in judged.findings {
+            self.book(&difference);
+            let Some(kind) = divergences.first().map(|divergence| divergence.kind) else { continue };
+            self.count(kind, &divergences);
+            for divergence in divergences {
+                self.tell(divergence, recorder)?;
+            }
+            for action in actions {
+                self.act(&action, recorder)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn book(&mut self, difference: &Difference) {
+        match difference {
+            Difference::Unpaired { side, .. } => self.books.get_mut(*side).unpaired += 1,
+            Difference::NullKey { side, .. } => self.books.get_mut(*side).null_key += 1,
+            Difference::DuplicateKey { counts, .. } => {
+                for (side, count) in counts.iter() {
+                    self.books.get_mut(side).duplicate += count;
+                }
+            }
+            Difference::Differ { attributes, .. } => {
+                for side in Side::BOTH {
+                    self.books.get_mut(side).differ += 1;
+                }
+                let key_count = self.contract.key.len();
+                for &attribute in attributes {
+                    self.attributes[attribute - key_count].1 += 1;
+                }
+            }
+        }
+    }
+
+    /// Counts one key and its lines.
+    fn count(&mut self, kind: Kind, lines: &[Divergence]) {
+        *self.keys.entry(kind).or_default() += 1;
+        for line in lines {
+            *self.severities.entry(line.severity).or_default() += 1;
+        }
+        if let Some(worst) = lines.iter().map(|line| line.severity).max() {
+            *self.keys_by_severity.entry(worst).or_default() += 1;
+        }
+    }
+
+    fn tell(&mut self, divergence: Divergence, recorder: &mut dyn Recorder) -> io::Result<()> {
+        recorder.divergence(&self.contract.name, &divergence)?;
+        self.examples.offer(divergence);
+        Ok(())
+    }
+
+    fn act(&mut self, action: &Action, recorder: &mut dyn Recorder) -> io::Result<()> {
+        match action.safety {
+            Safety::Safe => self.plan.safe += 1,
+            Safety::Review => self.plan.review += 1,
+            Safety::Manual => self.plan.manual += 1,
+        }
+        self.actions += 1;
+        let most = self.contract.repair.max_actions.unwrap_or(u64::MAX);
+        if self.actions <= most { recorder.action(action) } else { Ok(()) }
+    }
+
+    pub(super) fn captured_at(&self, side: Side) -> Option<Timestamp> {
+        let nanoseconds = (*self.captured.get(side))?;
+        Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()
+    }
+
+    pub(super) fn captured(&mut self, side: Side, at: Option<Timestamp>) {
+        self.inputs.get_mut(side).captured_at = at;
+    }
+
+    /// Every row is in its account.
+    pub(super) fn compared(&mut self) {
+        self.compared = true;
+    }
+
+    /// The contract was compared to the end.
+    pub(super) fn finished(self) -> ContractAudit {
+        if let Err(unbalanced) = balanced(&self.books) {
+            return self.halted(&Halt::Unbalanced(unbalanced));
+        }
+        let (verdict, because) = self.verdict();
+        self.close(verdict, because, None)
+    }
+
+    /// The contract could not be opened: every problem is told.
+    pub(super) fn refused(self, halts: &[Halt]) -> ContractAudit {
+        let said: Vec<String> = halts.iter().map(Self::said).collect();
+        self.close(Verdict::Unverified, "it could not be compared".to_owned(), Some(said.join("\n")))
+    }
+
+    /// The contract could not be compared to the end.
+    pub(super) fn halted(mut self, halt: &Halt) -> ContractAudit {
+        if !self.compared || matches!(halt, Halt::Unbalanced(_)) {
+            for side in Side::BOTH {
+                let books = self.books.get_mut(side);
+                let Books { read, unreadable, out_of_scope, .. } = *books;
+                *books = Books { read, unreadable, out_of_scope, uncompared: read - unreadable, ..Books::default() };
+            }
+        }
+        let because =
+            if self.compared { "its result cannot be relied on" } else { "it could not be compared to the end" };
+        self.close(Verdict::Unverified, because.to_owned(), Some(Self::said(halt)))
+    }
+
+    fn said(halt: &Halt) -> String {
+        match halt {
+            Halt::Source { error: source::Error { hint: Some(hint), .. }, .. } => format!("{halt}\nhint: {hint}"),
+            _ => halt.to_string(),
+        }
+    }
+
+    fn verdict(&self) -> (Verdict, String) {
+        let unreadable = self.books.authority.unreadable + self.books.projection.unreadable;
+        if unreadable > 0 {
+            return (Verdict::Unverified, format!("{unreadable} rows could not be read"));
+        }
+        if let Some(columns) = self.keys.get(&Kind::Schema) {
+            return (Verdict::Drifted, format!("{columns} columns could not be compared"));
+        }
+        match self.exceeded() {
+            Some(because) => (Verdict::Drifted, because),
+            None if self.keys.is_empty() => (Verdict::Agreed, "every row agrees".to_owned()),
+            None => (Verdict::Agreed, "what diverges is within what the contract allows".to_owned()),
+        }
+    }
+
+    /// Which allowance is exceeded, if any. What is not allowed anything is allowed none.
+    fn exceeded(&self) -> Option<String> {
+        let (allow, fail_on) = (&self.contract.allow, self.contract.fail_on);
+        let failing: u64 = self.keys_by_severity.range(fail_on..).map(|(_, keys)| keys).sum();
+        for (&severity, &keys) in self.keys_by_severity.iter().rev() {
+            match allow.severity.get(&severity) {
+                Some(&allowed) if keys > allowed => {
+                    return Some(format!("{keys} keys are {}, {allowed} are allowed", severity.name()));
+                }
+                Some(_) => {}
+                None if allow.keys.is_none() && allow.ratio.is_none() && severity >= fail_on => {
+                    return Some(format!("{failing} keys diverge at or above {}", fail_on.name()));
+                }
+                None => {}
+            }
+        }
+        if let Some(allowed) = allow.keys.filter(|&allowed| failing > allowed) {
+            return Some(format!("{failing} keys diverge at or above {}, {allowed} are allowed", fail_on.name()));
+        }
+        let ratio = allow.ratio.filter(|ratio| ratio.less_than(failing, self.books.authority.read))?;
+        Some(format!(
+            "{failing} of {} authority rows diverge, a ratio of {ratio} is allowed",
+            self.books.authority.read
+        ))
+    }
+
+    fn close(mut self, verdict: Verdict, because: String, error: Option<String>) -> ContractAudit {
+        let covered = |books: &Books| books.read - books.unreadable - books.uncompared;
+        let in_scope = self.books.authority.read + self.books.projection.read;
+        let compared = covered(&self.books.authority) + covered(&self.books.projection);
+        #[expect(clippy::cast_precision_loss, reason = "a ratio for people; the counts stand beside it")]
+        let coverage = match (in_scope, self.compared) {
+            (0, done) => f64::from(u8::from(done)),
+            _ => compared as f64 / in_scope as f64,
+        };
+        for side in Side::BOTH {
+            let mut hasher = blake3::Hasher::new();
+            let books = self.books.get(side);
+            hasher.update(&(books.read - books.unreadable).to_le_bytes()).update(&self.table.get(side).to_bytes());
+            self.inputs.get_mut(side).table_digest = hasher.finalize().to_hex().to_string();
+        }
+        let most = self.contract.repair.max_actions.unwrap_or(u64::MAX);
+        let truncated = self.actions > most;
+        if truncated {
+            self.warnings.push(format!("the plan has {} actions, more than the {most} allowed: it holds the first {most} and cannot be applied", self.actions));
+        }
+        if let Some(ratio) =
+            self.contract.repair.max_ratio.filter(|ratio| ratio.less_than(self.actions, self.books.authority.read))
+        {
+            self.warnings.push(format!(
+                "the plan has {} actions on {} authority rows, above a ratio of {ratio}: it needs a person as a whole",
+                self.actions, self.books.authority.read
+            ));
+        }
+        ContractAudit {
+            name: self.contract.name.clone(),
+            version: self.contract.version.text.clone(),
+            team: self.contract.team.clone(),
+            runbook: self.contract.runbook.clone(),
+            description: self.contract.description.clone(),
+            contract_digest: self.contract.digest,
+            verdict,
+            because,
+            error,
+            coverage,
+            books: self.books,
+            keys: self.keys,
+            severities: self.severities,
+            keys_by_severity: self.keys_by_severity,
+            attributes: self.attributes,
+            key: self.contract.key.clone(),
+            examples: self.examples.held.into_values().collect(),
+            plan: self.plan,
+            plan_truncated: truncated,
+            inputs: self.inputs,
+            warnings: self.warnings,
+        }
+    }
+}
+
+/// The worst divergences, in the order of the report: severity, kind, key, attribute.
+struct Examples {
+    most: usize,
+    held: BTreeMap<Rank, Divergence>,
+    seen: u64,
+}
+
+/// Sorts the worst first; the last part keeps equal ones apart in the order they came.
+type Rank = (std::cmp::Reverse<Severity>, Kind, Vec<u8>, Option<std::sync::Arc<str>>, u64);
+
+impl Examples {
+    fn offer(&mut self, divergence: Divergence) {
+        self.seen += 1;
+        let severity = std::cmp::Reverse(divergence.severity);
+        if self.held.len() >= self.most {
+            // Most are turned away here, before their key is looked at.
+            let Some((worst, _)) = self.held.last_key_value() else { return };
+            if (severity, divergence.kind) > (worst.0, worst.1) {
+                return;
+            }
+        }
+        let key = natural(divergence.key.as_deref().unwrap_or_default());
+        let rank = (severity, divergence.kind, key, divergence.attribute.clone(), self.seen);
+        self.held.insert(rank, divergence);
+        if self.held.len() > self.most {
+            self.held.pop_last();
+        }
+    }
+}
+
+/// Bytes whose order is that of a reader: runs of digits by their value.
+fn natural(key: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(key.len() + 8);
+    let mut rest = key.as_bytes();
+    while let Some(&first) = rest.first() {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 {
+            bytes.push(first);
+            rest = &rest[1..];
+            continue;
+        }
+        let (run, after) = rest.split_at(digits);
+        let zeros = run.iter().take_while(|&&digit| digit == b'0').count();
+        bytes.push(b'0');
+        bytes.extend_from_slice(&(digits - zeros).to_be_bytes());
+        bytes.extend_from_slice(&run[zeros..]);
+        rest = after;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_as_a_reader_would() {
+        let mut keys = [r#"{"id":10}"#, r#"{"id":9}"#, r#"{"id":"P-100"}"#, r#"{"id":"P-20"}"#, r#"{"id":1}"#];
+        keys.sort_by_key(|key| natural(key));
+        assert_eq!(keys, [r#"{"id":"P-20"}"#, r#"{"id":"P-100"}"#, r#"{"id":1}"#, r#"{"id":9}"#, r#"{"id":10}"#]);
+    }
+}
