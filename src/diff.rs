@@ -430,3 +430,6 @@ impl Candidates {
         found
     }
 }
+
+#[cfg(test)]
+mod tests;

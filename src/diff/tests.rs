@@ -1,0 +1,134 @@
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::digest::Sum;
+
+/// A spill that lies in memory.
+#[derive(Default)]
+struct Heap(Mutex<Vec<u8>>);
+
+impl Spill for Heap {
+    fn write(&self, bytes: &[u8]) -> io::Result<Extent> {
+        let mut all = self.0.lock().unwrap();
+        let extent = Extent { offset: all.len() as u64, length: bytes.len() as u64 };
+        all.extend_from_slice(bytes);
+        Ok(extent)
+    }
+
+    fn read(&self, extent: Extent) -> io::Result<Vec<u8>> {
+        let start = usize::try_from(extent.offset).unwrap();
+        Ok(self.0.lock().unwrap()[start..start + usize::try_from(extent.length).unwrap()].to_vec())
+    }
+}
+
+fn record(key_tag: u64, row_tag: u64, row: u64) -> Record {
+    Record { key_tag, row_tag, position: Position::new(0, row, true) }
+}
+
+fn records(tags: &[(u64, u64)]) -> Vec<Record> {
+    tags.iter().zip(0..).map(|(&(key, row), number)| record(key, row, number)).collect()
+}
+
+const KEYED: JoinRules = JoinRules { multiset: false, scoped: false, distrust: false };
+
+/// Joins, and tells what agrees and the candidate rows of each side.
+fn joined(authority: &[(u64, u64)], projection: &[(u64, u64)], rules: JoinRules) -> (u64, Vec<u64>, Vec<u64>) {
+    let joined = join(Sides { authority: records(authority), projection: records(projection) }, rules);
+    let rows = |positions: &[Position]| {
+        let mut rows: Vec<u64> = positions.iter().map(|position| position.row()).collect();
+        rows.sort_unstable();
+        rows
+    };
+    (joined.agree, rows(&joined.candidates.authority), rows(&joined.candidates.projection))
+}
+
+#[test]
+fn a_position_keeps_unit_row_and_scope() {
+    for (unit, row, in_scope) in [(0, 0, false), (5, 7, true), (Position::UNITS - 1, Position::ROWS - 1, true)] {
+        let position = Position::new(unit, row, in_scope);
+        assert_eq!((position.unit(), position.row(), position.in_scope()), (unit, row, in_scope));
+    }
+}
+
+#[test]
+fn only_single_rows_of_equal_tags_agree() {
+    assert_eq!(joined(&[(1, 10), (2, 20)], &[(2, 20), (1, 10)], KEYED), (2, vec![], vec![]));
+    assert_eq!(joined(&[(1, 10)], &[(1, 11)], KEYED), (0, vec![0], vec![0]));
+    assert_eq!(joined(&[(1, 10)], &[(2, 10)], KEYED), (0, vec![0], vec![0]));
+}
+
+#[test]
+fn a_key_twice_on_both_sides_never_agrees_by_its_tags() {
+    assert_eq!(joined(&[(1, 10), (1, 10)], &[(1, 10), (1, 10)], KEYED), (0, vec![0, 1], vec![0, 1]));
+}
+
+#[test]
+fn without_a_key_equal_rows_pair_as_often_as_both_sides_have_them() {
+    let rules = JoinRules { multiset: true, ..KEYED };
+    assert_eq!(joined(&[(1, 10), (1, 10)], &[(1, 10), (1, 10)], rules), (2, vec![], vec![]));
+    assert_eq!(joined(&[(1, 10), (1, 10)], &[(1, 10)], rules), (0, vec![0, 1], vec![0]));
+    assert_eq!(joined(&[(1, 10), (1, 11)], &[(1, 10), (1, 10)], rules), (0, vec![0, 1], vec![0, 1]));
+}
+
+#[test]
+fn where_a_tag_has_collided_nothing_agrees_by_its_tags() {
+    let rules = JoinRules { distrust: true, ..KEYED };
+    assert_eq!(joined(&[(1, 10)], &[(1, 10)], rules), (0, vec![0], vec![0]));
+}
+
+#[test]
+fn a_key_is_out_of_scope_where_none_of_its_rows_is_in_it() {
+    let rules = JoinRules { scoped: true, ..KEYED };
+    let at = |row, in_scope| Record { key_tag: row, row_tag: row, position: Position::new(0, row, in_scope) };
+    let sides =
+        Sides { authority: vec![at(1, false), at(2, true), at(3, false)], projection: vec![at(1, false), at(3, true)] };
+    let joined = join(sides, rules);
+    assert_eq!((joined.agree, joined.out_of_scope), (1, Sides { authority: 1, projection: 1 }));
+    assert_eq!(joined.candidates.authority, [Position::new(0, 2, true)]);
+}
+
+proptest! {
+    #[test]
+    fn records_come_back_from_memory_and_from_the_spill(
+        tags in proptest::collection::vec((any::<u64>(), any::<u64>()), 0..200),
+        bits in 0_u32..4,
+        limit in 0_u64..2_000,
+    ) {
+        let (budget, heap) = (Budget::new(limit), Heap::default());
+        let all = Records::new(bits, &budget, &heap);
+        for some in tags.chunks(17) {
+            let mut collector = all.collector();
+            for (row, &(key_tag, row_tag)) in (0..).zip(some) {
+                collector.pair(&RowDigest { key_tag, row_tag, row: Sum::default() }, Position::new(0, row, true)).unwrap();
+            }
+            collector.finish().unwrap();
+        }
+        let mut found = Vec::new();
+        for partition in 0..1 << bits {
+            for record in all.take(partition).unwrap().0 {
+                prop_assert_eq!(partition_of(record.key_tag, bits), partition);
+                found.push((record.key_tag, record.row_tag));
+            }
+        }
+        let mut expected = tags.clone();
+        expected.sort_unstable();
+        found.sort_unstable();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn marked_rows_are_found_among_any_batches(rows in proptest::collection::btree_set(0_u64..500, 0..60), size in 1_usize..200) {
+        let candidates = Candidates::new(&[500]);
+        for &row in &rows {
+            candidates.mark(0, row);
+        }
+        let mut found = Vec::new();
+        for first in (0..500_u64).step_by(size) {
+            let batch = size.min(usize::try_from(500 - first).unwrap());
+            found.extend(candidates.among(0, first, batch).into_iter().map(|offset| first + u64::from(offset)));
+        }
+        prop_assert_eq!(found, rows.into_iter().collect::<Vec<_>>());
+    }
+}
