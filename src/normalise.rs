@@ -5,15 +5,36 @@
 //! cannot be brought into the comparison is a fault: never dropped, never equal to anything on the other side.
 //! It never reads files, never pairs rows and never judges.
 
-use arrow::array::{ArrayRef, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::Schema;
 
 use crate::contract::{Contract, Options, Tolerance};
 use crate::sides::{Side, Sides};
 
 mod bind;
+mod bytes;
+mod cell;
+mod column;
+mod distance;
+mod ground;
+mod json;
+mod nested;
+mod number;
+mod numeric;
+mod rules;
+mod temporal;
+mod text;
+mod time;
+mod view;
 
 pub use bind::bind;
+pub use ground::describe;
+pub use number::Number;
+pub use rules::SideRules;
+
+use column::Converted;
 
 /// A contract that has met the schemas of its two sides.
 #[derive(Clone, Debug)]
@@ -42,6 +63,8 @@ pub struct BoundAttribute {
     pub options: Options,
     /// Compared by value beside the digest.
     pub tolerance: Option<Tolerance>,
+    /// How each side's values are read, prepared from the options and the sources.
+    pub rules: Sides<Arc<SideRules>>,
 }
 
 /// Where a column lies.
@@ -113,7 +136,8 @@ pub enum Comparison {
     Interval,
     /// `FixedSizeBinaryArray` of 16 bytes.
     Uuid,
-    /// `BinaryArray` of canonical JSON (documented in `normalise/json.rs`).
+    /// `BinaryArray` of canonical JSON (documented in `normalise/json.rs`); `LargeBinaryArray` where a batch passes 2 GiB,
+    /// as with the other comparisons whose layout is `BinaryArray`.
     Json,
     /// Lists, structs and maps: `BinaryArray` of an injective encoding (documented in `normalise/nested.rs`).
     Nested(Box<Nested>),
@@ -174,8 +198,78 @@ pub struct CanonicalBatch {
 /// `columns_read(binding, side)` lists, in that order.
 #[must_use]
 pub fn normalise(binding: &Binding, side: Side, batch: &RecordBatch) -> CanonicalBatch {
-    let _ = (binding, side, batch);
-    todo!()
+    let read = columns_read(binding, side);
+    let columns = binding.attributes.iter().map(|attribute| {
+        let rules = attribute.rules.get(side);
+        let Some(array) = leaf(attribute.columns.get(side), &read, batch) else {
+            // Not the column that was bound: nothing of it may agree.
+            let everything = column::all_there(batch.num_rows());
+            return finish(Converted::unreadable(&attribute.comparison, &everything), |_| String::new());
+        };
+        let converted = converted(&array, &attribute.comparison, rules);
+        finish(converted, |row| shown(&array, rules, row).unwrap_or_default())
+    });
+    CanonicalBatch { rows: batch.num_rows(), columns: columns.collect() }
+}
+
+/// The column, or member of a struct, that an attribute reads.
+fn leaf(path: &ColumnPath, read: &[usize], batch: &RecordBatch) -> Option<ArrayRef> {
+    let position = read.binary_search(&path.index).ok()?;
+    let top = batch.columns().get(position)?;
+    path.members.iter().try_fold(Arc::clone(top), |array, member| column::member(&array, member))
+}
+
+fn finish(converted: Converted, show: impl Fn(usize) -> String) -> CanonicalColumn {
+    let fault = |(row, reason): &(usize, FaultReason)| Fault {
+        row: u32::try_from(*row).expect("a batch has fewer rows than a u32 counts"),
+        reason: *reason,
+        shown: show(*row).into(),
+    };
+    CanonicalColumn { faults: converted.faults.iter().map(fault).collect(), values: converted.values }
+}
+
+/// One column under its comparison, translated first where that is asked of values that are not text.
+fn converted(array: &ArrayRef, comparison: &Comparison, rules: &SideRules) -> Converted {
+    let Some(after) = &rules.translated else { return convert(array, comparison, rules) };
+    if array.data_type().is_null() {
+        return Converted::nulls(comparison, array.len());
+    }
+    let written = bytes::written(array, rules);
+    let mut converted = convert(&written.values, comparison, after);
+    if !written.faults.is_empty() {
+        converted.faults.extend(written.faults);
+        converted.faults.sort_unstable();
+    }
+    converted
+}
+
+/// Brings one column into a comparison. It looks at the type once; rows are walked by the modules below.
+fn convert(array: &ArrayRef, comparison: &Comparison, rules: &SideRules) -> Converted {
+    if array.data_type().is_null() {
+        return Converted::nulls(comparison, array.len());
+    }
+    if let Some(unfolded) = column::unfold(array) {
+        return column::convert_unfolded(comparison, unfolded, |values| convert(values, comparison, rules));
+    }
+    let converted = match comparison {
+        Comparison::Null => None,
+        Comparison::Boolean => Some(bytes::to_boolean(array, rules)),
+        Comparison::Decimal { .. } | Comparison::Integer | Comparison::Float | Comparison::Number => {
+            numeric::convert(array, comparison, rules)
+        }
+        Comparison::Text => Some(bytes::to_text(array, rules)),
+        Comparison::Binary => Some(bytes::to_binary(array, rules)),
+        Comparison::Date
+        | Comparison::Time
+        | Comparison::Timestamp
+        | Comparison::Instant
+        | Comparison::Duration
+        | Comparison::Interval => temporal::convert(array, comparison, rules),
+        Comparison::Uuid => Some(bytes::to_uuid(array, rules)),
+        Comparison::Json => Some(bytes::to_json(array, rules)),
+        Comparison::Nested(nested) => nested::to_nested(array, nested, rules),
+    };
+    converted.unwrap_or_else(|| Converted::unreadable(comparison, array))
 }
 
 /// The top-level columns (indices in the side's schema, ascending, without repeats) that a comparison needs.
@@ -192,26 +286,49 @@ pub fn columns_read(binding: &Binding, side: Side) -> Vec<usize> {
 /// options, so that the operator sees what is there); None for NULL.
 #[must_use]
 pub fn show(binding: &Binding, side: Side, attribute: usize, batch: &RecordBatch, row: usize) -> Option<String> {
-    let _ = (binding, side, attribute, batch, row);
-    todo!()
+    let attribute = &binding.attributes[attribute];
+    let array = leaf(attribute.columns.get(side), &columns_read(binding, side), batch)?;
+    shown(&array, attribute.rules.get(side), row)
+}
+
+fn shown(array: &ArrayRef, rules: &SideRules, row: usize) -> Option<String> {
+    let mut text = None;
+    bytes::each_written(&array.slice(row, 1), rules, |_, written| {
+        text = written.ok().map(std::borrow::Cow::into_owned)
+    });
+    text
 }
 
 /// A canonical value as JSON: integers as numbers with all their digits, booleans, nulls; decimals, floats, times, binary,
 /// text and the rest as text. Keys are written with it, so it is the same from either side.
 #[must_use]
 pub fn canonical_json(comparison: &Comparison, column: &CanonicalColumn, row: usize) -> serde_json::Value {
-    let _ = (comparison, column, row);
-    todo!()
+    use serde_json::Value;
+    let cell = cell::cell(&column.values, row);
+    if let cell::Cell::Boolean(value) = cell {
+        return Value::Bool(value);
+    }
+    let integer = match comparison {
+        // Twenty digits without a point is what 64-bit integers of either sign become.
+        Comparison::Integer | Comparison::Number | Comparison::Decimal { precision: 20, scale: 0 } => {
+            cell::number(comparison, cell).and_then(|number| number.to_scaled(0))
+        }
+        _ => None,
+    };
+    let narrow = integer.and_then(|integer| {
+        i64::try_from(integer).map(Value::from).or_else(|_| u64::try_from(integer).map(Value::from)).ok()
+    });
+    narrow.or_else(|| cell::text(comparison, cell).map(Value::String)).unwrap_or(Value::Null)
 }
 
 /// A canonical value as text: what the other side ought to hold (after translate, trim, …); None for NULL.
 #[must_use]
 pub fn canonical_text(comparison: &Comparison, column: &CanonicalColumn, row: usize) -> Option<String> {
-    let _ = (comparison, column, row);
-    todo!()
+    cell::text(comparison, cell::cell(&column.values, row))
 }
 
-/// Whether two canonical values, not both equal in the digest, are equal within the tolerance.
+/// Whether two canonical values, not both equal in the digest, are equal within the tolerance. Two NULLs are equal (which
+/// the digest knows already), NULL and a value never near, a fault near nothing.
 #[must_use]
 pub fn within(
     tolerance: &Tolerance,
@@ -219,16 +336,15 @@ pub fn within(
     columns: Sides<&CanonicalColumn>,
     rows: Sides<usize>,
 ) -> bool {
-    let _ = (tolerance, comparison, columns, rows);
-    todo!()
+    distance::within(tolerance, comparison, columns, rows)
 }
 
-/// The attributes of a canonical batch as plain Arrow columns under the attributes' names, for `--where`
-/// (text as Utf8, numbers as Int64, Decimal128 or Float64, instants as Timestamp(ns, UTC), …).
+/// The attributes of a canonical batch as plain Arrow columns under the attributes' names, for `--where`: text as Utf8,
+/// integers as Int64, decimals as Decimal128, other numbers as Float64, times in microseconds (instants in UTC), binary as
+/// Binary, and what SQL has no type for (UUIDs, JSON, nested values) as its text. A fault is NULL.
 #[must_use]
 pub fn attribute_view(binding: &Binding, batch: &CanonicalBatch) -> RecordBatch {
-    let _ = (binding, batch);
-    todo!()
+    view::attribute_view(binding, batch)
 }
 
 /// Why a contract cannot meet its schemas at all.
@@ -300,3 +416,6 @@ pub struct BindRequest<'a> {
     /// The two schemas as the sources tell them.
     pub schemas: Sides<&'a Schema>,
 }
+
+#[cfg(test)]
+mod tests;
