@@ -9,5 +9,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     console::explain_defects();
-    cli::parse(std::env::args_os()).map_or_else(ExitCode::from, |arguments| cli::execute(arguments).into())
+    cli::parse(std::env::args_os()).map_or_else(ExitCode::from, |arguments| cli::execute(&arguments).into())
 }

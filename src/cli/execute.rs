@@ -28,8 +28,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, Exi
             return ExitStatus::Agreed;
         }
         let mut console = Console::of_process(Wishes::default());
+        // What comes after the first empty line is usage, which a reader of the document has no use for.
         let said = error.to_string();
-        let message = said.lines().next().unwrap_or("bad usage").trim_start_matches("error: ").to_owned();
+        let paragraph: Vec<&str> = said.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        let message = paragraph.join(" ").trim_start_matches("error: ").to_owned();
         let failure = Failure::new(message);
         // The reader of stdout was promised a document whatever happens.
         let _ = write_document(&failure, format_asked_for(&words), &mut console);
@@ -39,7 +41,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, Exi
 
 /// Carries out a command on the process's own streams.
 #[must_use]
-pub fn execute(arguments: Arguments) -> ExitStatus {
+pub fn execute(arguments: &Arguments) -> ExitStatus {
     let global = &arguments.global;
     let mut console = Console::of_process(Wishes {
         color: global.color,
@@ -47,7 +49,7 @@ pub fn execute(arguments: Arguments) -> ExitStatus {
         verbose: global.verbose,
         no_progress: global.no_progress,
     });
-    execute_on(&arguments, &mut console)
+    execute_on(arguments, &mut console)
 }
 
 /// Carries out a command on any streams.

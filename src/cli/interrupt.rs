@@ -45,3 +45,24 @@ impl Interrupt {
         self.patient.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn the_first_signal_asks_the_batch_to_stop() {
+        let stop = Stop::default();
+        let interrupt = Interrupt::install(&stop).unwrap();
+        assert_eq!(stop.requested(), None);
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        let began = Instant::now();
+        while stop.requested().is_none() && began.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(stop.requested(), Some(SIGTERM));
+        assert!(!interrupt.patient.load(Ordering::SeqCst), "a second signal would not end the process");
+    }
+}

@@ -116,7 +116,7 @@ even where both sides have the same value. Only `round` rounds.",
 - The type in the contract is narrower than the data: `decimal(12, 2)` against 0.125.
 - One side computes with more places than the other keeps: use `round` or `tolerance`.
 - A value that is too large to be true: an overflow or a shifted column.",
-    example: "    authority   policy_id 1042 | rate 0.125     medium  out_of_type  (type decimal(12, 2))
+    example: "    authority   policy_id 1042 | rate 0.125    out_of_type  (type decimal(12, 2))
     projection  policy_id 1042 | rate 0.13",
     repair: "\
 Widen `type` or add `round` where the data is right. Where a value is impossible, its
