@@ -1,1 +1,435 @@
-//! The command line as data, and one file per command.
+//! The command line as data (clap derive), and one file per command below it.
+//!
+//! This file declares: it never decides. Defaults that a contract also has are not repeated here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::console::ColorChoice;
+use values::{ColumnPair, ColumnType, Columns, ToleranceOf};
+
+mod audit;
+mod check;
+mod configuration;
+mod contracts;
+mod diff;
+mod execute;
+mod exit_status;
+mod explain;
+mod failure;
+mod generate;
+mod help;
+mod interrupt;
+mod outcome;
+mod propose;
+mod report;
+mod run;
+mod table;
+mod values;
+
+pub use execute::{execute, parse};
+pub use exit_status::ExitStatus;
+
+/// Proves that copies of data agree with their authority, or says where they do not.
+#[derive(Debug, Parser)]
+#[command(name = "reconcile", version, max_term_width = 100, after_help = help::top())]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The contract file [default: reconcile.toml here or in a parent folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// How the result is written to stdout
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+
+    /// Worker threads, at most 256; 0 means all cores [default: the contract file's, or all cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<u64>,
+
+    /// How much memory a run may take, like `4GiB` or `512 MB`; beyond it work spills to the disk
+    #[arg(long, global = true, value_name = "SIZE", value_parser = values::size)]
+    pub memory_limit: Option<u64>,
+
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say more: settings on stderr, details in text reports
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+
+    /// Draw no progress bars, not even on a terminal
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+
+    /// Whether text is coloured; `auto`: on a terminal, unless `NO_COLOR` is set
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub color: ColorChoice,
+}
+
+/// How a result is written to stdout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people, on a terminal
+    #[default]
+    Text,
+    /// One JSON document, the same as `summary.json`
+    Json,
+    /// A JSON line for each divergence, then the summary as the last line
+    Ndjson,
+    /// For people, in a ticket or a pull request
+    Markdown,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare every contract in `reconcile.toml`, or the named ones
+    ///
+    /// The scheduled job. Writes a folder of reports and a repair plan, and adds a line to the ledger. A contract that
+    /// cannot be compared never hides another: the rest run, and the worst verdict decides the exit status.
+    #[command(after_help = help::run())]
+    Run(Run),
+
+    /// Compare two tables without a contract file
+    ///
+    /// The operator's check on demand. The first location is the authority, which is right by definition; the second is
+    /// the projection, which copies it. Nothing is kept unless `--out` names a folder.
+    #[command(after_help = help::diff())]
+    Diff(Diff),
+
+    /// Report every problem in `reconcile.toml` at once
+    ///
+    /// Each problem comes with file, line, column and what would be accepted. Run it before a contract is merged.
+    #[command(after_help = help::CHECK)]
+    Check(Check),
+
+    /// List the contracts with their last verdicts
+    ///
+    /// Shows who owns what, and which contracts are overdue by their cadence.
+    #[command(after_help = help::CONTRACTS)]
+    Contracts(Reports),
+
+    /// Tell what a kind, a reason or a verdict means, and what to do
+    ///
+    /// Without words it lists everything that can be explained.
+    #[command(after_help = help::EXPLAIN)]
+    Explain(Explain),
+
+    /// Render a finished run again
+    ///
+    /// Reads the files of a published run; nothing is compared again, and nothing is written but to stdout.
+    #[command(after_help = help::REPORT)]
+    Report(Report),
+
+    /// Prove that runs and ledger are unchanged, or remove old runs
+    ///
+    /// The ledger chains every run to the one before it, so that a changed, cut or reordered record is found.
+    #[command(subcommand, after_help = help::AUDIT)]
+    Audit(Audit),
+
+    /// Print the JSON Schema of `reconcile.toml`
+    ///
+    /// For editors, which then complete and check the file while it is written.
+    #[command(after_help = help::SCHEMA)]
+    Schema,
+
+    /// Print the completions of a shell
+    ///
+    /// The script completes commands, options and their values.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(Completions),
+
+    /// Print the manual page, or write the pages of all commands to a folder
+    ///
+    /// The pages say the same as `--help`, for `man`.
+    #[command(after_help = help::MAN)]
+    Man(Man),
+
+    /// Write a first `reconcile.toml` from two tables (not in this version)
+    Init(Init),
+
+    /// Decide whether the last runs are clean enough for a cutover (not in this version)
+    Parity(Parity),
+
+    /// Show and filter a repair plan (not in this version)
+    Plan(Plan),
+
+    /// Apply a repair plan (not in this version)
+    Apply(Apply),
+
+    /// Hand divergences to people and take their decisions back (not in this version)
+    #[command(subcommand)]
+    Review(Review),
+
+    /// Show how verdicts and counts went over time (not in this version)
+    History(History),
+}
+
+/// What `run` and `diff` have in common.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Comparison {
+    /// Where run folders and ledger go [default: for `run` the contract file's `reports`; `diff` keeps nothing]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Compare only keys where this predicate over attributes holds for either side's row
+    #[arg(long = "where", value_name = "SQL")]
+    pub row_filter: Option<String>,
+
+    /// How many divergences of each contract are printed; files and counts stay whole [default: 20; ndjson: all]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Draft no repair actions
+    #[arg(long)]
+    pub no_plan: bool,
+}
+
+/// `reconcile run`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Run {
+    /// Contracts to compare; with `--tag`, these and the tagged ones [default: all]
+    #[arg(value_name = "CONTRACT")]
+    pub contracts: Vec<String>,
+
+    /// Compare the contracts that carry this tag; may be given more than once
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+
+    /// What `run` and `diff` have in common.
+    #[command(flatten)]
+    pub comparison: Comparison,
+}
+
+/// `reconcile diff`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Diff {
+    /// The table that is right: a file, glob or directory
+    #[arg(value_name = "AUTHORITY")]
+    pub authority: String,
+
+    /// The table that copies it
+    #[arg(value_name = "PROJECTION")]
+    pub projection: String,
+
+    /// Attributes that identify a row on both sides, as CSV: `id`, `country,code`, `'"a,b",c'`
+    #[arg(long, value_name = "COLUMNS", value_parser = values::columns, conflicts_with = "no_key")]
+    pub key: Vec<Columns>,
+
+    /// Compare rows as a multiset: no row has an identity, surplus copies are missing or orphan
+    #[arg(long)]
+    pub no_key: bool,
+
+    /// An attribute's column in the projection, where its name is another; split at the first `=` (an attribute whose
+    /// name holds `=` goes in double quotes: `'"a=b"=c'`)
+    #[arg(long, value_name = "ATTRIBUTE=COLUMN", value_parser = values::pair)]
+    pub map: Vec<ColumnPair>,
+
+    /// Columns that are not compared, as CSV; globs, and one side only: `'etl_*,authority:note'`
+    #[arg(long, value_name = "COLUMNS", value_parser = values::columns)]
+    pub ignore: Vec<Columns>,
+
+    /// Compare nothing but these columns and the key, as CSV
+    #[arg(long, value_name = "COLUMNS", value_parser = values::columns)]
+    pub only: Vec<Columns>,
+
+    /// How far apart is still equal, like `0.01`, `1%` or `price=500ms`; bare: for every numeric attribute. Split at the
+    /// last `=`
+    #[arg(long, value_name = "[COLUMN=]VALUE", value_parser = values::tolerance)]
+    pub tolerance: Vec<ToleranceOf>,
+
+    /// The type that a column is compared under, like `price=decimal(12,2)`; split at the last `=`
+    #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = values::column_type)]
+    pub types: Vec<ColumnType>,
+
+    /// Ignore white space at both ends of texts
+    #[arg(long)]
+    pub trim: bool,
+
+    /// Ignore case in texts (full Unicode default case folding)
+    #[arg(long)]
+    pub ignore_case: bool,
+
+    /// A text that stands for NULL, like `N/A`; may be given more than once
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub null_equals: Vec<String>,
+
+    /// What `run` and `diff` have in common.
+    #[command(flatten)]
+    pub comparison: Comparison,
+}
+
+/// `reconcile check`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Check {
+    /// Also open each source and check that the columns are there and can be compared
+    #[arg(long)]
+    pub sources: bool,
+}
+
+/// Where runs were written.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Reports {
+    /// The folder of run folders and ledger [default: the contract file's `reports`, or `reports` here]
+    #[arg(long, value_name = "DIR", visible_alias = "out")]
+    pub reports: Option<PathBuf>,
+}
+
+/// `reconcile explain`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Explain {
+    /// A kind, a reason or a verdict, as a report shows it
+    #[arg(value_name = "WORD")]
+    pub words: Vec<String>,
+}
+
+/// `reconcile report`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Report {
+    /// A run id, the start of one, `latest`, or the path of a run folder
+    #[arg(value_name = "RUN")]
+    pub run: String,
+
+    /// How many divergences of each contract are printed [default: 20]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
+}
+
+/// `reconcile audit`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Prove that every run folder and every ledger line is unchanged
+    ///
+    /// Names each file that was changed and each line that was changed, cut or put in another order.
+    #[command(after_help = help::audit_verify())]
+    Verify(Reports),
+
+    /// Remove old run folders; their ledger lines stay
+    ///
+    /// What was removed is itself a line in the ledger, so `audit verify` still holds afterwards. A run is kept where
+    /// either option keeps it.
+    #[command(after_help = help::AUDIT_PRUNE)]
+    Prune(Prune),
+}
+
+/// `reconcile audit prune`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Prune {
+    /// Keep the newest so many runs
+    #[arg(long, value_name = "N", required_unless_present = "keep_days")]
+    pub keep_runs: Option<usize>,
+
+    /// Keep runs younger than so many days
+    #[arg(long, value_name = "N")]
+    pub keep_days: Option<u32>,
+
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
+}
+
+/// `reconcile completions`.
+#[derive(Debug, Clone, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `reconcile man`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Man {
+    /// Write a page for each command to this folder, instead of the first page to stdout
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `reconcile init`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Init {
+    /// The table that is right
+    #[arg(value_name = "AUTHORITY")]
+    pub authority: String,
+
+    /// The table that copies it
+    #[arg(value_name = "PROJECTION")]
+    pub projection: String,
+}
+
+/// `reconcile parity`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Parity {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub contract: String,
+}
+
+/// `reconcile plan`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Plan {
+    /// A run or a plan, and what to show of it
+    #[arg(value_name = "WORD")]
+    pub words: Vec<String>,
+}
+
+/// `reconcile apply`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Apply {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+
+    /// Write, instead of only saying what would be written
+    #[arg(long)]
+    pub execute: bool,
+}
+
+/// `reconcile review`.
+#[derive(Debug, Subcommand)]
+pub enum Review {
+    /// Write unresolved divergences as CSV (not in this version)
+    Export {
+        /// A run, and what to export of it
+        #[arg(value_name = "WORD")]
+        words: Vec<String>,
+    },
+    /// Take decisions back from CSV (not in this version)
+    Import {
+        /// The file with the decisions
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// `reconcile history`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct History {
+    /// Contracts to show
+    #[arg(value_name = "CONTRACT")]
+    pub contracts: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,176 @@
-//! What every kind and reason means, in the words that `reconcile explain` prints.
+//! What every kind, reason and verdict means, what usually causes it, and what to do, for an operator who meets it.
+//!
+//! The texts are plain values: they are the same whatever was compared, and nothing here prints them. A kind without a
+//! text does not compile.
+
+use crate::contract::Kind;
+
+mod kinds;
+mod reasons;
+mod verdicts;
+
+/// The explanation of a word as a report shows it: `missing`, `rule:large-premium-gap`, `unverified`.
+#[must_use]
+pub fn explain(word: &str) -> Option<Explanation> {
+    // A reason carries the name that made it; what it means does not depend on the name.
+    let stem = match word.split_once(':') {
+        Some((stem @ ("rule" | "attribute" | "kind"), _)) => stem,
+        Some(_) => return None,
+        None => word,
+    };
+    let stem = stem.trim().to_lowercase().replace('-', "_");
+    all().find(|explanation| explanation.word == stem)
+}
+
+/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts.
+pub fn all() -> impl Iterator<Item = Explanation> {
+    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons::ALL).chain(verdicts::ALL)
+}
+
+/// What a word means. Texts are wrapped at 88 columns; examples are indented by four spaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The word, as reports write it.
+    pub word: &'static str,
+    /// What sort of word it is.
+    pub group: Group,
+    /// One line.
+    pub summary: &'static str,
+    /// *What it means*
+    pub meaning: &'static str,
+    /// *What usually causes it*
+    pub causes: &'static str,
+    /// *Example*: two rows
+    pub example: &'static str,
+    /// *Repair and its safety*
+    pub repair: &'static str,
+}
+
+/// What sort of word it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// A kind of divergence.
+    Kind,
+    /// What set a divergence's severity, or why a value cannot be compared.
+    Reason,
+    /// How a contract or a run ended.
+    Verdict,
+}
+
+impl Group {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kind => "kind",
+            Self::Reason => "reason",
+            Self::Verdict => "verdict",
+        }
+    }
+}
+
+impl Explanation {
+    /// The four sections with their headings, in reading order.
+    #[must_use]
+    pub fn sections(&self) -> [(&'static str, &'static str); 4] {
+        [
+            ("What it means", self.meaning),
+            ("What usually causes it", self.causes),
+            ("Example", self.example),
+            ("Repair and its safety", self.repair),
+        ]
+    }
+
+    /// For the terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = format!("{}: {}\n", self.word, self.summary);
+        for (heading, section) in self.sections() {
+            text.push_str(&format!("\n{heading}\n\n{}\n", section.trim_matches('\n')));
+        }
+        text
+    }
+
+    /// The same as Markdown; what is indented is a code block there too.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut text = format!("## `{}`\n\n{}\n", self.word, self.summary);
+        for (heading, section) in self.sections() {
+            text.push_str(&format!("\n### {heading}\n\n{}\n", section.trim_matches('\n')));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::classify::Reason;
+    use crate::normalise::FaultReason;
+
+    #[test]
+    fn every_explanation_is_complete() {
+        for explanation in all() {
+            let word = explanation.word;
+            assert!(!explanation.summary.is_empty() && explanation.summary.len() <= 80, "{word}: summary");
+            for (heading, section) in explanation.sections() {
+                assert!(section.trim().len() > 60, "{word}: {heading} is empty or too short");
+                for line in section.lines() {
+                    assert!(line.chars().count() <= 88, "{word}: {heading}: too long: {line}");
+                    assert_eq!(line, line.trim_end(), "{word}: {heading}: blanks at the end");
+                }
+            }
+            let rows = explanation.example.lines().filter(|line| line.starts_with("    ")).count();
+            assert!(rows >= 2, "{word}: the example has {rows} rows, expected two");
+        }
+    }
+
+    #[test]
+    fn every_word_is_explained_once() {
+        let words: Vec<&str> = all().map(|explanation| explanation.word).collect();
+        assert_eq!(words.len(), words.iter().collect::<BTreeSet<_>>().len());
+        for word in words {
+            assert_eq!(explain(word).map(|explanation| explanation.word), Some(word));
+        }
+    }
+
+    #[test]
+    fn every_kind_and_every_reason_as_a_report_writes_it_is_explained() {
+        for kind in Kind::ALL {
+            assert_eq!(explain(kind.name()).map(|explanation| explanation.group), Some(Group::Kind));
+        }
+        let reasons = [
+            Reason::Rule(Arc::from("large-premium-gap")),
+            Reason::Attribute(Arc::from("a:b")),
+            Reason::Kind(Kind::InFlight),
+            Reason::Default,
+            Reason::Value(FaultReason::Unparseable),
+            Reason::Value(FaultReason::OutOfType),
+            Reason::Value(FaultReason::AmbiguousTime),
+        ];
+        for reason in reasons {
+            let word = reason.to_string();
+            assert_eq!(explain(&word).map(|explanation| explanation.group), Some(Group::Reason), "{word}");
+        }
+        assert!(explain("owner_lacks_key").is_some());
+    }
+
+    #[test]
+    fn words_are_found_however_they_are_written() {
+        assert_eq!(explain("In-Flight").map(|explanation| explanation.word), Some("in_flight"));
+        assert_eq!(explain("unheard"), None);
+        assert_eq!(explain("weather:bad"), None);
+    }
+
+    #[test]
+    fn every_default_severity_that_a_text_names_is_the_real_one() {
+        for kind in Kind::ALL {
+            let severity = kind.default_severity().name();
+            let meaning = kinds::explanation(kind).meaning.replace('\n', " ");
+            assert!(meaning.contains(&format!("severity is {severity}")), "{}: severity is {severity}", kind.name());
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `reconcile audit`: proves that runs and ledger are unchanged, and removes old runs. How is `history`'s business.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::failure::{self, Failure};
+use super::{ExitStatus, Format, Global, Prune, Reports, configuration};
+use crate::console::Console;
+use crate::history::{self, Retention, Verification};
+
+pub(super) fn verify(options: &Reports, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let reports = configuration::reports(options, global)?;
+    let found = history::verify(&reports).map_err(|error| Failure::path(&reports, "cannot be verified", &error))?;
+    for note in &found.notes {
+        console.note(note);
+    }
+    let document = json!({
+        "format_version": 1,
+        "unchanged": found.unchanged,
+        "changed": found.changed,
+        "notes": found.notes,
+    });
+    let text = match global.format {
+        Format::Json => format!("{document:#}\n"),
+        Format::Ndjson => format!("{document}\n"),
+        Format::Text | Format::Markdown => sentences(&failure::shown(&reports), &found),
+    };
+    console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
+    Ok(if found.changed.is_empty() { ExitStatus::Agreed } else { ExitStatus::Drifted })
+}
+
+fn sentences(reports: &str, found: &Verification) -> String {
+    let mut text: String = found.changed.iter().map(|changed| format!("changed: {changed}\n")).collect();
+    let runs = if found.unchanged == 1 { "1 run".to_owned() } else { format!("{} runs", found.unchanged) };
+    let sum = match found.changed.len() {
+        0 => format!("{reports}: {runs} unchanged\n"),
+        1 => format!("{reports}: {runs} unchanged, 1 change found\n"),
+        changes => format!("{reports}: {runs} unchanged, {changes} changes found\n"),
+    };
+    text.push_str(&sum);
+    text
+}
+
+pub(super) fn prune(options: &Prune, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let reports = configuration::reports(&options.reports, global)?;
+    let retention = Retention { keep_runs: options.keep_runs, keep_days: options.keep_days, dry_run: options.dry_run };
+    let removed = history::prune(&reports, retention, Timestamp::now())
+        .map_err(|error| Failure::path(&reports, "cannot be pruned", &error))?;
+    let document = json!({"format_version": 1, "dry_run": options.dry_run, "removed": removed});
+    let text = match global.format {
+        Format::Json => format!("{document:#}\n"),
+        Format::Ndjson => format!("{document}\n"),
+        Format::Text | Format::Markdown => {
+            let mut text: String = removed.iter().map(|run| format!("{run}\n")).collect();
+            let runs = if removed.len() == 1 { "1 run".to_owned() } else { format!("{} runs", removed.len()) };
+            let done = if options.dry_run { "would be removed" } else { "removed" };
+            text.push_str(&format!("{}: {runs} {done}\n", failure::shown(&reports)));
+            text
+        }
+    };
+    console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
+    Ok(ExitStatus::Agreed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_is_named_before_the_sum() {
+        let found = Verification {
+            unchanged: 3,
+            changed: vec!["run 2026: `report.md` has other bytes".to_owned()],
+            notes: Vec::new(),
+        };
+        assert_eq!(
+            sentences("reports", &found),
+            "changed: run 2026: `report.md` has other bytes\nreports: 3 runs unchanged, 1 change found\n"
+        );
+        assert_eq!(
+            sentences("reports", &Verification { unchanged: 1, ..Verification::default() }),
+            "reports: 1 run unchanged\n"
+        );
+    }
+}

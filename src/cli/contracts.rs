@@ -1,0 +1,217 @@
+//! `reconcile contracts`: what is agreed, who owns it, and how it last went. It compares nothing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::outcome::began;
+use super::{ExitStatus, Format, Global, Reports, configuration, table};
+use crate::console::Console;
+use crate::contract::{Contract, Span};
+use crate::history;
+
+const HEADERS: [&str; 7] = ["contract", "projection", "owners", "key", "team", "cadence", "last verdict"];
+
+pub(super) fn run(options: &Reports, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let configuration = configuration::load(global)?;
+    let reports = options.reports.as_ref().unwrap_or(&configuration.run.reports);
+    let verdicts = if reports.exists() {
+        history::last_verdicts(reports).map_err(|error| Failure::path(reports, "the ledger cannot be read", &error))?
+    } else {
+        BTreeMap::new()
+    };
+    let now = Timestamp::now();
+    let lines: Vec<Listed> = configuration
+        .contracts
+        .iter()
+        .map(|contract| Listed::new(contract, verdicts.get(&contract.name), now))
+        .collect();
+    let rows: Vec<Vec<String>> = lines.iter().map(Listed::cells).collect();
+    let documents: Vec<Value> = lines.iter().map(Listed::document).collect();
+    let text = match global.format {
+        Format::Text => table::text(&HEADERS, &rows),
+        Format::Markdown => table::markdown(&HEADERS, &rows),
+        Format::Json => format!("{:#}\n", json!({"format_version": 1, "contracts": documents})),
+        Format::Ndjson => documents.iter().map(|document| format!("{document}\n")).collect(),
+    };
+    console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
+    Ok(ExitStatus::Agreed)
+}
+
+/// One contract with how it last went.
+struct Listed<'a> {
+    contract: &'a Contract,
+    /// Verdict and run.
+    last: Option<&'a (String, String)>,
+    /// It ought to have run since.
+    overdue: bool,
+}
+
+impl<'a> Listed<'a> {
+    fn new(contract: &'a Contract, last: Option<&'a (String, String)>, now: Timestamp) -> Self {
+        let overdue = contract.cadence.is_some_and(|cadence| {
+            // A run whose id tells no time cannot be said to be recent.
+            let age =
+                last.and_then(|(_, run_id)| began(run_id)).map(|began| now.as_nanosecond() - began.as_nanosecond());
+            age.is_none_or(|age| age > cadence.0)
+        });
+        Self { contract, last, overdue }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let contract = self.contract;
+        let key = if contract.key.is_empty() { "(multiset)".to_owned() } else { contract.key.join(", ") };
+        let mut last =
+            self.last.map_or_else(|| "never run".to_owned(), |(verdict, run_id)| format!("{verdict} in {run_id}"));
+        if self.overdue {
+            last.push_str(", overdue");
+        }
+        vec![
+            contract.name.clone(),
+            contract.sources.projection.name.clone(),
+            contract.sources.authority.name.clone(),
+            key,
+            contract.team.clone().unwrap_or_else(|| "-".to_owned()),
+            contract.cadence.map_or_else(|| "-".to_owned(), shown_span),
+            last,
+        ]
+    }
+
+    fn document(&self) -> Value {
+        let contract = self.contract;
+        json!({
+            "name": contract.name,
+            "version": contract.version.text,
+            "description": contract.description,
+            "projection": contract.sources.projection.name,
+            "owners": [contract.sources.authority.name],
+            "key": contract.key,
+            "team": contract.team,
+            "runbook": contract.runbook,
+            "tags": contract.tags,
+            "cadence": contract.cadence.map(shown_span),
+            "overdue": self.overdue,
+            "last_verdict": self.last.map(|(verdict, _)| verdict),
+            "last_run": self.last.map(|(_, run_id)| run_id),
+        })
+    }
+}
+
+/// A span in the greatest unit that it is a whole number of.
+fn shown_span(span: Span) -> String {
+    const UNITS: [(&str, i128); 7] = [
+        ("d", 86_400_000_000_000),
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+        ("us", 1000),
+        ("ns", 1),
+    ];
+    let (unit, length) = UNITS.iter().find(|(_, length)| span.0 % length == 0).unwrap_or(&("ns", 1));
+    format!("{}{unit}", span.0 / length)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::contract::{
+        Allow, CapturedAt, Compare, Configuration, CsvOptions, Location, Options, RepairPolicy, RunSettings, Severity,
+        Source, Version,
+    };
+    use crate::sides::Sides;
+
+    pub(in crate::cli) fn configuration(contracts: Vec<Contract>) -> Configuration {
+        Configuration {
+            file: "reconcile.toml".into(),
+            run: RunSettings { reports: "reports".into(), memory_limit: None, threads: 0 },
+            sources: BTreeMap::new(),
+            contracts: contracts.into_iter().map(Arc::new).collect(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(in crate::cli) fn contract(name: &str) -> Contract {
+        let source = |name: &str| {
+            Arc::new(Source {
+                name: name.to_owned(),
+                context: None,
+                location: Location::Files { written: format!("{name}.csv"), path: format!("{name}.csv").into() },
+                format: None,
+                filter: None,
+                version_column: None,
+                updated_at: None,
+                deleted: None,
+                captured_at: CapturedAt::SourceTells,
+                max_age: None,
+                timezone: None,
+                csv: CsvOptions::default(),
+            })
+        };
+        Contract {
+            name: name.to_owned(),
+            version: Version { text: "1.0.0".to_owned(), major: 1 },
+            description: None,
+            team: None,
+            runbook: None,
+            tags: Vec::new(),
+            cadence: None,
+            sources: Sides { authority: source("erp"), projection: source("shop") },
+            key: vec!["id".to_owned()],
+            null_keys_match: false,
+            compare: Compare::All,
+            only: Vec::new(),
+            ignore: Vec::new(),
+            row_filter: None,
+            window: None,
+            fail_on: Severity::Low,
+            allow: Allow::default(),
+            attributes: Vec::new(),
+            attribute_defaults: Options::default(),
+            numeric_tolerance: None,
+            severity: BTreeMap::new(),
+            repair: RepairPolicy::default(),
+            unserved: Vec::new(),
+            digest: [0; 32],
+        }
+    }
+
+    #[test]
+    fn a_contract_is_overdue_when_its_cadence_has_passed_or_it_never_ran() {
+        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+        let day = Some(Span(86_400_000_000_000));
+        let cases = [
+            (day, Some("20261121T100000000Z-0000"), false),
+            (day, Some("20261121T072500000Z-0000"), true),
+            (day, Some("unknown"), true),
+            (day, None, true),
+            (None, None, false),
+        ];
+        for (cadence, run_id, overdue) in cases {
+            let contract = Contract { cadence, ..contract("orders") };
+            let last = run_id.map(|run_id| ("agreed".to_owned(), run_id.to_owned()));
+            assert_eq!(Listed::new(&contract, last.as_ref(), now).overdue, overdue, "{cadence:?} {run_id:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_says_who_owns_what() {
+        let now = Timestamp::UNIX_EPOCH;
+        let contract =
+            Contract { team: Some("crm".to_owned()), cadence: Some(Span(5_400_000_000_000)), ..contract("orders") };
+        let last = ("drifted".to_owned(), "20261121T100000000Z-0000".to_owned());
+        assert_eq!(
+            Listed::new(&contract, Some(&last), now).cells(),
+            ["orders", "shop", "erp", "id", "crm", "90m", "drifted in 20261121T100000000Z-0000"]
+        );
+        let keyless = Contract { key: Vec::new(), cadence: None, ..contract };
+        assert_eq!(
+            Listed::new(&keyless, None, now).cells(),
+            ["orders", "shop", "erp", "(multiset)", "crm", "-", "never run"]
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! `reconcile explain`: prints what `classify::explain` knows of a word. The texts are not here.
+
+use serde_json::{Value, json};
+
+use super::failure::{Failure, nearest};
+use super::{ExitStatus, Explain, Format, Global, table};
+use crate::classify::explain::{self, Explanation};
+use crate::console::Console;
+
+pub(super) fn run(options: &Explain, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let text = if options.words.is_empty() { list(global.format) } else { texts(&options.words, global.format)? };
+    console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
+    Ok(ExitStatus::Agreed)
+}
+
+fn list(format: Format) -> String {
+    let rows: Vec<Vec<String>> = explain::all()
+        .map(|explanation| {
+            vec![explanation.word.to_owned(), explanation.group.name().to_owned(), explanation.summary.to_owned()]
+        })
+        .collect();
+    match format {
+        Format::Text => table::text(&["word", "is a", "in short"], &rows),
+        Format::Markdown => table::markdown(&["word", "is a", "in short"], &rows),
+        Format::Json | Format::Ndjson => documents(&explain::all().collect::<Vec<_>>(), format),
+    }
+}
+
+fn texts(words: &[String], format: Format) -> Result<String, Failure> {
+    let mut found = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        match explain::explain(word) {
+            Some(explanation) => found.push(explanation),
+            // `explain RUN KEY` has a run, which is never a word of the list, in the first place.
+            None if index == 0 && words.len() == 2 && explain::explain(&words[1]).is_none() => {
+                return Err(Failure::with_hint(
+                    format!(
+                        "explain: `{word}` is no kind, reason or verdict, and this version does not explain a key of a run yet"
+                    ),
+                    "`reconcile report RUN` shows a run; `reconcile explain` alone lists the words",
+                ));
+            }
+            None => return Err(unknown(word)),
+        }
+    }
+    Ok(match format {
+        Format::Text => found.iter().map(Explanation::text).collect::<Vec<_>>().join("\n"),
+        Format::Markdown => found.iter().map(Explanation::markdown).collect::<Vec<_>>().join("\n"),
+        Format::Json | Format::Ndjson => documents(&found, format),
+    })
+}
+
+fn unknown(word: &str) -> Failure {
+    let words: Vec<&str> = explain::all().map(|explanation| explanation.word).collect();
+    let hint = nearest(word, words.iter().copied())
+        .unwrap_or_else(|| "`reconcile explain` alone lists the words with a line each".to_owned());
+    Failure::with_hint(format!("explain: `{word}` is not one of {}", words.join(", ")), hint)
+}
+
+fn documents(explanations: &[Explanation], format: Format) -> String {
+    let documents: Vec<Value> = explanations.iter().map(document).collect();
+    if format == Format::Json {
+        return format!("{:#}\n", json!({"format_version": 1, "explanations": documents}));
+    }
+    documents.iter().map(|document| format!("{document}\n")).collect()
+}
+
+fn document(explanation: &Explanation) -> Value {
+    let mut document = json!({
+        "word": explanation.word,
+        "group": explanation.group.name(),
+        "summary": explanation.summary,
+    });
+    for (name, text) in ["meaning", "causes", "example", "repair"].into_iter().zip(explanation.sections()) {
+        document[name] = text.1.into();
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_unknown_word_gets_the_nearest() {
+        let failure = texts(&words(&["mising"]), Format::Text).unwrap_err();
+        assert_eq!(failure.problems[0].hint.as_deref(), Some("did you mean `missing`?"));
+        let failure = texts(&words(&["weather"]), Format::Text).unwrap_err();
+        assert!(failure.problems[0].hint.as_deref().unwrap().contains("reconcile explain"));
+    }
+
+    #[test]
+    fn several_words_are_explained_one_after_the_other() {
+        let text = texts(&words(&["missing", "rule:large-premium-gap"]), Format::Text).unwrap();
+        assert!(text.starts_with("missing: "), "{text}");
+        assert!(text.contains("\nrule: "), "{text}");
+    }
+
+    #[test]
+    fn a_key_of_a_run_is_not_explained_yet() {
+        let failure = texts(&words(&["20261121T072500000Z-0000", "1042"]), Format::Text).unwrap_err();
+        assert!(failure.problems[0].message.contains("does not explain a key of a run yet"));
+    }
+
+    #[test]
+    fn json_holds_every_section() {
+        let document: Value = serde_json::from_str(&texts(&words(&["orphan"]), Format::Json).unwrap()).unwrap();
+        for section in ["meaning", "causes", "example", "repair"] {
+            assert!(!document["explanations"][0][section].as_str().unwrap().is_empty(), "{section}");
+        }
+        assert_eq!(list(Format::Ndjson).lines().count(), explain::all().count());
+    }
+}

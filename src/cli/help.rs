@@ -1,0 +1,136 @@
+//! What help says after the options: examples, which a test parses, and the exit statuses.
+
+use super::ExitStatus;
+
+const RUN: &str = "\
+Examples:
+  reconcile run
+  reconcile run crm-policy-view --format json
+  reconcile run --tag nightly --out /var/lib/reconcile --memory-limit 4GiB
+  reconcile run crm-policy-view --where \"policy_status = 'Active'\" --limit 100
+
+Spilled data goes to the folder that TMPDIR names.
+";
+
+const DIFF: &str = "\
+Examples:
+  reconcile diff authority.parquet projection.csv --key policy_id
+  reconcile diff 'new/*.parquet' old/ --key country,code --tolerance lat=0.00001
+  reconcile diff a.csv b.csv --key '\"id, old\"' --map premium=premium_amount --ignore 'etl_*'
+  reconcile diff a.ndjson b.json --no-key --format ndjson
+  reconcile diff a.csv b.csv                  # without a key: proposes some
+";
+
+pub(super) const CHECK: &str = "\
+Examples:
+  reconcile check
+  reconcile check --sources
+  reconcile check --config contracts/billing.toml --format json
+
+Exit status: 0 no problem, 2 at least one.
+";
+
+pub(super) const CONTRACTS: &str = "\
+Examples:
+  reconcile contracts
+  reconcile contracts --format json
+  reconcile contracts --reports /var/lib/reconcile
+";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  reconcile explain
+  reconcile explain missing
+  reconcile explain rule:large-premium-gap
+  reconcile explain unverified
+";
+
+pub(super) const REPORT: &str = "\
+Examples:
+  reconcile report latest
+  reconcile report 20261121T072500 --format markdown
+  reconcile report latest --reports /var/lib/reconcile --limit 100
+
+The exit status is that of the run which is shown.
+";
+
+pub(super) const AUDIT: &str = "\
+Examples:
+  reconcile audit verify
+  reconcile audit verify --reports /var/lib/reconcile
+  reconcile audit prune --keep-days 90 --dry-run
+";
+
+const AUDIT_VERIFY: &str = "\
+Examples:
+  reconcile audit verify
+  reconcile audit verify --reports /var/lib/reconcile
+  reconcile audit verify --format json
+
+Exit status:
+    0  nothing was changed
+    1  something was changed, is missing, or came in another order
+    2  something could not be read
+";
+
+pub(super) const AUDIT_PRUNE: &str = "\
+Examples:
+  reconcile audit prune --keep-days 90 --dry-run
+  reconcile audit prune --keep-runs 100
+  reconcile audit prune --keep-runs 30 --keep-days 365
+";
+
+pub(super) const SCHEMA: &str = "\
+Examples:
+  reconcile schema
+  reconcile schema > reconcile.schema.json
+";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  reconcile completions bash > ~/.local/share/bash-completion/completions/reconcile
+  reconcile completions zsh > ~/.zfunc/_reconcile
+  reconcile completions fish > ~/.config/fish/completions/reconcile.fish
+";
+
+pub(super) const MAN: &str = "\
+Examples:
+  reconcile man | man -l -
+  reconcile man --out ~/.local/share/man/man1
+";
+
+const TOP: &str = "\
+Examples:
+  reconcile run
+  reconcile diff authority.parquet projection.csv --key policy_id
+  reconcile explain missing
+";
+
+/// After the help of `reconcile` itself.
+pub(super) fn top() -> String {
+    format!("{TOP}\n{}", exit_statuses())
+}
+
+/// After the help of `run`.
+pub(super) fn run() -> String {
+    format!("{RUN}\n{}", exit_statuses())
+}
+
+/// After the help of `diff`.
+pub(super) fn diff() -> String {
+    format!("{DIFF}\n{}", exit_statuses())
+}
+
+/// After the help of `audit verify`.
+pub(super) fn audit_verify() -> String {
+    AUDIT_VERIFY.to_owned()
+}
+
+/// The table of exit statuses, from the one place that knows them.
+pub(super) fn exit_statuses() -> String {
+    let mut table = "Exit status:\n".to_owned();
+    for status in ExitStatus::ALL {
+        table.push_str(&format!("  {:>3}  {}\n", status.code(), status.sentence()));
+    }
+    table
+}

@@ -1,0 +1,270 @@
+//! Carries out a batch for `run` and `diff`, and writes an audit to stdout in the format that was asked for.
+//!
+//! Here the world comes in: the time, the run's id, signals, folders. What the batch does with them is `run::run`'s
+//! business, what a file looks like is `report`'s.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::failure::{self, Failure};
+use super::interrupt::Interrupt;
+use super::{Comparison, ExitStatus, Format, Global};
+use crate::audit::{Audit, Recorder};
+use crate::classify::Divergence;
+use crate::console::{Bars, Console};
+use crate::contract::Contract;
+use crate::history::RunFolder;
+use crate::plan::Action;
+use crate::report;
+use crate::run::{self, Progress, Settings, Stop};
+
+/// How many divergences of each contract are printed where nothing else is said.
+pub(super) const LIMIT: usize = 20;
+
+/// One batch, as `run` or `diff` asks for it.
+pub(super) struct Batch<'a> {
+    /// `run` or `diff`.
+    pub(super) command: &'static str,
+    /// What is compared.
+    pub(super) contracts: Vec<Arc<Contract>>,
+    /// Where the run is kept, if it is.
+    pub(super) reports: Option<PathBuf>,
+    /// Worker threads; 0 means all cores.
+    pub(super) threads: usize,
+    /// Bytes of memory, if limited.
+    pub(super) memory_limit: Option<u64>,
+    /// The options that `run` and `diff` share.
+    pub(super) comparison: &'a Comparison,
+    /// For the manifest.
+    pub(super) shown: BTreeMap<String, String>,
+    /// What the audit has to say of the run itself.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Compares, publishes, prints.
+pub(super) fn carry_out(batch: Batch<'_>, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let stop = Stop::default();
+    let interrupt = Interrupt::install(&stop)
+        .map_err(|error| Failure::new(format!("signals: cannot be caught: {}", failure::plain(&error))))?;
+    let spill = tempfile::Builder::new()
+        .prefix("reconcile-")
+        .tempdir()
+        .map_err(|error| Failure::path(&std::env::temp_dir(), "no folder for spilled data", &error))?;
+    let settings = settings(&batch, spill.path());
+    let mut warnings = batch.warnings;
+    let folder = match &batch.reports {
+        Some(reports) => {
+            let (folder, adopted) =
+                RunFolder::begin(reports, &settings.run_id).map_err(|error| unwritable(reports, &error))?;
+            warnings.extend(adopted);
+            Some(folder)
+        }
+        None => None,
+    };
+    console.detail(&format!("run {} with {} threads", settings.run_id, settings.threads));
+
+    let lines = global.format == Format::Ndjson;
+    let bars = console.bars(lines);
+    let lines = lines.then(|| Lines::new(console.out(), batch.comparison.limit));
+    let mut recorder = Tee { folder, lines };
+    let outcome = run::run(&batch.contracts, &settings, &mut recorder, &bars, &stop);
+    drop(bars);
+    let Tee { folder, lines } = recorder;
+    let failed_line = lines.and_then(|lines| lines.failed);
+    let mut audit = outcome.map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
+    audit.warnings.splice(0..0, warnings);
+
+    let kept = match folder {
+        Some(folder) => Some(folder.publish(&audit).map_err(|error| unpublished(batch.reports.as_deref(), &error))?),
+        None => None,
+    };
+    interrupt.end_patience();
+    if let Some(error) = failed_line {
+        return Err(Failure::stdout(&error));
+    }
+    print(&mut audit, global.format, batch.comparison.limit, console)?;
+    if let Some(kept) = kept {
+        console.note(&format!("run {} is in {}", audit.run_id, failure::shown(&kept)));
+    }
+    Ok(ExitStatus::of_audit(&audit))
+}
+
+fn settings(batch: &Batch<'_>, spill: &Path) -> Settings {
+    let started_at = Timestamp::now();
+    let threads = match batch.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    };
+    let mut shown = batch.shown.clone();
+    let comparison = batch.comparison;
+    shown.insert("threads".to_owned(), threads.to_string());
+    shown.insert("plan".to_owned(), (!comparison.no_plan).to_string());
+    if let Some(bytes) = batch.memory_limit {
+        shown.insert("memory_limit".to_owned(), bytes.to_string());
+    }
+    if let Some(row_filter) = &comparison.row_filter {
+        shown.insert("where".to_owned(), row_filter.clone());
+    }
+    if let Some(limit) = comparison.limit {
+        shown.insert("limit".to_owned(), limit.to_string());
+    }
+    Settings {
+        run_id: run_id(started_at),
+        started_at,
+        command: batch.command.to_owned(),
+        threads,
+        memory_limit: batch.memory_limit,
+        spill_folder: spill.to_path_buf(),
+        // A small `--limit` shortens what is printed, not the files, which show the usual number.
+        examples: comparison.limit.unwrap_or(LIMIT).max(LIMIT),
+        draft_plan: !comparison.no_plan,
+        shown,
+    }
+}
+
+/// Sorts by time; the digits at the end keep two runs of one millisecond apart.
+fn run_id(started_at: Timestamp) -> String {
+    let salt = RandomState::new().build_hasher().finish() & 0xffff;
+    format!("{}{:03}Z-{salt:04x}", started_at.strftime("%Y%m%dT%H%M%S"), started_at.subsec_millisecond())
+}
+
+/// When a run of this id began, if the id tells.
+pub(super) fn began(run_id: &str) -> Option<Timestamp> {
+    let seconds = run_id.get(..15)?;
+    let local = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S", seconds).ok()?;
+    Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+}
+
+fn unwritable(reports: &Path, error: &io::Error) -> Failure {
+    Failure::with_hint(
+        failure::path_message(reports, "the folder of reports cannot be written", error),
+        "nothing was compared; name another folder with `--out DIR`",
+    )
+}
+
+fn unpublished(reports: Option<&Path>, error: &io::Error) -> Failure {
+    match reports {
+        Some(reports) => Failure::with_hint(
+            failure::path_message(reports, "the run cannot be published", error),
+            "nothing of it was published; make room, or name another folder with `--out DIR`",
+        ),
+        None => Failure::new(format!("the comparison cannot be recorded: {}", failure::plain(error))),
+    }
+}
+
+/// Writes an audit to stdout. Under `ndjson` its divergences are there already.
+pub(super) fn print(
+    audit: &mut Audit,
+    format: Format,
+    limit: Option<usize>,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    for contract in &mut audit.contracts {
+        contract.examples.truncate(limit.unwrap_or(LIMIT));
+    }
+    if matches!(format, Format::Json | Format::Ndjson) {
+        for warning in &audit.warnings {
+            console.warning(warning, None);
+        }
+    }
+    // Rendered whole before it is written, so that a defect in a renderer cannot leave half a document on stdout.
+    let mut text = Vec::new();
+    let rendered = match format {
+        Format::Text => {
+            let style = report::text::Style {
+                color: console.color(),
+                limit: limit.unwrap_or(LIMIT),
+                verbose: console.verbose(),
+            };
+            report::text::render(audit, style, &mut text)
+        }
+        Format::Json => report::json::render(audit, &mut text),
+        Format::Ndjson => writeln!(text, "{}", report::json::summary_line(audit)),
+        Format::Markdown => report::markdown::render(audit, &mut text),
+    };
+    rendered.and_then(|()| console.out().write_all(&text)).map_err(|error| Failure::stdout(&error))
+}
+
+/// Tells each divergence to the run folder, to stdout, to both or to none.
+struct Tee<'a> {
+    folder: Option<RunFolder>,
+    lines: Option<Lines<'a>>,
+}
+
+impl Recorder for Tee<'_> {
+    fn divergence(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
+        if let Some(lines) = &mut self.lines {
+            lines.write(contract, divergence);
+        }
+        self.folder.as_mut().map_or(Ok(()), |folder| folder.divergence(contract, divergence))
+    }
+
+    fn action(&mut self, action: &Action) -> io::Result<()> {
+        self.folder.as_mut().map_or(Ok(()), |folder| folder.action(action))
+    }
+}
+
+/// A line on stdout for each divergence. That stdout fails must not cost the run its record, so the failure waits here.
+struct Lines<'a> {
+    out: &'a mut dyn Write,
+    limit: Option<usize>,
+    written: BTreeMap<String, usize>,
+    failed: Option<io::Error>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(out: &'a mut dyn Write, limit: Option<usize>) -> Self {
+        Self { out, limit, written: BTreeMap::new(), failed: None }
+    }
+
+    fn write(&mut self, contract: &str, divergence: &Divergence) {
+        if self.failed.is_some() {
+            return;
+        }
+        if let Some(limit) = self.limit {
+            let written = self.written.entry(contract.to_owned()).or_default();
+            if *written >= limit {
+                return;
+            }
+            *written += 1;
+        }
+        self.failed = writeln!(self.out, "{}", report::json::divergence_line(contract, divergence)).err();
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, contract: &str, phase: &str, bytes: u64) {
+        Self::begin(self, contract, phase, bytes);
+    }
+
+    fn advance(&self, rows: u64, bytes: u64) {
+        Self::advance(self, rows, bytes);
+    }
+
+    fn end(&self) {
+        Self::end(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_ids_sort_by_time_and_tell_it() {
+        let early: Timestamp = "2026-11-21T07:25:00.005Z".parse().unwrap();
+        let late: Timestamp = "2026-11-21T07:25:00.040Z".parse().unwrap();
+        let id = run_id(early);
+        assert!(id.starts_with("20261121T072500005Z-"), "{id}");
+        assert_eq!(id.len(), "20261121T072500005Z-abcd".len());
+        assert!(id < run_id(late));
+        assert_eq!(began(&id), Some("2026-11-21T07:25:00Z".parse().unwrap()));
+        assert_eq!(began("sample"), None);
+        assert_eq!(began("ä"), None);
+    }
+}

@@ -1,0 +1,31 @@
+//! `reconcile report RUN`: a published run, rendered again. It reads the run's files and nothing else.
+
+use super::failure::Failure;
+use super::{ExitStatus, Format, Global, Report, configuration, outcome};
+use crate::console::Console;
+use crate::{history, report};
+
+pub(super) fn run(options: &Report, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let reports = configuration::reports(&options.reports, global)?;
+    let mut audit = history::load(&reports, &options.run)
+        .map_err(|error| Failure::path(&reports, &format!("run `{}` cannot be shown", options.run), &error))?;
+    if global.format == Format::Ndjson {
+        for contract in &audit.contracts {
+            let shown = contract.examples.len().min(options.limit.unwrap_or(usize::MAX));
+            for divergence in &contract.examples[..shown] {
+                writeln!(console.out(), "{}", report::json::divergence_line(&contract.name, divergence))
+                    .map_err(|error| Failure::stdout(&error))?;
+            }
+            let all: u64 = contract.severities.values().sum();
+            if shown as u64 != all {
+                console.warning(
+                    &format!("contract \"{}\": {shown} of {all} divergences are shown", contract.name),
+                    Some("all of them are in the run's `divergences.parquet`"),
+                );
+            }
+        }
+    }
+    let status = ExitStatus::of_audit(&audit);
+    outcome::print(&mut audit, global.format, options.limit, console)?;
+    Ok(status)
+}
