@@ -1,0 +1,33 @@
+//! The one integration binary, so that the engine is linked once. Each module says what it holds the product to.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+/// A temp folder, the binary, and one assertion that shows everything it said.
+mod support;
+
+/// Every folder of `fixtures/scenarios` does what its hand-written counts and its recorded output say.
+mod scenarios;
+
+/// What a newcomer sees in the first minute: `reconcile.toml` at the root, against truths counted elsewhere.
+mod newcomer;
+
+/// One test for each exit status, through the binary.
+mod exit_status;
+
+/// Every bad input gets one clear message, status 2, and leaves nothing half-written.
+mod bad_input;
+
+/// A signal at any moment leaves a run whole or absent.
+mod signals;
+
+/// `audit verify` and `audit prune` through the binary.
+mod audit;
+
+/// The engine against a comparison in thirty obvious lines, over random tables.
+mod oracle;
+
+/// The corpora of the fuzz targets, as ordinary tests.
+mod corpus;
+
+/// Rules about the code, its documents and its fixtures.
+mod tidy;
