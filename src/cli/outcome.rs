@@ -21,7 +21,7 @@ use crate::contract::Contract;
 use crate::history::RunFolder;
 use crate::plan::Action;
 use crate::report;
-use crate::run::{self, Progress, Settings, Stop};
+use crate::run::{self, Progress, Settings, Stop, Tuning};
 
 /// How many divergences of each contract are printed where nothing else is said.
 pub(super) const LIMIT: usize = 20;
@@ -123,7 +123,10 @@ fn settings(batch: &Batch<'_>, spill: &Path) -> Settings {
         // A small `--limit` shortens what is printed, not the files, which show the usual number.
         examples: comparison.limit.unwrap_or(LIMIT).max(LIMIT),
         draft_plan: !comparison.no_plan,
+        // Evidence is for a run that is kept; an operator's quick check need not read its inputs twice.
+        digest_inputs: batch.reports.is_some(),
         shown,
+        tuning: Tuning::default(),
     }
 }
 
