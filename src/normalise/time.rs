@@ -178,8 +178,11 @@ impl Reader<'_> {
             return Some(None);
         }
         self.take(b' ');
-        if self.take(b'Z') || self.take(b'z') || self.0 == b"UTC" {
-            self.0 = self.0.strip_prefix(b"UTC").unwrap_or(self.0);
+        if self.take(b'Z') || self.take(b'z') {
+            return Some(Some(0));
+        }
+        if self.0.eq_ignore_ascii_case(b"UTC") {
+            self.0 = &[];
             return Some(Some(0));
         }
         let sign = if self.take(b'+') {
@@ -285,6 +288,8 @@ pub struct Length {
 /// # Errors
 /// `Unparseable`; `OutOfType` for more than nine digits of a second that are not zeros.
 pub fn parse_length(text: &str) -> Result<Length, FaultReason> {
+    // Either letter case, because `case = "ignore"` folds a text before it is read.
+    let text = text.to_ascii_uppercase();
     let mut reader = Reader(text.as_bytes());
     let negative = reader.take(b'-');
     if !negative {
