@@ -260,8 +260,8 @@ pub(super) static SOURCE: Section = Section {
             "Only where the extension does not tell.",
         )
         .default("by extension"),
-        key("table", Shape::Text, "The table of a database.").default("none"),
-        key("query", Shape::Text, "A query instead of a table.").default("none"),
+        key("table", Shape::Text, "The table, where the location is a database.").default("none"),
+        key("query", Shape::Text, "A query instead of a table, where the location is a database.").default("none"),
         key("filter", Shape::Text, "SQL over the source's own columns: the rows that are read.").default("all rows"),
         key("version_column", Shape::Text, "A marker that grows with each change of a row.")
             .default("none")
@@ -381,7 +381,7 @@ pub(super) static ATTRIBUTE: Section = Section {
             .default("the attribute's name"),
         key("projected_as", Shape::Path, "Its column in the projection; a struct's member as an array.")
             .default("the attribute's name"),
-        key("owner", Shape::Text, "The authority source that owns it.").default("the contract's authority"),
+        key("owner", Shape::Text, "The authority source that owns it. Another than the contract's authority is served later; until then the contract is `unverified`.").default("the contract's authority"),
         UNICODE,
         SPACES_KEY,
         TRIM,

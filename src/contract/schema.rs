@@ -39,10 +39,10 @@ fn property(key: &Key, definitions: &mut Map<String, Value>) -> Value {
     let mut schema = shape(key.shape, definitions);
     let mut description = key.says.to_owned();
     if !key.default.is_empty() {
-        description.push_str(&format!(" Default: {}.", key.default));
+        description.extend([" Default: ", key.default, "."]);
     }
     if let Some(later) = key.later {
-        description.push_str(&format!(" Served by a later version; in this one, {}.", later.consequence));
+        description.extend([" Served by a later version; in this one, ", later.consequence, "."]);
     }
     schema["description"] = json!(description);
     schema

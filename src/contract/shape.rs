@@ -8,34 +8,39 @@ use super::values::{self, Complaint};
 
 /// Checks a whole file (or what stands for one).
 pub(super) fn check_file(table: &Table, section: &'static Section, problems: &mut Problems) {
-    check_table(table, section, None, problems);
+    check_table(table, section, None, "", problems);
 }
 
 /// Checks one table: keys that are not known, and the value of each that is.
-pub(super) fn check_table(table: &Table, section: &'static Section, about: Option<&str>, problems: &mut Problems) {
+pub(super) fn check_table(
+    table: &Table,
+    section: &'static Section,
+    about: Option<&str>,
+    prefix: &str,
+    problems: &mut Problems,
+) {
     for entry in &table.0 {
-        match section.key(&entry.key) {
-            Some(key) => check_value(&entry.node, key, about, problems),
-            None => {
-                let names = section.keys.iter().map(|key| key.name);
-                let hint = match nearest(&entry.key, names.clone()) {
-                    Some(name) => format!("did you mean `{name}`?"),
-                    None => belongs_elsewhere(&entry.key, section),
-                };
-                let allowed = names.collect::<Vec<_>>().join(", ");
-                let message = format!("unknown key `{}`, allowed here: {allowed}", entry.key);
-                problems.add(&entry.at, about, message, Some(hint).filter(|hint| !hint.is_empty()));
-            }
+        if let Some(key) = section.key(&entry.key) {
+            check_value(&entry.node, key, about, prefix, problems);
+            continue;
         }
+        let names = section.keys.iter().map(|key| key.name);
+        let hint = match nearest(&entry.key, names.clone()) {
+            Some(name) => Some(format!("did you mean `{name}`?")),
+            None => belongs_elsewhere(&entry.key, section),
+        };
+        let allowed = names.collect::<Vec<_>>().join(", ");
+        let message = format!("unknown key `{}`, allowed here: {allowed}", entry.key);
+        problems.add(&entry.at, about, message, hint);
     }
 }
 
 /// Where a key that is unknown here would be known.
-fn belongs_elsewhere(name: &str, section: &Section) -> String {
+fn belongs_elsewhere(name: &str, section: &Section) -> Option<String> {
     use super::raw;
     let others = [&raw::FILE, &raw::RUN, &raw::DEFAULTS, &raw::SOURCE, &raw::CSV, &raw::CONTRACT, &raw::ATTRIBUTE];
     let other = others.into_iter().find(|other| other.name != section.name && other.key(name).is_some());
-    other.map_or_else(String::new, |other| match other.name {
+    other.map(|other| match other.name {
         "file" => format!("`{name}` belongs at the top of the main file"),
         place => format!("`{name}` belongs in [{place}]"),
     })
@@ -60,21 +65,22 @@ pub(super) fn check_required(
     }
 }
 
-fn check_value(node: &Node, key: &Key, about: Option<&str>, problems: &mut Problems) {
+fn check_value(node: &Node, key: &Key, about: Option<&str>, prefix: &str, problems: &mut Problems) {
+    let name = format!("{prefix}{}", key.name);
     if matches!(node.value, Value::Unknown) {
         return;
     }
     match key.shape {
         Shape::Section(section) => match node.table() {
-            Some(table) => check_table(table, section, about, problems),
-            None => complain(node, key.name, &expected_table(), about, problems),
+            Some(table) => check_table(table, section, about, &format!("{name}."), problems),
+            None => complain(node, &name, &expected_table(), about, problems),
         },
         Shape::Named(section) => check_named(node, key, section, about, problems),
         Shape::Each(section) => check_each(node, key, section, about, problems),
-        Shape::Texts => check_texts(node, key.name, about, problems),
-        Shape::Ignore => check_ignore(node, key.name, about, problems),
-        Shape::Translate => check_translate(node, key.name, about, problems),
-        Shape::CapturedAt => check_captured_at(node, key.name, about, problems),
+        Shape::Texts => check_texts(node, &name, about, problems),
+        Shape::Ignore => check_ignore(node, &name, about, problems),
+        Shape::Translate => check_translate(node, &name, about, problems),
+        Shape::CapturedAt => check_captured_at(node, &name, about, problems),
         Shape::Anything => {}
         Shape::Text if key.name == "owner" && matches!(node.value, Value::List(_)) => {
             let message = "owner is an array, expected one source: an attribute has one owner, never two";
@@ -82,7 +88,7 @@ fn check_value(node: &Node, key: &Key, about: Option<&str>, problems: &mut Probl
         }
         _ => {
             if let Err(complaint) = check_scalar(node, key.shape) {
-                complain(node, key.name, &complaint, about, problems);
+                complain(node, &name, &complaint, about, problems);
             }
         }
     }
@@ -129,12 +135,11 @@ fn check_named(node: &Node, key: &Key, section: &'static Section, about: Option<
     let Some(table) = node.table() else { return complain(node, key.name, &expected_table(), about, problems) };
     for entry in &table.0 {
         let name = subject(about, key.name, &entry.key);
-        match entry.node.table() {
-            Some(inner) => check_table(inner, section, Some(&name), problems),
-            None => {
-                let what = format!("{}.{}", key.name, entry.key);
-                complain(&entry.node, &what, &expected_table(), about, problems);
-            }
+        if let Some(inner) = entry.node.table() {
+            check_table(inner, section, Some(&name), "", problems);
+        } else {
+            let what = format!("{}.{}", key.name, entry.key);
+            complain(&entry.node, &what, &expected_table(), about, problems);
         }
         if entry.key.is_empty() && key.name != "attribute" {
             problems.add(&entry.at, about, format!("a {} needs a name", key.name), None);
@@ -165,7 +170,7 @@ fn check_each(node: &Node, key: &Key, section: &'static Section, about: Option<&
             || about.map_or_else(|| key.name.to_owned(), |about| format!("{about}, {}", key.name)),
             |name| subject(about, key.name, name.shown()),
         );
-        check_table(table, section, Some(&inner), problems);
+        check_table(table, section, Some(&inner), "", problems);
         check_required(table, section, &item.at, Some(&inner), problems);
     }
 }

@@ -259,7 +259,10 @@ fn one_column_each(
     let key = contract.texts("key");
     let undeclared = key.iter().filter(|(name, _)| entries.iter().all(|entry| entry.key != *name));
     claimed.extend(undeclared.map(|(name, _)| (vec![*name], *name)));
-    for attribute in attributes {
+    // Those that keep their name claim first, so that the complaint is about the one that says `projected_as`.
+    let renamed = |attribute: &&Attribute| attribute.projected_as != [attribute.name.as_str()];
+    let kept = attributes.iter().filter(|attribute| !renamed(attribute));
+    for attribute in kept.chain(attributes.iter().filter(renamed)) {
         let path: Vec<&str> = attribute.projected_as.iter().map(String::as_str).collect();
         let Some((_, other)) = claimed.iter().find(|(held, _)| *held == path) else {
             claimed.push((path, &attribute.name));

@@ -51,7 +51,7 @@ pub struct DiffRequest {
 pub fn for_diff(request: &DiffRequest) -> Result<Contract, Errors> {
     let (mut problems, mut warnings) = (Problems::default(), Problems::default());
     let table = raw_contract(request, &mut problems);
-    shape::check_table(&table, &raw::CONTRACT, Some("contract \"diff\""), &mut problems);
+    shape::check_table(&table, &raw::CONTRACT, Some("contract \"diff\""), "", &mut problems);
     let mut sources = BTreeMap::new();
     let mut declared = Vec::new();
     for side in Side::BOTH {

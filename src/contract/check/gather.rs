@@ -36,10 +36,10 @@ pub(super) fn gather(
     warnings: &mut Problems,
 ) -> Gathered {
     let gathered = Gathered { complete: true, ..Gathered::default() };
-    let mut gatherer =
+    let mut reader =
         Gatherer { environment, disk, problems, warnings, gathered, above: Vec::new(), known: BTreeSet::new() };
-    gatherer.read(file, None);
-    gatherer.gathered
+    reader.read(file, None);
+    reader.gathered
 }
 
 struct Gatherer<'a> {
