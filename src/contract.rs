@@ -15,12 +15,18 @@ use crate::sides::{Side, Sides};
 
 mod check;
 mod error;
+mod meaning;
 mod raw;
+mod read;
 mod schema;
+mod shape;
+mod tree;
+mod values;
 
-pub use check::{DiffRequest, for_diff, load};
+pub use check::{DiffRequest, for_diff, load, parse_text};
 pub use error::{Error, Errors, Problem};
 pub use schema::json_schema;
+pub use values::parse_size;
 
 /// A whole `reconcile.toml` with what it includes.
 #[derive(Clone, Debug)]

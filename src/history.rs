@@ -1,96 +1,46 @@
 //! Runs and the hash-chained ledger: publishes a run folder whole or not at all, appends its line, proves both unchanged.
+//!
+//! Every file and the hashing are described in docs/formats.md. It never compares data, and takes every instant as a value.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::audit::{Audit, Recorder};
-use crate::classify::Divergence;
-use crate::plan::Action;
+use crate::audit::Audit;
 
-/// A run folder that is being written aside; nothing of it is seen before `publish`.
-pub struct RunFolder {}
+mod folder;
+mod ledger;
+mod manifest;
+mod merkle;
+mod place;
+mod prune;
+mod verify;
 
-impl RunFolder {
-    /// Creates `reports` where it is missing, takes what an earlier crash left (adopted run folders are named in the
-    /// result), and begins a folder aside. Fails before anything is compared where `reports` is not writable.
-    ///
-    /// # Errors
-    /// What kept it from being created.
-    pub fn begin(reports: &Path, run_id: &str) -> io::Result<(Self, Vec<String>)> {
-        let _ = (reports, run_id);
-        todo!()
-    }
+#[cfg(test)]
+mod tests;
 
-    /// Writes the rest, fsyncs, renames into place, appends the ledger line. Returns the folder.
-    ///
-    /// # Errors
-    /// What kept it from being published; then nothing is left under the run's name.
-    pub fn publish(self, audit: &Audit) -> io::Result<PathBuf> {
-        let _ = audit;
-        todo!()
-    }
-}
+pub use folder::RunFolder;
+pub use prune::{Retention, prune};
+pub use verify::{Verification, verify};
 
-impl Recorder for RunFolder {
-    fn divergence(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
-        let _ = (contract, divergence);
-        todo!()
-    }
-
-    fn action(&mut self, action: &Action) -> io::Result<()> {
-        let _ = action;
-        todo!()
-    }
-}
-
-/// What `audit verify` found.
-#[derive(Clone, Debug, Default)]
-pub struct Verification {
-    /// Runs whose folder and line are unchanged.
-    pub unchanged: usize,
-    /// What was changed, is missing, or came in another order, each a sentence that names it.
-    pub changed: Vec<String>,
-    /// Legal but worth a word: a folder without a line yet, a pruned run.
-    pub notes: Vec<String>,
-}
-
-/// Proves that ledger and run folders are unchanged.
-///
-/// # Errors
-/// What could not be read at all.
-pub fn verify(reports: &Path) -> io::Result<Verification> {
-    let _ = reports;
-    todo!()
-}
-
-/// What `audit prune` is asked to keep.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Retention {
-    /// The newest so many runs.
-    pub keep_runs: Option<usize>,
-    /// Runs younger than so many days.
-    pub keep_days: Option<u32>,
-    /// Only say what would go.
-    pub dry_run: bool,
-}
-
-/// Removes old run folders; their ledger lines stay, and a ledger line says what was pruned.
-///
-/// # Errors
-/// What could not be removed or written.
-pub fn prune(reports: &Path, retention: Retention, now: jiff::Timestamp) -> io::Result<Vec<String>> {
-    let _ = (reports, retention, now);
-    todo!()
-}
+use ledger::Ledger;
+use manifest::Manifest;
+use place::{at, invalid, names};
 
 /// The newest verdict of each contract, with its run id, from the ledger's runs.
 ///
 /// # Errors
 /// What could not be read.
 pub fn last_verdicts(reports: &Path) -> io::Result<BTreeMap<String, (String, String)>> {
-    let _ = reports;
-    todo!()
+    let ledger = Ledger::read(reports)?;
+    let mut verdicts = BTreeMap::new();
+    for (_, run) in ledger.runs() {
+        for contract in &run.contracts {
+            verdicts.insert(contract.name.clone(), (contract.verdict.clone(), run.run_id.clone()));
+        }
+    }
+    Ok(verdicts)
 }
 
 /// Reads a published run back as an audit, for `report RUN`. `run` is a run id, a unique prefix, `latest`, or a path.
@@ -98,6 +48,58 @@ pub fn last_verdicts(reports: &Path) -> io::Result<BTreeMap<String, (String, Str
 /// # Errors
 /// That there is no such run, or that its files contradict themselves.
 pub fn load(reports: &Path, run: &str) -> io::Result<Audit> {
-    let _ = (reports, run);
-    todo!()
+    let folder = find(reports, run)?;
+    let path = folder.join(manifest::FILE);
+    let bytes = fs::read(&path).map_err(at(&path))?;
+    let manifest = Manifest::parse(&bytes).map_err(|problem| invalid(&path, problem))?;
+    // A folder that was taken out of its place has no ledger beside it; then only what it says itself can be checked.
+    if let Some(beside) = folder.parent() {
+        let ledger = Ledger::read(beside)?;
+        let line = ledger.runs().find(|(_, line)| line.run_id == manifest.run_id);
+        let digest = blake3::hash(&bytes).to_hex();
+        if line.is_some_and(|(_, line)| line.manifest != digest.as_str()) {
+            return Err(invalid(&path, "changed: its BLAKE3 is not the one in the ledger"));
+        }
+    }
+    manifest.into_audit().map_err(|problem| invalid(&path, problem))
+}
+
+fn find(reports: &Path, run: &str) -> io::Result<PathBuf> {
+    let is_run = |folder: &Path| folder.join(manifest::FILE).is_file();
+    let not_found = |problem: String| Err(io::Error::new(io::ErrorKind::NotFound, problem));
+    if run.is_empty() {
+        return not_found("an empty run id, expected a run id, its beginning, `latest`, or a path".to_owned());
+    }
+    let as_path = Path::new(run);
+    if as_path.components().count() > 1 || run.starts_with('.') {
+        if is_run(as_path) {
+            // Absolute, so that the ledger beside it is found also from within the folder.
+            return std::path::absolute(as_path).map_err(at(as_path));
+        }
+        return not_found(format!("{run}: not a run folder, it holds no {}", manifest::FILE));
+    }
+    if is_run(&reports.join(run)) {
+        return Ok(reports.join(run));
+    }
+    let mut runs = names(reports)?;
+    runs.retain(|name| !name.starts_with('.') && is_run(&reports.join(name)));
+    if run == "latest" {
+        // A run id sorts by time.
+        return match runs.pop() {
+            Some(newest) => Ok(reports.join(newest)),
+            None => not_found(format!("{}: holds no runs", reports.display())),
+        };
+    }
+    let matching: Vec<_> = runs.iter().filter(|name| name.starts_with(run)).collect();
+    match (matching.as_slice(), runs.as_slice()) {
+        ([one], _) => Ok(reports.join(one)),
+        ([], [.., newest]) => {
+            not_found(format!("{}: no run `{run}` (the newest of {} is `{newest}`)", reports.display(), runs.len()))
+        }
+        ([], []) => not_found(format!("{}: no run `{run}`, it holds no runs", reports.display())),
+        ([first, second, ..], _) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("run `{run}`: {} runs begin like that (`{first}`, `{second}`, …)", matching.len()),
+        )),
+    }
 }

@@ -294,7 +294,7 @@ pub fn show(binding: &Binding, side: Side, attribute: usize, batch: &RecordBatch
 fn shown(array: &ArrayRef, rules: &SideRules, row: usize) -> Option<String> {
     let mut text = None;
     bytes::each_written(&array.slice(row, 1), rules, |_, written| {
-        text = written.ok().map(std::borrow::Cow::into_owned)
+        text = written.ok().map(std::borrow::Cow::into_owned);
     });
     text
 }

@@ -1,8 +1,13 @@
 //! Turns an audit into files and text, one renderer a format. Never compares, never decides a verdict.
 
+mod escape;
 pub mod json;
 pub mod markdown;
 pub mod parquet;
 pub mod plan;
 pub mod prometheus;
+mod sum;
 pub mod text;
+
+#[cfg(test)]
+pub(crate) mod sample;

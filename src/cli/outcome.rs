@@ -123,6 +123,7 @@ fn settings(batch: &Batch<'_>, spill: &Path) -> Settings {
         // A small `--limit` shortens what is printed, not the files, which show the usual number.
         examples: comparison.limit.unwrap_or(LIMIT).max(LIMIT),
         draft_plan: !comparison.no_plan,
+        // Evidence is for a run that is kept; an operator's quick check need not read its inputs twice.
         digest_inputs: batch.reports.is_some(),
         shown,
         tuning: Tuning::default(),

@@ -1,52 +1,132 @@
 //! Turns the raw TOML into the checked contract and collects every complaint on the way.
+//!
+//! ```text
+//! files ─ tree ─ shape ──┐            each value by itself, in every file
+//!                gather ─┴─ extends, defaults ─ source, agreement ─ Configuration
+//! ```
+//! A file with any problem gives no configuration at all. Whether columns exist is not its business.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{Configuration, Contract, Errors};
+use super::raw;
+use super::read::{Disk, Files, OneText};
+use super::tree::{Problems, Table};
+use super::{Configuration, Errors, Problem, RunSettings, Source};
 
-/// What `reconcile diff` was told, which stands for a contract named `diff`.
-#[derive(Clone, Debug, Default)]
-pub struct DiffRequest {
-    /// Location as written on the command line (relative to the working directory).
-    pub authority: String,
-    /// Location as written on the command line.
-    pub projection: String,
-    /// Key attributes; empty with `--no-key`.
-    pub key: Vec<String>,
-    /// `--map attribute=projection_column`.
-    pub map: Vec<(String, String)>,
-    /// `--ignore`
-    pub ignore: Vec<String>,
-    /// `--only`
-    pub only: Vec<String>,
-    /// `--tolerance [COLUMN=]VALUE`
-    pub tolerance: Vec<(Option<String>, String)>,
-    /// `--type COLUMN=TYPE`
-    pub types: Vec<(String, String)>,
-    /// `--trim`
-    pub trim: bool,
-    /// `--ignore-case`
-    pub ignore_case: bool,
-    /// `--null-equals`
-    pub null_equals: Vec<String>,
-    /// `--where`
-    pub row_filter: Option<String>,
-}
+mod agreement;
+mod attribute;
+mod flags;
+mod gather;
+mod location;
+mod source;
+
+pub use flags::{DiffRequest, for_diff};
 
 /// Reads and checks a configuration file and all that it includes.
 ///
 /// # Errors
 /// Every problem that was found.
 pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Configuration, Errors> {
-    let _ = (file, environment);
-    todo!()
+    check(file, environment, &Files)
 }
 
-/// Makes the contract that `reconcile diff` stands for, through the same checks.
+/// Checks a text as if it were a file with nothing around it: no environment, no includes, no other files.
 ///
 /// # Errors
-/// Every problem that was found; they name the flag.
-pub fn for_diff(request: &DiffRequest) -> Result<Contract, Errors> {
-    let _ = request;
-    todo!()
+/// Every problem that was found.
+pub fn parse_text(text: &str) -> Result<(), Errors> {
+    let file = Path::new("reconcile.toml");
+    check(file, &|_| None, &OneText(file, text)).map(drop)
 }
+
+pub(super) fn check(
+    file: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    disk: &dyn Disk,
+) -> Result<Configuration, Errors> {
+    let (mut problems, mut warnings) = (Problems::default(), Problems::default());
+    let gathered = gather::gather(file, environment, disk, &mut problems, &mut warnings);
+    let empty = Table::default();
+    let defaults = gathered.main.table("defaults").unwrap_or(&empty);
+    let sources = check_sources(&gathered, defaults, &mut problems, &mut warnings);
+    let mut contracts = Vec::new();
+    let merged = gather::merge(&gathered.contracts, defaults, &mut problems);
+    for (entry, table) in gathered.contracts.iter().zip(&merged) {
+        // One that extends what cannot be resolved was complained about, and is not complete.
+        let Some(table) = table else { continue };
+        let setting = agreement::Setting { sources: &sources, declared: &gathered.sources, disk };
+        let made = agreement::check_contract(entry, table, &setting, &mut problems, &mut warnings);
+        contracts.extend(made.map(|draft| Arc::new(draft.seal())));
+    }
+    if gathered.contracts.is_empty() && gathered.complete {
+        problems.push(Problem {
+            file: Some(file.to_path_buf()),
+            message: "there is no contract, expected at least one".to_owned(),
+            hint: Some("write [contract.NAME], or let `reconcile init` propose one".to_owned()),
+            ..Problem::default()
+        });
+    }
+    say_unused(&gathered, &merged, &mut warnings);
+    let run = check_run(file, gathered.main.table("run").unwrap_or(&empty), &mut warnings);
+    if !problems.is_empty() {
+        return Err(Errors(problems.sorted(&gathered.files)));
+    }
+    let warnings = warnings.sorted(&gathered.files);
+    Ok(Configuration { file: file.to_path_buf(), run, sources, contracts, warnings })
+}
+
+fn check_sources(
+    gathered: &gather::Gathered,
+    defaults: &Table,
+    problems: &mut Problems,
+    warnings: &mut Problems,
+) -> BTreeMap<String, Arc<Source>> {
+    let zone = defaults.node("timezone").and_then(|node| super::values::zone(node).ok());
+    let made = gathered.sources.iter().filter_map(|entry| {
+        let mut source = source::check_source(entry, zone.as_ref(), problems, warnings)?;
+        source.timezone = source.timezone.or_else(|| zone.clone());
+        Some((source.name.clone(), Arc::new(source)))
+    });
+    made.collect()
+}
+
+/// `[run]`.
+fn check_run(file: &Path, table: &Table, warnings: &mut Problems) -> RunSettings {
+    for entry in &table.0 {
+        if let Some(later) = raw::RUN.key(&entry.key).and_then(|key| key.later) {
+            let message = format!("`run.{}` is not served by this version: {}", entry.key, later.consequence);
+            warnings.add(&entry.at, None, message, None);
+        }
+    }
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let reports = table.node("reports").and_then(|node| Some((node, node.text()?)));
+    RunSettings {
+        reports: reports
+            .map_or_else(|| folder.join("reports"), |(node, text)| super::values::resolved(node, &text.text)),
+        memory_limit: table.node("memory_limit").and_then(|node| super::values::size(node).ok()),
+        threads: table
+            .node("threads")
+            .and_then(|node| super::values::count(node, 256).ok())
+            .and_then(|threads| usize::try_from(threads).ok())
+            .unwrap_or(0),
+    }
+}
+
+/// A source that no contract names is legal, but often a slip.
+fn say_unused(gathered: &gather::Gathered, merged: &[Option<Table>], warnings: &mut Problems) {
+    let mut used = BTreeSet::new();
+    for table in merged.iter().flatten() {
+        used.extend(["authority", "projection"].into_iter().filter_map(|role| Some(&table.text(role)?.text)));
+        let attributes = table.table("attribute").into_iter().flat_map(|attributes| &attributes.0);
+        used.extend(attributes.filter_map(|entry| Some(&entry.node.table()?.text("owner")?.text)));
+    }
+    for entry in gathered.sources.iter().filter(|entry| !used.contains(&entry.key)) {
+        let about = format!("source \"{}\"", entry.key);
+        warnings.add(&entry.at, Some(&about), "no contract uses it", None);
+    }
+}
+
+#[cfg(test)]
+mod tests;

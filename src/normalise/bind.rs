@@ -301,7 +301,16 @@ impl<'a> Binder<'a> {
             // A tolerance or `round` on text against text implies it.
             options.logical_type = Some(crate::contract::LogicalType::Decimal(None));
         }
-        let rules = fields.map(|side, field| Arc::new(self.rules(side, field, &options)));
+        let single = comparison == Comparison::Float
+            && fields.iter().any(|(_, field)| matches!(shape(field), Shape::Float { bits: 32 }));
+        let rules = fields.map(|side, field| {
+            let mut rules = self.rules(side, field, &options);
+            if single && matches!(shape(field), Shape::Text) {
+                // A text across from a float stands for the nearest float of that width.
+                rules.logical = rules.logical.or(Some(crate::contract::LogicalType::Float32));
+            }
+            Arc::new(rules)
+        });
         self.binding.attributes.push(BoundAttribute {
             name: candidate.name.to_owned(),
             columns: found.map(|_, found| found.path),

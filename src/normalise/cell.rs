@@ -81,7 +81,6 @@ impl<'a> Cells<'a> {
     /// The value of a row.
     pub fn get(&self, row: usize) -> Cell<'a> {
         match self {
-            Self::Null => Cell::Null,
             Self::Boolean(values) if values.is_valid(row) => Cell::Boolean(values.value(row)),
             Self::Day(values) if values.is_valid(row) => Cell::Day(values.value(row)),
             Self::Int(values) if values.is_valid(row) => Cell::Int(values.value(row)),
@@ -133,8 +132,9 @@ pub fn unpack<'a>(comparison: &Comparison, bytes: &mut &'a [u8]) -> Option<Cell<
         Comparison::Null => Cell::Null,
         Comparison::Boolean => Cell::Boolean(take::<1>(bytes)? == [1]),
         Comparison::Date => Cell::Day(i32::from_be_bytes(take(bytes)?)),
-        Comparison::Integer | Comparison::Time => Cell::Int(i64::from_be_bytes(take(bytes)?)),
-        Comparison::Decimal { precision: ..=18, .. } => Cell::Int(i64::from_be_bytes(take(bytes)?)),
+        Comparison::Integer | Comparison::Time | Comparison::Decimal { precision: ..=18, .. } => {
+            Cell::Int(i64::from_be_bytes(take(bytes)?))
+        }
         Comparison::Decimal { precision: ..=38, .. }
         | Comparison::Timestamp
         | Comparison::Instant

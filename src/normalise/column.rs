@@ -260,7 +260,7 @@ impl Fixed<[u8; 16]> {
 pub struct Bytes {
     rows: usize,
     lengths: Vec<usize>,
-    bytes: Vec<u8>,
+    data: Vec<u8>,
     valid: BooleanBufferBuilder,
     faults: Vec<(usize, FaultReason)>,
 }
@@ -269,7 +269,7 @@ impl Bytes {
     /// An empty column that will have this many rows.
     pub fn new(rows: usize) -> Self {
         let lengths = Vec::with_capacity(rows);
-        Self { rows, lengths, bytes: Vec::new(), valid: BooleanBufferBuilder::new(rows), faults: Vec::new() }
+        Self { rows, lengths, data: Vec::new(), valid: BooleanBufferBuilder::new(rows), faults: Vec::new() }
     }
 
     fn pad_to(&mut self, row: usize) {
@@ -281,19 +281,19 @@ impl Bytes {
     /// Writes a row's bytes; rows come in order, those left out are NULL. Whatever is written for a fault is dropped.
     pub fn write(&mut self, row: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<(), FaultReason>) {
         self.pad_to(row);
-        let start = self.bytes.len();
-        let written = write(&mut self.bytes);
+        let start = self.data.len();
+        let written = write(&mut self.data);
         if let Err(reason) = written {
-            self.bytes.truncate(start);
+            self.data.truncate(start);
             self.faults.push((row, reason));
         }
-        self.lengths.push(self.bytes.len() - start);
+        self.lengths.push(self.data.len() - start);
         self.valid.append(written.is_ok());
     }
 
     fn finish_parts(mut self) -> (Vec<usize>, Buffer, NullBuffer, Vec<(usize, FaultReason)>) {
         self.pad_to(self.rows);
-        (self.lengths, Buffer::from_vec(self.bytes), NullBuffer::new(self.valid.finish()), self.faults)
+        (self.lengths, Buffer::from_vec(self.data), NullBuffer::new(self.valid.finish()), self.faults)
     }
 
     /// The column: `BinaryArray`, or `LargeBinaryArray` where 32-bit offsets do not reach.

@@ -297,7 +297,8 @@ fn text_against(typed: Shape<'_>, ground: &Ground<'_>) -> Result<Comparison, Sch
         // With a tolerance or `round` the text keeps its full value, as far as it lies from the type.
         Shape::Integer { .. } | Shape::Decimal { .. } if ground.tolerance || ground.round => Comparison::Number,
         Shape::Integer { .. } | Shape::Decimal { .. } => numbers(Sides { authority: typed, projection: typed }, ground),
-        // A text is a decimal, so the float stands for its shortest decimal: a longer text is another number.
+        // The typed side's type holds, and a float type holds the nearest of a text.
+        Shape::Float { bits: 32 | 64 } if !ground.tolerance && !ground.round => Comparison::Float,
         Shape::Float { .. } | Shape::NumberText => Comparison::Number,
         Shape::Boolean => Comparison::Boolean,
         Shape::Binary => Comparison::Binary,

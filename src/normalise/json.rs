@@ -244,7 +244,9 @@ pub fn write_canonical(json: &Json, out: &mut Vec<u8>) {
         Json::Array(elements) => {
             out.push(b'[');
             out.extend_from_slice(&(elements.len() as u64).to_be_bytes());
-            elements.iter().for_each(|element| write_canonical(element, out));
+            for element in elements {
+                write_canonical(element, out);
+            }
         }
         Json::Object(members) => {
             out.push(b'{');

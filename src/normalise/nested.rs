@@ -135,7 +135,9 @@ fn structs(array: &ArrayRef, members: &[(String, Comparison)], rules: &SideRules
     each_valid(parent.nulls(), parent.len(), |row| {
         out.write(row, |bytes| {
             children.iter().try_for_each(|child| child.fault(row, 1))?;
-            cells.iter().for_each(|cells| pack(cells.get(row), bytes));
+            for cells in &cells {
+                pack(cells.get(row), bytes);
+            }
             Ok(())
         });
     });
@@ -165,7 +167,9 @@ fn maps(array: &ArrayRef, key: &Comparison, value: &Comparison, rules: &SideRule
             let mut entries: Vec<Vec<u8>> = (start..start + length).map(entry).collect();
             entries.sort_unstable();
             bytes.extend_from_slice(&(length as u64).to_be_bytes());
-            entries.iter().for_each(|entry| bytes.extend_from_slice(entry));
+            for entry in &entries {
+                bytes.extend_from_slice(entry);
+            }
             Ok(())
         });
     });

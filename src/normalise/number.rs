@@ -22,6 +22,10 @@ use num_bigint::{BigInt, BigUint, Sign};
 
 use crate::contract::ExactDecimal;
 
+mod near;
+
+pub use near::{Bound, near};
+
 /// The greatest power of ten that a text may ask for; beyond it a few bytes of input would cost megabytes.
 const EXPONENT_LIMIT: i64 = 10_000;
 /// The most digits that a text may hold.
@@ -98,13 +102,11 @@ impl Finite {
         let stripped = digits.trim_end_matches('0');
         let zeros = i32::try_from(digits.len() - stripped.len()).unwrap_or(i32::MAX);
         let exponent = exponent.saturating_add(zeros);
-        match stripped.parse::<u128>() {
-            Ok(small) => Self::new(negative, small, exponent),
-            Err(_) => {
-                let big = BigUint::parse_bytes(stripped.as_bytes(), 10).unwrap_or_default();
-                Self { negative, coefficient: Coefficient::Big(big), exponent }
-            }
+        if let Ok(small) = stripped.parse::<u128>() {
+            return Self::new(negative, small, exponent);
         }
+        let big = BigUint::parse_bytes(stripped.as_bytes(), 10).expect("what was stripped are digits");
+        Self { negative, coefficient: Coefficient::Big(big), exponent }
     }
 
     fn is_zero(&self) -> bool {
@@ -237,7 +239,7 @@ impl Number {
     #[must_use]
     pub fn from_f64(value: f64) -> Self {
         // Below 2^53 neighbours are closer than one, so an integer is its own shortest decimal.
-        if value.abs() < 9_007_199_254_740_992.0 && value.trunc() == value {
+        if value.abs() < 9_007_199_254_740_992.0 && value.fract() == 0.0 {
             #[expect(clippy::cast_possible_truncation, reason = "an integer below 2^53")]
             return Self::from_scaled(value as i128, 0);
         }
@@ -528,60 +530,6 @@ impl std::fmt::Display for Number {
         let point = if rest.is_empty() { "" } else { "." };
         write!(formatter, "{first}{point}{rest}e{}", magnitude - 1)
     }
-}
-
-/// How far apart is still equal, as a number.
-#[derive(Clone, Copy, Debug)]
-pub enum Bound<'a> {
-    /// `|a − b| ≤ bound`.
-    Absolute(&'a ExactDecimal),
-    /// `|a − b| ≤ bound × max(|a|, |b|)`.
-    Relative(&'a ExactDecimal),
-}
-
-/// Whether two numbers are within the bound of each other, exactly. NaN is near NaN, an infinity near itself.
-#[must_use]
-pub fn near(numbers: [&Number; 2], bound: Bound<'_>) -> bool {
-    let [Number::Finite(one), Number::Finite(two)] = numbers else { return numbers[0] == numbers[1] };
-    match bound {
-        Bound::Absolute(bound) => near_finite([one, two], &bound.into()),
-        Bound::Relative(fraction) => {
-            let (one_absolute, two_absolute) = (one.absolute(), two.absolute());
-            let larger = if one_absolute.at_least(&two_absolute) { one_absolute } else { two_absolute };
-            near_finite([one, two], &larger.times(&fraction.into()))
-        }
-    }
-}
-
-fn near_finite([one, two]: [&Finite; 2], bound: &Finite) -> bool {
-    if bound.negative {
-        return false;
-    }
-    if one == two {
-        return true;
-    }
-    let exponent = one.exponent.min(two.exponent).min(bound.exponent);
-    if let (Some(one), Some(two), Some(bound)) = (one.scaled(exponent), two.scaled(exponent), bound.scaled(exponent))
-        && let Some(distance) = one.checked_sub(two)
-    {
-        return distance.unsigned_abs() <= bound.unsigned_abs();
-    }
-    if bound.is_zero() {
-        return false;
-    }
-    // By magnitude first, so that 1e10000 against 1 expands nothing. Both zero was decided above.
-    let magnitudes = [one, two].map(|value| if value.is_zero() { i64::MIN } else { value.magnitude() });
-    let (larger, smaller) = (magnitudes[0].max(magnitudes[1]), magnitudes[0].min(magnitudes[1]));
-    let bound_magnitude = bound.magnitude();
-    // |a − b| < 2 × 10^larger < 10^(larger + 1) ≤ 10^(bound_magnitude − 1) ≤ bound.
-    if bound_magnitude > larger + 1 {
-        return true;
-    }
-    // |a − b| > 10^(larger − 1) − 10^(larger − 2) > 10^(larger − 2) ≥ 10^bound_magnitude > bound.
-    if smaller <= larger - 2 && bound_magnitude <= larger - 2 {
-        return false;
-    }
-    (one.signed(exponent) - two.signed(exponent)).magnitude() <= bound.signed(exponent).magnitude()
 }
 
 #[cfg(test)]

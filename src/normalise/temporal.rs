@@ -68,8 +68,7 @@ fn whole_days(local: i128) -> Result<i32, FaultReason> {
 
 fn local(moment: Moment, _: &SideRules) -> Result<i128, FaultReason> {
     match moment {
-        Moment::Local(local) => Ok(local),
-        Moment::Written(Stamp { local, offset: None }) => Ok(local),
+        Moment::Local(local) | Moment::Written(Stamp { local, offset: None }) => Ok(local),
         // Never without its zone: two instants may show one clock.
         Moment::Instant(_) | Moment::Written(_) => Err(FaultReason::Unparseable),
     }

@@ -1,4 +1,4 @@
-//! The options that act on text, in their fixed order: unicode, spaces, trim, case, null_equals, translate. Each does
+//! The options that act on text, in their fixed order: unicode, spaces, trim, case, `null_equals`, translate. Each does
 //! exactly what it names; without options a text passes untouched. It never uses a locale and never guesses.
 
 use std::borrow::Cow;

@@ -172,15 +172,15 @@ impl Reader<'_> {
         Ok(of_day)
     }
 
-    /// `Z`, `UTC`, `+02`, `+0200`, `+02:00`, in seconds; None inside where there is no offset.
-    fn offset(&mut self) -> Option<Option<i32>> {
-        if self.0.is_empty() {
-            return Some(None);
-        }
+    /// `Z`, `UTC`, `+02`, `+0200`, `+02:00`, in seconds.
+    fn offset(&mut self) -> Option<i32> {
         self.take(b' ');
-        if self.take(b'Z') || self.take(b'z') || self.0 == b"UTC" {
-            self.0 = self.0.strip_prefix(b"UTC").unwrap_or(self.0);
-            return Some(Some(0));
+        if self.take(b'Z') || self.take(b'z') {
+            return Some(0);
+        }
+        if self.0.eq_ignore_ascii_case(b"UTC") {
+            self.0 = &[];
+            return Some(0);
         }
         let sign = if self.take(b'+') {
             1
@@ -197,7 +197,7 @@ impl Reader<'_> {
                 seconds += self.pair(59)?;
             }
         }
-        Some(i32::try_from(sign * seconds).ok())
+        i32::try_from(sign * seconds).ok()
     }
 }
 
@@ -230,7 +230,10 @@ pub fn parse_stamp(text: &str) -> Result<Stamp, FaultReason> {
         return Err(FaultReason::Unparseable);
     }
     let local = midnight + reader.clock()?;
-    let offset = reader.offset().ok_or(FaultReason::Unparseable)?;
+    if reader.0.is_empty() {
+        return Ok(Stamp { local, offset: None });
+    }
+    let offset = Some(reader.offset().ok_or(FaultReason::Unparseable)?);
     finished(&reader, Stamp { local, offset })
 }
 
@@ -285,6 +288,8 @@ pub struct Length {
 /// # Errors
 /// `Unparseable`; `OutOfType` for more than nine digits of a second that are not zeros.
 pub fn parse_length(text: &str) -> Result<Length, FaultReason> {
+    // Either letter case, because `case = "ignore"` folds a text before it is read.
+    let text = text.to_ascii_uppercase();
     let mut reader = Reader(text.as_bytes());
     let negative = reader.take(b'-');
     if !negative {
@@ -405,11 +410,12 @@ pub fn length_text(length: Length) -> String {
     let mut time = String::new();
     for (value, unit) in [(hour, 'H'), (minute, 'M')] {
         if value != 0 {
-            time.push_str(&format!("{value}{unit}"));
+            time += &value.to_string();
+            time.push(unit);
         }
     }
     if second != 0 || !fraction.is_empty() {
-        time.push_str(&format!("{second}{fraction}S"));
+        time += &[second.to_string(), fraction, "S".to_owned()].concat();
     }
     if months == 0 && days == 0 {
         // One sign before the whole, which is also how it is read back.
@@ -418,7 +424,8 @@ pub fn length_text(length: Length) -> String {
     let mut text = "P".to_owned();
     for (value, unit) in [(months, 'M'), (days, 'D')] {
         if value != 0 {
-            text.push_str(&format!("{value}{unit}"));
+            text += &value.to_string();
+            text.push(unit);
         }
     }
     if time.is_empty() { text } else { format!("{text}T{sign}{time}") }

@@ -1,29 +1,342 @@
-//! One format.
+//! `summary.json`, what `--format json` prints, and the lines of `--format ndjson`. The structs of this file are the wire
+//! format (docs/formats.md describes it); they never leave it, so the inside can be renamed freely.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use crate::audit::Audit;
-use crate::classify::Divergence;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
-/// Writes the audit.
+use crate::audit::{Audit, Books, ContractAudit, InputFacts, PlanCounts};
+use crate::classify::Divergence;
+use crate::contract::{Kind, Severity};
+use crate::sides::{Side, Sides};
+
+/// Grows with each change of the format that a reader must know of.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Writes `summary.json`: one JSON document, indented, with a newline at its end.
 ///
 /// # Errors
 /// What kept it from being written.
 pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
-    let _ = (audit, out);
-    todo!()
+    let mut text = serde_json::to_vec_pretty(&Summary::of(audit))?;
+    text.push(b'\n');
+    out.write_all(&text)
 }
 
-/// The summary as one line, without its end.
+/// `summary.json` as a value.
+#[must_use]
+pub fn summary(audit: &Audit) -> Value {
+    serde_json::to_value(Summary::of(audit)).expect("the summary has only text keys, so it is always JSON")
+}
+
+/// The last line of `--format ndjson`: `summary.json` on one line, without the newline.
 #[must_use]
 pub fn summary_line(audit: &Audit) -> String {
-    let _ = audit;
-    todo!()
+    serde_json::to_string(&Summary::of(audit)).expect("the summary has only text keys, so it is always JSON")
 }
 
-/// A divergence as one line, without its end.
+/// One divergence as a line of `--format ndjson`, without the newline: the columns of `divergences.parquet`, with the key
+/// as an object.
 #[must_use]
 pub fn divergence_line(contract: &str, divergence: &Divergence) -> String {
-    let _ = (contract, divergence);
-    todo!()
+    // A key is canonical JSON by its type's promise. Were it not, it would still be shown, as a text.
+    let key: Option<Box<RawValue>> = divergence.key.as_deref().map(|key| {
+        serde_json::from_str(key)
+            .unwrap_or_else(|_| serde_json::value::to_raw_value(key).expect("a text is always JSON"))
+    });
+    let line = DivergenceLine {
+        record: "divergence",
+        contract,
+        kind: divergence.kind.name(),
+        severity: divergence.severity.name(),
+        reason: divergence.reason.to_string(),
+        key,
+        attribute: divergence.attribute.as_deref(),
+        authority_value: divergence.values.authority.as_deref(),
+        projection_value: divergence.values.projection.as_deref(),
+        authority_source: &divergence.authority_source,
+        cause: None,
+        fingerprint: hex(&divergence.fingerprint),
+    };
+    serde_json::to_string(&line).expect("a line has only text keys, so it is always JSON")
+}
+
+/// Bytes as lowercase hex.
+pub(crate) fn hex(bytes: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*bytes).to_hex().to_string()
+}
+
+#[derive(Serialize)]
+struct DivergenceLine<'a> {
+    record: &'static str,
+    contract: &'a str,
+    kind: &'static str,
+    severity: &'static str,
+    reason: String,
+    key: Option<Box<RawValue>>,
+    attribute: Option<&'a str>,
+    authority_value: Option<&'a str>,
+    projection_value: Option<&'a str>,
+    authority_source: &'a str,
+    cause: Option<&'a str>,
+    fingerprint: String,
+}
+
+/// The fields up to `contracts` are the agreed ones; those after it are more.
+#[derive(Serialize)]
+struct Summary<'a> {
+    format_version: u32,
+    run_id: &'a str,
+    verdict: &'static str,
+    started_at: String,
+    elapsed_ms: u64,
+    contracts: Vec<ContractSummary<'a>>,
+    command: &'a str,
+    tool_version: &'static str,
+    warnings: &'a [String],
+    interrupted: Option<i32>,
+}
+
+impl<'a> Summary<'a> {
+    fn of(audit: &'a Audit) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            run_id: &audit.run_id,
+            verdict: audit.verdict().name(),
+            started_at: audit.started_at.to_string(),
+            elapsed_ms: audit.elapsed_ms,
+            contracts: audit.contracts.iter().map(ContractSummary::of).collect(),
+            command: &audit.command,
+            tool_version: env!("CARGO_PKG_VERSION"),
+            warnings: &audit.warnings,
+            interrupted: audit.interrupted,
+        }
+    }
+}
+
+/// The fields up to `error` are the agreed ones; those after it are more.
+#[derive(Serialize)]
+struct ContractSummary<'a> {
+    name: &'a str,
+    version: &'a str,
+    verdict: &'static str,
+    coverage: f64,
+    rows: Rows,
+    divergences: Map<String, Value>,
+    severities: Map<String, Value>,
+    attributes: Map<String, Value>,
+    /// Found causes; none are looked for yet.
+    causes: [Value; 0],
+    plan: PlanRecord,
+    warnings: &'a [String],
+    error: Option<&'a str>,
+    because: &'a str,
+    team: Option<&'a str>,
+    runbook: Option<&'a str>,
+    key: &'a [String],
+    keys_by_severity: Map<String, Value>,
+    books: SidesRecord<BooksRecord>,
+    captured_at: SidesRecord<Option<String>>,
+    plan_truncated: bool,
+}
+
+impl<'a> ContractSummary<'a> {
+    fn of(contract: &'a ContractAudit) -> Self {
+        Self {
+            name: &contract.name,
+            version: &contract.version,
+            verdict: contract.verdict.name(),
+            coverage: contract.coverage,
+            rows: Rows::of(&contract.books),
+            divergences: by_kind(&contract.keys),
+            severities: by_severity(&contract.severities),
+            attributes: contract
+                .attributes
+                .iter()
+                .map(|(name, mismatches)| (name.clone(), serde_json::json!({ "mismatches": mismatches })))
+                .collect(),
+            causes: [],
+            plan: PlanRecord::of(contract.plan),
+            warnings: &contract.warnings,
+            error: contract.error.as_deref(),
+            because: &contract.because,
+            team: contract.team.as_deref(),
+            runbook: contract.runbook.as_deref(),
+            key: &contract.key,
+            keys_by_severity: by_severity(&contract.keys_by_severity),
+            books: SidesRecord::of(&contract.books, BooksRecord::of),
+            captured_at: SidesRecord::of(&contract.inputs, captured_at),
+            plan_truncated: contract.plan_truncated,
+        }
+    }
+}
+
+fn captured_at(input: &InputFacts) -> Option<String> {
+    input.captured_at.map(|instant| instant.to_string())
+}
+
+#[derive(Serialize)]
+struct Rows {
+    authority: u64,
+    projection: u64,
+    /// Rows in pairs, whether they agree or differ; the same number on both sides.
+    matched: u64,
+}
+
+impl Rows {
+    fn of(books: &Sides<Books>) -> Self {
+        Self { authority: books.authority.read, projection: books.projection.read, matched: matched(books) }
+    }
+}
+
+/// Rows in pairs, whether they agree or differ.
+pub(super) fn matched(books: &Sides<Books>) -> u64 {
+    books.authority.agree + books.authority.differ
+}
+
+/// Every kind, zero where none.
+pub(crate) fn by_kind(keys: &BTreeMap<Kind, u64>) -> Map<String, Value> {
+    Kind::ALL.iter().map(|kind| (kind.name().to_owned(), keys.get(kind).copied().unwrap_or(0).into())).collect()
+}
+
+/// Every severity, the worst first, zero where none.
+pub(crate) fn by_severity(counts: &BTreeMap<Severity, u64>) -> Map<String, Value> {
+    Severity::ALL
+        .iter()
+        .map(|severity| (severity.name().to_owned(), counts.get(severity).copied().unwrap_or(0).into()))
+        .collect()
+}
+
+/// One value for each side, on the wire.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct SidesRecord<T> {
+    authority: T,
+    projection: T,
+}
+
+impl<T> SidesRecord<T> {
+    pub(crate) fn of<U>(sides: &Sides<U>, mut convert: impl FnMut(&U) -> T) -> Self {
+        Self { authority: convert(sides.get(Side::Authority)), projection: convert(sides.get(Side::Projection)) }
+    }
+
+    pub(crate) fn into_sides(self) -> Sides<T> {
+        Sides { authority: self.authority, projection: self.projection }
+    }
+}
+
+/// Repair actions by safety, on the wire.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct PlanRecord {
+    pub(crate) safe: u64,
+    pub(crate) review: u64,
+    pub(crate) manual: u64,
+}
+
+impl PlanRecord {
+    pub(crate) fn of(plan: PlanCounts) -> Self {
+        let PlanCounts { safe, review, manual } = plan;
+        Self { safe, review, manual }
+    }
+}
+
+/// The accounts of one side, on the wire. They add up to `read`, but for `out_of_scope`, which stands beside it.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct BooksRecord {
+    pub(crate) read: u64,
+    pub(crate) agree: u64,
+    pub(crate) differ: u64,
+    pub(crate) unpaired: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) null_key: u64,
+    pub(crate) unreadable: u64,
+    pub(crate) uncompared: u64,
+    pub(crate) out_of_scope: u64,
+}
+
+impl BooksRecord {
+    pub(crate) fn of(books: &Books) -> Self {
+        let Books { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope } = *books;
+        Self { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope }
+    }
+
+    pub(crate) fn into_books(self) -> Books {
+        let Self { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope } = self;
+        Books { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_summary_holds_the_agreed_fields_in_the_agreed_order() {
+        let summary = summary(&sample::audit());
+        let names = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            names(&summary)[..6],
+            ["format_version", "run_id", "verdict", "started_at", "elapsed_ms", "contracts"]
+        );
+        let contract = &summary["contracts"][1];
+        let agreed = [
+            "name",
+            "version",
+            "verdict",
+            "coverage",
+            "rows",
+            "divergences",
+            "severities",
+            "attributes",
+            "causes",
+            "plan",
+            "warnings",
+            "error",
+        ];
+        assert_eq!(names(contract)[..agreed.len()], agreed);
+        assert_eq!(names(&contract["divergences"]), Kind::ALL.map(Kind::name));
+        assert_eq!(names(&contract["severities"]), ["critical", "high", "medium", "low", "info"]);
+        assert_eq!(summary["verdict"], "unverified");
+        assert_eq!(summary["started_at"], "2026-03-01T02:00:00.123456789Z");
+        assert_eq!(contract["rows"], serde_json::json!({"authority": 12004, "projection": 12002, "matched": 12002}));
+        assert_eq!(contract["divergences"]["missing"], 2);
+        assert_eq!(contract["divergences"]["schema"], 0);
+        assert_eq!(contract["attributes"]["premium"], serde_json::json!({"mismatches": 1}));
+        assert_eq!(contract["plan"], serde_json::json!({"safe": 2, "review": 2, "manual": 0}));
+        assert_eq!(contract["error"], Value::Null);
+    }
+
+    #[test]
+    fn the_rendered_text_is_the_summary_and_ends_with_a_newline() {
+        let mut out = Vec::new();
+        render(&sample::audit(), &mut out).expect("a vector takes all");
+        assert_eq!(out.last(), Some(&b'\n'));
+        let read: Value = serde_json::from_slice(&out).expect("valid JSON");
+        assert_eq!(read, summary(&sample::audit()));
+        assert_eq!(serde_json::from_str::<Value>(&summary_line(&sample::audit())).expect("valid JSON"), read);
+        assert!(!summary_line(&sample::audit()).contains('\n'));
+    }
+
+    #[test]
+    fn a_divergence_is_one_line_with_the_columns_of_the_parquet_file() {
+        let divergences = sample::divergences();
+        let line = divergence_line("crm-policy-view", &divergences[1]);
+        assert_eq!(
+            line,
+            concat!(
+                r#"{"record":"divergence","contract":"crm-policy-view","kind":"missing","severity":"critical","#,
+                r#""reason":"rule:old | policies","key":{"policy_id":12345678901234567890123456789012345678},"#,
+                r#""attribute":null,"authority_value":null,"projection_value":null,"authority_source":"policy_admin","#,
+                r#""cause":null,"fingerprint":"FINGERPRINT"}"#
+            )
+            .replace("FINGERPRINT", &hex(&divergences[1].fingerprint))
+        );
+        assert!(!divergence_line("crm", &divergences[3]).contains('\n'));
+        let strange = Divergence { key: Some("not json".into()), ..divergences[0].clone() };
+        let read: Value = serde_json::from_str(&divergence_line("crm", &strange)).expect("valid JSON all the same");
+        assert_eq!(read["key"], "not json");
+    }
 }

@@ -1,14 +1,202 @@
-//! One format.
+//! `metrics.prom`: the run's figures in the Prometheus text format, version 0.0.4, for a textfile collector. It holds only
+//! what the audit holds: no histories, no clock.
 
 use std::io::{self, Write};
 
-use crate::audit::Audit;
+use crate::audit::{Audit, ContractAudit, Verdict};
+use crate::contract::{Kind, Severity};
 
 /// Writes the audit.
 ///
 /// # Errors
 /// What kept it from being written.
 pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
-    let _ = (audit, out);
-    todo!()
+    for metric in run_metrics(audit).iter().chain(&contract_metrics(audit)) {
+        if metric.samples.is_empty() {
+            continue;
+        }
+        writeln!(out, "# HELP {} {}", metric.name, metric.help)?;
+        writeln!(out, "# TYPE {} gauge", metric.name)?;
+        for (labels, value) in &metric.samples {
+            let labels: Vec<_> = labels.iter().map(|(name, text)| format!("{name}=\"{}\"", escaped(text))).collect();
+            match labels.is_empty() {
+                true => writeln!(out, "{} {value}", metric.name)?,
+                false => writeln!(out, "{}{{{}}} {value}", metric.name, labels.join(","))?,
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Metric<'a> {
+    name: &'static str,
+    help: &'static str,
+    samples: Vec<Sample<'a>>,
+}
+
+type Sample<'a> = (Vec<(&'static str, &'a str)>, String);
+
+fn run_metrics(audit: &Audit) -> Vec<Metric<'_>> {
+    let metric = |name, help, value: String| Metric { name, help, samples: vec![(vec![], value)] };
+    let labels = vec![
+        ("run_id", audit.run_id.as_str()),
+        ("command", audit.command.as_str()),
+        ("tool_version", env!("CARGO_PKG_VERSION")),
+    ];
+    vec![
+        Metric {
+            name: "reconcile_run_info",
+            help: "The run that these figures are of; always 1.",
+            samples: vec![(labels, "1".to_owned())],
+        },
+        metric(
+            "reconcile_run_verdict",
+            "The worst verdict of the run: 0 agreed, 1 drifted, 2 unverified.",
+            rank(audit.verdict()).to_string(),
+        ),
+        metric(
+            "reconcile_run_start_timestamp_seconds",
+            "When the run began, in seconds since 1970.",
+            seconds(audit.started_at.as_millisecond()),
+        ),
+        metric(
+            "reconcile_run_duration_seconds",
+            "How long the run took.",
+            seconds(i64::try_from(audit.elapsed_ms).unwrap_or(i64::MAX)),
+        ),
+    ]
+}
+
+fn contract_metrics<'a>(audit: &'a Audit) -> Vec<Metric<'a>> {
+    vec![
+        each(audit, "reconcile_contract_verdict", "Verdict: 0 agreed, 1 drifted, 2 unverified.", |contract| {
+            vec![(vec![("version", contract.version.as_str())], rank(contract.verdict).to_string())]
+        }),
+        each(audit, "reconcile_coverage_ratio", "Rows compared over rows in scope.", |contract| {
+            vec![(vec![], contract.coverage.to_string())]
+        }),
+        each(audit, "reconcile_rows", "Rows read, by side.", |contract| {
+            contract.books.iter().map(|(side, books)| (vec![("side", side.name())], books.read.to_string())).collect()
+        }),
+        each(audit, "reconcile_rows_agreed", "Rows in pairs that agree.", |contract| {
+            vec![(vec![], contract.books.authority.agree.to_string())]
+        }),
+        each(audit, "reconcile_divergences", "Diverging keys, by kind.", |contract| {
+            let keys = |kind| contract.keys.get(&kind).copied().unwrap_or(0).to_string();
+            Kind::ALL.into_iter().map(|kind| (vec![("kind", kind.name())], keys(kind))).collect()
+        }),
+        each(audit, "reconcile_divergence_lines", "Lines of divergences.parquet, by severity.", |contract| {
+            let lines = |severity| contract.severities.get(&severity).copied().unwrap_or(0).to_string();
+            Severity::ALL.into_iter().map(|severity| (vec![("severity", severity.name())], lines(severity))).collect()
+        }),
+        each(audit, "reconcile_attribute_mismatches", "Mismatches, by attribute.", |contract| {
+            let sample =
+                |(name, mismatches): &'a (String, u64)| (vec![("attribute", name.as_str())], mismatches.to_string());
+            contract.attributes.iter().map(sample).collect()
+        }),
+        each(audit, "reconcile_plan_actions", "Repair actions, by safety.", |contract| {
+            let plan = contract.plan;
+            [("safe", plan.safe), ("review", plan.review), ("manual", plan.manual)]
+                .map(|(safety, actions)| (vec![("safety", safety)], actions.to_string()))
+                .to_vec()
+        }),
+        each(
+            audit,
+            "reconcile_captured_timestamp_seconds",
+            "The instant that a side speaks for, where it tells one, in seconds since 1970.",
+            |contract| {
+                let sample = |(side, instant): (crate::sides::Side, jiff::Timestamp)| {
+                    (vec![("side", side.name())], seconds(instant.as_millisecond()))
+                };
+                let told = contract.inputs.iter().filter_map(|(side, input)| Some((side, input.captured_at?)));
+                told.map(sample).collect()
+            },
+        ),
+    ]
+}
+
+/// One metric of every contract, each sample led by the contract's name.
+fn each<'a>(
+    audit: &'a Audit,
+    name: &'static str,
+    help: &'static str,
+    samples: impl Fn(&'a ContractAudit) -> Vec<Sample<'a>>,
+) -> Metric<'a> {
+    let samples = audit
+        .contracts
+        .iter()
+        .flat_map(|contract| {
+            samples(contract).into_iter().map(|(mut labels, value)| {
+                labels.insert(0, ("contract", contract.name.as_str()));
+                (labels, value)
+            })
+        })
+        .collect();
+    Metric { name, help, samples }
+}
+
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Agreed => 0,
+        Verdict::Drifted => 1,
+        Verdict::Unverified => 2,
+    }
+}
+
+/// Milliseconds as seconds, exactly.
+fn seconds(milliseconds: i64) -> String {
+    let sign = if milliseconds < 0 { "-" } else { "" };
+    let magnitude = milliseconds.unsigned_abs();
+    format!("{sign}{}.{:03}", magnitude / 1000, magnitude % 1000)
+}
+
+/// A label's value: backslash, quote and newline are all that the format escapes.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn rendered(audit: &Audit) -> String {
+        let mut out = Vec::new();
+        render(audit, &mut out).expect("a vector takes all");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn the_metrics_of_one_small_run() {
+        insta::assert_snapshot!(rendered(&sample::small("20260301T020000Z-0001")), @"");
+    }
+
+    #[test]
+    fn every_line_follows_the_exposition_format_and_each_sample_is_said_once() {
+        let mut audit = sample::audit();
+        audit.contracts[1].attributes.push(("a \"quoted\" \\ \n name".to_owned(), 3));
+        let metrics = rendered(&audit);
+        let sample = regex::Regex::new(
+            r#"^[a-z_]+(\{[a-z_]+="([^"\\\n]|\\["\\n])*"(,[a-z_]+="([^"\\\n]|\\["\\n])*")*\})? -?[0-9.]+$"#,
+        )
+        .expect("a valid pattern");
+        let mut seen = std::collections::BTreeSet::new();
+        let mut declared = "";
+        for line in metrics.lines() {
+            if let Some(declaration) = line.strip_prefix("# TYPE ") {
+                declared = declaration.split(' ').next().unwrap_or_default();
+            }
+            if line.starts_with('#') {
+                continue;
+            }
+            assert!(sample.is_match(line), "{line}");
+            assert!(line.starts_with(declared), "{line} under {declared}");
+            assert!(seen.insert(line.rsplit_once(' ').map(|(series, _)| series)), "{line} twice");
+        }
+        assert!(metrics.contains(
+            r#"reconcile_attribute_mismatches{contract="crm-policy-view",attribute="a \"quoted\" \\ \n name"} 3"#
+        ));
+        assert!(metrics.contains("reconcile_run_duration_seconds 1.250\n"));
+        assert!(metrics.ends_with('\n'));
+    }
 }

@@ -1,8 +1,14 @@
-//! One format.
+//! The report on the terminal, for a person at three in the morning: each contract's verdict first, then why, then where;
+//! the last line is the sum. Colour only adds. It never prints a character that could move the cursor or hide another.
 
 use std::io::{self, Write};
 
-use crate::audit::Audit;
+use super::escape::{count, counted, elapsed, percent, quoted_pair, shorten, visible};
+use super::json::matched;
+use super::sum::{severities, signal_name, sum};
+use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
+use crate::classify::Divergence;
+use crate::contract::{Kind, Severity};
 
 /// How the terminal wants it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,11 +21,274 @@ pub struct Style {
     pub verbose: bool,
 }
 
+/// How many attributes with mismatches are named unless all are asked for.
+const ATTRIBUTES_NAMED: usize = 12;
+/// How wide a line may be where its parts can be parted.
+const WIDTH: usize = 80;
+
 /// Writes the audit; the last line is the sum a person wants.
 ///
 /// # Errors
 /// What kept it from being written.
 pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let _ = (audit, style, out);
-    todo!()
+    for contract in &audit.contracts {
+        heading(contract, style, out)?;
+        facts(contract, style, out)?;
+        divergences(contract, style, out)?;
+        plan(contract, out)?;
+        for warning in &contract.warnings {
+            labelled("warning", &visible(warning), out)?;
+        }
+        writeln!(out)?;
+    }
+    for warning in &audit.warnings {
+        writeln!(out, "warning: {}", visible(warning))?;
+    }
+    if let Some(signal) = audit.interrupted {
+        writeln!(out, "interrupted by {}: what was finished is above", signal_name(signal))?;
+    }
+    if style.verbose {
+        writeln!(out, "run {}, {}, took {}", visible(&audit.run_id), audit.started_at, elapsed(audit.elapsed_ms))?;
+    }
+    if let Some(next) = next_command(audit) {
+        writeln!(out, "next: {next}")?;
+    }
+    writeln!(out, "{}", sum(audit))
+}
+
+/// `drifted  crm-policy-view 2.1.0  team crm`, and the sentence that says why.
+fn heading(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let color = match contract.verdict {
+        Verdict::Agreed => "32",
+        Verdict::Drifted => "31",
+        Verdict::Unverified => "33",
+    };
+    let verdict = painted(contract.verdict.name(), color, style);
+    write!(out, "{verdict}  {} {}", visible(&contract.name), visible(&contract.version))?;
+    if let Some(team) = &contract.team {
+        write!(out, "  team {}", visible(team))?;
+    }
+    writeln!(out)?;
+    if let Some(description) = contract.description.as_ref().filter(|_| style.verbose) {
+        writeln!(out, "  {}", visible(description))?;
+    }
+    labelled("because", &visible(&contract.because), out)?;
+    // The error brings its hint on a line of its own, as everywhere.
+    for line in contract.error.iter().flat_map(|error| error.lines()) {
+        match line.strip_prefix("hint: ") {
+            Some(hint) => labelled("hint", &visible(hint), out)?,
+            None => labelled("error", &visible(line), out)?,
+        }
+    }
+    if let Some(runbook) = contract.runbook.as_ref().filter(|_| contract.verdict != Verdict::Agreed) {
+        labelled("runbook", &visible(runbook), out)?;
+    }
+    Ok(())
+}
+
+/// What was compared with what, and how much of it.
+fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    for (side, input) in contract.inputs.iter() {
+        labelled(side.name(), &input_line(input), out)?;
+        for file in input.files.iter().filter(|_| style.verbose) {
+            labelled("", &format!("{}, {}", visible(&file.path), counted(file.bytes, "byte")), out)?;
+        }
+    }
+    let books = &contract.books;
+    let rows = format!(
+        "authority {}, projection {}, matched {}",
+        count(books.authority.read),
+        count(books.projection.read),
+        count(matched(books))
+    );
+    labelled("rows", &rows, out)?;
+    labelled("coverage", &percent(contract.coverage), out)?;
+    if style.verbose {
+        for (side, account) in books.iter() {
+            let shown = format!(
+                "{side}: {} agree, {} differ, {} unpaired, {} duplicate, {} null key, {} unreadable, {} uncompared, {} out of scope",
+                account.agree,
+                account.differ,
+                account.unpaired,
+                account.duplicate,
+                account.null_key,
+                account.unreadable,
+                account.uncompared,
+                account.out_of_scope
+            );
+            labelled("books", &shown, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn input_line(input: &InputFacts) -> String {
+    let mut line = visible(&input.source);
+    if let Some(context) = &input.context {
+        line.push_str(&format!(" ({})", visible(context)));
+    }
+    if input.location != input.source {
+        line.push_str(&format!(", {}", visible(&input.location)));
+    }
+    if let Some(instant) = input.captured_at {
+        line.push_str(&format!(", as of {instant}"));
+    }
+    line
+}
+
+/// The kinds with their keys, the severities, the attributes, and the worst few lines.
+fn divergences(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let lines: u64 = contract.severities.values().sum();
+    if lines == 0 && contract.keys.values().all(|keys| *keys == 0) {
+        return Ok(());
+    }
+    writeln!(out)?;
+    writeln!(out, "  {:<14} {:>14}", "kind", "keys")?;
+    for kind in Kind::ALL {
+        let keys = contract.keys.get(&kind).copied().unwrap_or(0);
+        if keys > 0 {
+            writeln!(out, "  {:<14} {:>14}", kind.name(), count(keys))?;
+        }
+    }
+    writeln!(out)?;
+    if lines > 0 {
+        labelled("severity", &severities(&contract.severities), out)?;
+    }
+    attributes(contract, style, out)?;
+    let shown: Vec<_> = contract.examples.iter().take(style.limit).collect();
+    if !shown.is_empty() {
+        writeln!(out, "\n  the worst {} of {}", count(shown.len() as u64), counted(lines, "divergence"))?;
+    }
+    for divergence in shown {
+        example(divergence, style, out)?;
+    }
+    Ok(())
+}
+
+fn attributes(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut differing: Vec<_> = contract.attributes.iter().filter(|(_, mismatches)| *mismatches > 0).collect();
+    // The sort is stable, so equal counts stay in the contract's order.
+    differing.sort_by_key(|(_, mismatches)| std::cmp::Reverse(*mismatches));
+    let named = if style.verbose { differing.len() } else { ATTRIBUTES_NAMED };
+    let mut parts: Vec<String> = differing
+        .iter()
+        .take(named)
+        .map(|(name, mismatches)| format!("{} {}", shorten(&visible(name), 40), count(*mismatches)))
+        .collect();
+    if differing.len() > named {
+        parts.push(format!("and {} more", counted((differing.len() - named) as u64, "attribute")));
+    }
+    let mut label = "attributes";
+    let mut line = String::new();
+    for part in parts {
+        if !line.is_empty() && 14 + line.chars().count() + part.chars().count() > WIDTH {
+            labelled(label, &line, out)?;
+            label = "";
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push_str(", ");
+        }
+        line.push_str(&part);
+    }
+    if line.is_empty() { Ok(()) } else { labelled(label, &line, out) }
+}
+
+/// `  critical  mismatch  {"policy_id":18}`, and below it attribute, values and reason.
+fn example(divergence: &Divergence, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let severity = format!("{:<8}", divergence.severity.name());
+    let color = match divergence.severity {
+        Severity::Critical => "1;31",
+        Severity::High => "31",
+        Severity::Medium => "33",
+        Severity::Low | Severity::Info => "2",
+    };
+    let key = divergence.key.as_deref().map(|key| shorten(&visible(key), 100)).unwrap_or_default();
+    let reason = shorten(&visible(&divergence.reason.to_string()), 60);
+    let head = format!("  {}  {:<13}  {key}", painted(&severity, color, style), divergence.kind.name());
+    let values = divergence.values.as_ref().map(|_, value| value.as_deref());
+    if divergence.attribute.is_none() && values.authority.is_none() && values.projection.is_none() {
+        return writeln!(out, "{}  {reason}", head.trim_end());
+    }
+    writeln!(out, "{}", head.trim_end())?;
+    let (authority, projection) = quoted_pair(values.authority, values.projection);
+    let attribute = divergence.attribute.as_deref().map(|name| shorten(&visible(name), 60) + "  ").unwrap_or_default();
+    writeln!(out, "            {attribute}{authority} → {projection}  {reason}")
+}
+
+fn plan(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
+    let plan = contract.plan;
+    let actions = plan.safe + plan.review + plan.manual;
+    if actions == 0 {
+        return Ok(());
+    }
+    let parts = [(plan.safe, "safe"), (plan.review, "after a look"), (plan.manual, "by a person")]
+        .map(|(actions, who)| if actions == 0 { String::new() } else { format!("{} {who}", count(actions)) });
+    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let cut = if contract.plan_truncated { "; over `max_actions`, so it is cut and cannot be applied" } else { "" };
+    labelled("plan", &format!("{} ({}){cut}", counted(actions, "action"), parts.join(", ")), out)
+}
+
+/// What the reader would type next, if anything is to be done.
+fn next_command(audit: &Audit) -> Option<String> {
+    let drifted = audit.contracts.iter().filter(|contract| contract.verdict == Verdict::Drifted);
+    let worst = drifted.flat_map(|contract| contract.examples.first()).max_by_key(|divergence| divergence.severity);
+    match audit.verdict() {
+        Verdict::Agreed => None,
+        Verdict::Unverified if audit.command == "run" => Some("reconcile check --sources".to_owned()),
+        _ => worst.map(|divergence| format!("reconcile explain {}", divergence.kind.name())),
+    }
+}
+
+fn labelled(label: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "  {label:<10}  {text}")
+}
+
+fn painted(text: &str, color: &str, style: Style) -> String {
+    if style.color { format!("\u{1b}[{color}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn rendered(audit: &Audit, style: Style) -> String {
+        let mut out = Vec::new();
+        render(audit, style, &mut out).expect("a vector takes all");
+        String::from_utf8(out).expect("text")
+    }
+
+    const PLAIN: Style = Style { color: false, limit: 10, verbose: false };
+
+    #[test]
+    fn the_report_reads_from_verdict_to_sum() {
+        insta::assert_snapshot!(rendered(&sample::audit(), PLAIN), @"");
+    }
+
+    #[test]
+    fn colour_adds_and_never_informs() {
+        let colored = rendered(&sample::audit(), Style { color: true, ..PLAIN });
+        let without =
+            regex::Regex::new("\u{1b}\\[[0-9;]*m").expect("a valid pattern").replace_all(&colored, "").into_owned();
+        assert_ne!(colored, without);
+        assert_eq!(without, rendered(&sample::audit(), PLAIN));
+    }
+
+    #[test]
+    fn the_limit_is_of_printed_divergences_only() {
+        let none = rendered(&sample::audit(), Style { limit: 0, ..PLAIN });
+        let one = rendered(&sample::audit(), Style { limit: 1, ..PLAIN });
+        assert!(!none.contains("the worst") && one.contains("the worst 1 of 4 divergences"));
+        assert_eq!(none.lines().last(), one.lines().last());
+        assert!(none.contains("missing"));
+    }
+
+    #[test]
+    fn no_line_lets_a_value_control_the_terminal() {
+        let verbose = rendered(&sample::audit(), Style { verbose: true, ..PLAIN });
+        assert!(verbose.chars().all(|character| character == '\n' || !character.is_control()));
+        assert!(!verbose.contains('\u{202e}'));
+        assert!(verbose.contains("books"));
+    }
 }

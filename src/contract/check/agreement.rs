@@ -1,0 +1,318 @@
+//! Checks one `[contract.NAME]`: its two sources, its key, its judgement, its attributes, and how they fit together.
+//!
+//! It is given the whole table, after `extends` and `[defaults]`, whose single values `shape` has looked at already.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::super::raw::{self, Section, Shape, nearest};
+use super::super::read::Disk;
+use super::super::shape;
+use super::super::tree::{Entry, Node, Place, Problems, Table, Value};
+use super::super::values;
+use super::super::{
+    Allow, Attribute, Compare, Contract, Ignore, Kind, Location, Repair, RepairPolicy, Severity, Source, Unserved,
+    meaning,
+};
+use super::{attribute, location};
+use crate::sides::{Side, Sides};
+
+/// What a contract is checked against.
+pub(super) struct Setting<'a> {
+    /// The sources that are without fault.
+    pub(super) sources: &'a BTreeMap<String, Arc<Source>>,
+    /// Every source that is declared.
+    pub(super) declared: &'a [Entry],
+    pub(super) disk: &'a dyn Disk,
+}
+
+/// A contract before its digest is taken.
+pub(super) struct Draft {
+    pub(super) contract: Contract,
+    /// What this version does not act on, canonically; it is part of the meaning.
+    unserved_values: Vec<(String, String)>,
+}
+
+impl Draft {
+    /// Takes the digest.
+    pub(super) fn seal(mut self) -> Contract {
+        self.contract.digest = meaning::digest(&self.contract, &self.unserved_values);
+        self.contract
+    }
+}
+
+/// Checks a contract. None where a problem keeps it from being made; there may be problems besides.
+pub(super) fn check_contract(
+    entry: &Entry,
+    table: &Table,
+    setting: &Setting<'_>,
+    problems: &mut Problems,
+    warnings: &mut Problems,
+) -> Option<Draft> {
+    let about = format!("contract \"{}\"", entry.key);
+    shape::check_required(table, &raw::CONTRACT, &entry.at, Some(&about), problems);
+    let sources = check_sources(table, setting, &about, problems, warnings);
+    let key = check_key(table, &about, problems);
+    let attributes = attribute::check_attributes(table, setting, &about, problems);
+    let ignore = check_ignore(table, &key, &attributes, &about, problems, warnings);
+    let (unserved, unserved_values) = unserved(table, sources.as_ref());
+    let text = |key: &str| table.text(key).map(|text| text.text.clone());
+    let span = |key: &str| table.node(key).and_then(|node| values::span(node).ok());
+    let contract = Contract {
+        name: entry.key.clone(),
+        version: table.node("version").and_then(|node| values::version(node).ok())?,
+        description: text("description"),
+        team: text("team"),
+        runbook: text("runbook"),
+        tags: table.texts("tags").into_iter().map(|(tag, _)| tag.to_owned()).collect(),
+        cadence: span("cadence"),
+        sources: sources?,
+        key,
+        null_keys_match: table.text("null_keys").is_some_and(|text| text.text == "match"),
+        compare: if table.text("compare").is_some_and(|text| text.text == "declared") {
+            Compare::Declared
+        } else {
+            Compare::All
+        },
+        only: Vec::new(),
+        ignore,
+        row_filter: None,
+        window: span("window"),
+        fail_on: severity_at(table, "fail_on").unwrap_or(Severity::Low),
+        allow: allow(table),
+        attributes,
+        attribute_defaults: attribute::text_options(None, table),
+        numeric_tolerance: None,
+        severity: severities(table),
+        repair: repair(table),
+        unserved,
+        digest: [0; 32],
+    };
+    Some(Draft { contract, unserved_values })
+}
+
+/// A severity by the name at a key.
+pub(super) fn severity_at(table: &Table, key: &str) -> Option<Severity> {
+    raw::severity(&table.text(key)?.text)
+}
+
+/// A repair by the name at a key.
+pub(super) fn repair_at(table: &Table, key: &str) -> Option<Repair> {
+    Some(match table.text(key)?.text.as_str() {
+        "auto" => Repair::Auto,
+        "review" => Repair::Review,
+        "replay" => Repair::Replay,
+        "ignore" => Repair::Ignore,
+        _ => return None,
+    })
+}
+
+/// Complains about a source that is not declared.
+pub(super) fn known_source(
+    node: &Node,
+    role: &str,
+    setting: &Setting<'_>,
+    about: &str,
+    problems: &mut Problems,
+) -> bool {
+    let Some(name) = node.text() else { return false };
+    if setting.declared.iter().any(|entry| entry.key == name.text) {
+        return true;
+    }
+    let names = setting.declared.iter().map(|entry| entry.key.as_str());
+    let hint = match nearest(&name.text, names.clone()) {
+        Some(near) => Some(format!("did you mean \"{near}\"?")),
+        None if setting.declared.is_empty() => Some("declare it as [source.NAME]".to_owned()),
+        None => Some(format!("sources are: {}", names.collect::<Vec<_>>().join(", "))),
+    };
+    problems.add(&node.at, Some(about), format!("{role} \"{}\" is no source", name.shown()), hint);
+    false
+}
+
+fn check_sources(
+    table: &Table,
+    setting: &Setting<'_>,
+    about: &str,
+    problems: &mut Problems,
+    warnings: &mut Problems,
+) -> Option<Sides<Arc<Source>>> {
+    let zone = table.node("timezone").and_then(|node| values::zone(node).ok());
+    let own_zone = |name: &str| {
+        let source = setting.declared.iter().find(|entry| entry.key == name)?;
+        source.node.table()?.node("timezone")
+    };
+    let found = Sides::from_fn(|side| {
+        let node = table.node(side.name())?;
+        known_source(node, side.name(), setting, about, problems).then_some(())?;
+        let name = &node.text()?.text;
+        let source = setting.sources.get(name)?;
+        // The zone of `[defaults]` is in the source already; a contract's own goes before it, a source's own before both.
+        if zone.is_none() || own_zone(name).is_some() {
+            return Some(Arc::clone(source));
+        }
+        Some(Arc::new(Source { timezone: zone.clone(), ..Source::clone(source) }))
+    });
+    if let (Some(authority), Some(projection)) = (table.text("authority"), table.entry("projection"))
+        && projection.node.text().is_some_and(|text| text.text == authority.text)
+    {
+        let message = "authority and projection are the same source, which agrees with itself";
+        warnings.add(&projection.node.at, Some(about), message, None);
+    }
+    Some(Sides { authority: found.authority?, projection: found.projection? })
+}
+
+fn check_key(table: &Table, about: &str, problems: &mut Problems) -> Vec<String> {
+    let mut key: Vec<String> = Vec::new();
+    for (name, at) in table.texts("key") {
+        if key.iter().any(|held| held == name) {
+            problems.add(at, Some(about), format!("key names \"{name}\" twice"), None);
+        } else {
+            key.push(name.to_owned());
+        }
+    }
+    key
+}
+
+/// `ignore`, which must not contradict what the contract says of a column.
+fn check_ignore(
+    table: &Table,
+    key: &[String],
+    attributes: &[Attribute],
+    about: &str,
+    problems: &mut Problems,
+    warnings: &mut Problems,
+) -> Vec<Ignore> {
+    let Some(Value::List(nodes)) = table.node("ignore").map(|node| &node.value) else { return Vec::new() };
+    let mut entries = Vec::new();
+    for node in nodes {
+        let Ok(entry) = values::ignore(node) else { continue };
+        let literal = !entry.glob.glob().glob().contains(['*', '?', '[', '{', '\\']);
+        for (name, role, columns) in named_columns(key, attributes) {
+            let hit = Side::BOTH
+                .into_iter()
+                .any(|side| entry.side.is_none_or(|only| only == side) && entry.glob.is_match(columns.get(side)));
+            if !hit {
+                continue;
+            }
+            let message =
+                format!("ignore \"{}\" leaves out {role} \"{name}\", which the contract names", entry.written);
+            if literal {
+                problems.add(&node.at, Some(about), message, Some("take it out of one of the two".to_owned()));
+            } else {
+                warnings.add(&node.at, Some(about), message, None);
+            }
+        }
+        entries.push(entry);
+    }
+    entries
+}
+
+/// Every attribute that the contract names, with its column on each side.
+fn named_columns<'a>(key: &'a [String], attributes: &'a [Attribute]) -> Vec<(&'a str, &'static str, Sides<&'a str>)> {
+    let role = |name: &String| if key.contains(name) { "key attribute" } else { "attribute" };
+    let top = |path: &'a [String]| path.first().map_or("", String::as_str);
+    let declared = attributes.iter().map(|attribute| {
+        let columns = Sides { authority: top(&attribute.column), projection: top(&attribute.projected_as) };
+        (attribute.name.as_str(), role(&attribute.name), columns)
+    });
+    let undeclared = key.iter().filter(|name| attributes.iter().all(|attribute| attribute.name != **name));
+    let undeclared = undeclared.map(|name| (name.as_str(), "key attribute", Sides::from_fn(|_| name.as_str())));
+    declared.chain(undeclared).collect()
+}
+
+fn allow(table: &Table) -> Allow {
+    let Some(table) = table.table("allow") else { return Allow::default() };
+    let count = |table: &Table, key: &str| table.node(key).and_then(|node| values::count(node, u64::MAX).ok());
+    let by_severity = table.table("severity").map(|inner| {
+        Severity::ALL.into_iter().filter_map(|severity| Some((severity, count(inner, severity.name())?))).collect()
+    });
+    Allow {
+        keys: count(table, "keys"),
+        ratio: table.node("ratio").and_then(|node| values::ratio(node).ok()),
+        severity: by_severity.unwrap_or_default(),
+    }
+}
+
+fn severities(table: &Table) -> BTreeMap<Kind, Severity> {
+    let Some(table) = table.table("severity") else { return BTreeMap::new() };
+    Kind::ALL.into_iter().filter_map(|kind| Some((kind, severity_at(table, kind.name())?))).collect()
+}
+
+fn repair(table: &Table) -> RepairPolicy {
+    let Some(table) = table.table("repair") else { return RepairPolicy::default() };
+    RepairPolicy {
+        kinds: Kind::ALL.into_iter().filter_map(|kind| Some((kind, repair_at(table, kind.name())?))).collect(),
+        max_actions: table.node("max_actions").and_then(|node| values::count(node, u64::MAX).ok()),
+        max_ratio: table.node("max_ratio").and_then(|node| values::ratio(node).ok()),
+    }
+}
+
+type UnservedValues = Vec<(String, String)>;
+
+/// Options that are used and that this version does not act on, with their values for the digest.
+fn unserved(table: &Table, sources: Option<&Sides<Arc<Source>>>) -> (Vec<Unserved>, UnservedValues) {
+    let (mut found, mut held) = (Vec::new(), Vec::new());
+    let authority = table.text("authority").map(|text| text.text.as_str());
+    collect(table, &raw::CONTRACT, "", authority, &mut found, &mut held);
+    let mut said = BTreeSet::new();
+    for (_, source) in sources.into_iter().flat_map(Sides::iter) {
+        if said.insert(&source.name) {
+            collect_of_source(source, &mut found);
+        }
+    }
+    (found, held)
+}
+
+fn collect(
+    table: &Table,
+    section: &Section,
+    prefix: &str,
+    authority: Option<&str>,
+    found: &mut Vec<Unserved>,
+    held: &mut UnservedValues,
+) {
+    for entry in &table.0 {
+        let Some(key) = section.key(&entry.key) else { continue };
+        let option = format!("{prefix}{}", key.name);
+        if let Some(later) = key.later {
+            held.push((option.clone(), entry.node.canonical()));
+            found.push(Unserved { option, hides: later.hides, consequence: later.consequence.to_owned() });
+        } else if key.name == "owner" {
+            if let Some(owner) = entry.node.text().filter(|owner| Some(owner.text.as_str()) != authority) {
+                held.push((option.clone(), entry.node.canonical()));
+                let consequence = format!("what \"{}\" owns is not compared with it", owner.text);
+                found.push(Unserved { option, hides: true, consequence });
+            }
+        } else if let (Shape::Named(inner), Some(named)) = (key.shape, entry.node.table()) {
+            for each in &named.0 {
+                let Some(table) = each.node.table() else { continue };
+                collect(table, inner, &format!("{option}.{}.", each.key), authority, found, held);
+            }
+        }
+    }
+}
+
+/// The source's options are part of the digest by themselves; only that they are not acted on is said here.
+fn collect_of_source(source: &Source, found: &mut Vec<Unserved>) {
+    let mut add = |key: &str, hides: bool, consequence: String| {
+        found.push(Unserved { option: format!("source.{}.{key}", source.name), hides, consequence });
+    };
+    let used = [
+        ("version_column", source.version_column.is_some()),
+        ("updated_at", source.updated_at.is_some()),
+        ("deleted", source.deleted.is_some()),
+    ];
+    for (name, _) in used.into_iter().filter(|(_, used)| *used) {
+        if let Some(later) = raw::SOURCE.key(name).and_then(|key| key.later) {
+            add(name, later.hides, later.consequence.to_owned());
+        }
+    }
+    if let Location::Remote { scheme, .. } = &source.location {
+        add("location", true, location::consequence(scheme));
+    }
+}
+
+/// The place of an attribute's option, or of the attribute.
+pub(super) fn place_of<'t>(entry: &'t Entry, key: &str) -> &'t Place {
+    entry.node.table().and_then(|table| table.node(key)).map_or(&entry.at, |node| &node.at)
+}

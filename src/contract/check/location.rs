@@ -1,0 +1,151 @@
+//! Reads a location: files, or a URL that another system serves. No secret of a URL leaves this file.
+
+use std::path::PathBuf;
+
+use super::super::Location;
+use super::super::tree::Text;
+
+/// Schemes that are known, by what serves them.
+const SCHEMES: [(&str, &str, Serves); 13] = [
+    ("postgres", "postgres", Serves::Database),
+    ("postgresql", "postgres", Serves::Database),
+    ("mysql", "mysql", Serves::Database),
+    ("mariadb", "mysql", Serves::Database),
+    ("sqlite", "sqlite", Serves::Database),
+    ("kafka", "kafka", Serves::Topic),
+    ("s3", "s3", Serves::Objects),
+    ("gs", "gs", Serves::Objects),
+    ("az", "az", Serves::Objects),
+    ("abfs", "az", Serves::Objects),
+    ("abfss", "az", Serves::Objects),
+    ("http", "http", Serves::Objects),
+    ("https", "https", Serves::Objects),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Serves {
+    Database,
+    Topic,
+    Objects,
+}
+
+/// Reads a location; `resolve` makes a written path one that can be opened.
+///
+/// # Errors
+/// What was seen and expected, without the location itself.
+pub(super) fn parse(text: &Text, resolve: impl Fn(&str) -> PathBuf) -> Result<Location, String> {
+    if text.text.is_empty() {
+        return Err("location is empty, expected a path, glob, directory or URL".to_owned());
+    }
+    let scheme = match text.text.split_once("://") {
+        Some((scheme, _)) => scheme.to_ascii_lowercase(),
+        None if text.text.to_ascii_lowercase().starts_with("sqlite:") => "sqlite".to_owned(),
+        None => return Ok(files(text, &resolve)),
+    };
+    if scheme == "file" {
+        return Ok(files(text, &resolve));
+    }
+    match SCHEMES.iter().find(|(name, ..)| *name == scheme) {
+        Some((_, canonical, _)) => {
+            let shown = without_secrets(text, &scheme);
+            Ok(Location::Remote { scheme: (*canonical).to_owned(), shown, table: None, query: None })
+        }
+        None => {
+            let names = SCHEMES.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ");
+            Err(format!("the location's scheme is not one of file, {names}"))
+        }
+    }
+}
+
+fn files(text: &Text, resolve: &impl Fn(&str) -> PathBuf) -> Location {
+    Location::Files { written: text.text.clone(), path: resolve(&text.text) }
+}
+
+/// The URL without user information, query and fragment, with `${NAME}` where a variable stood. Where it cannot be told
+/// surely what belongs to a password, nothing but the scheme is left.
+fn without_secrets(text: &Text, scheme: &str) -> String {
+    let shown = text.shown();
+    let whole_variable = shown.starts_with("${") && shown.find('}') == Some(shown.len() - 1);
+    if whole_variable {
+        return shown.to_owned();
+    }
+    if scheme == "sqlite" {
+        return shown.split(['?', '#', ';']).next().unwrap_or_default().to_owned();
+    }
+    let hidden = format!("{scheme}://…");
+    let Some((_, rest)) = shown.split_once("://") else { return hidden };
+    let head_end = rest.find(['/', '?', '#', ';']).unwrap_or(rest.len());
+    let (head, tail) = rest.split_at(head_end);
+    // An `@` behind the first slash may be the end of a password that holds a slash.
+    let path_may_hold_at = matches!(scheme, "s3" | "gs" | "az" | "abfs" | "abfss") && !head.contains(':');
+    if tail.contains('@') && !path_may_hold_at {
+        return hidden;
+    }
+    let host = head.rsplit_once('@').map_or(head, |(_, host)| host);
+    let path = tail.split(['?', '#', ';']).next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+/// What is not done about a location that is not files, as a sentence part.
+pub(super) fn consequence(scheme: &str) -> String {
+    let serves = SCHEMES.iter().find(|(_, canonical, _)| *canonical == scheme).map(|(.., serves)| *serves);
+    let by = match serves {
+        Some(Serves::Topic) => "topics come with the feature `kafka` of a later version".to_owned(),
+        Some(Serves::Objects) => {
+            "object stores and web addresses come with the feature `cloud` of a later version".to_owned()
+        }
+        Some(Serves::Database) | None => format!("databases come with the feature `{scheme}` of a later version"),
+    };
+    format!("the rows are not read: this version reads files only, {by}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, written: Option<&str>) -> String {
+        let text = Text { text: text.to_owned(), written: written.map(ToOwned::to_owned) };
+        parse(&text, PathBuf::from).expect("a location").shown().to_owned()
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        let cases = [
+            ("postgres://amy:secret@db/shop", "postgres://db/shop"),
+            ("postgres://amy:se@cret@db/shop?password=secret", "postgres://db/shop"),
+            ("postgres://amy:se/cret@db/shop", "postgres://…"),
+            ("postgres://amy:se?cret@db/shop", "postgres://…"),
+            ("postgresql://db:5432/shop?sslpassword=secret#secret", "postgresql://db:5432/shop"),
+            ("MYSQL://amy:secret@db/shop", "mysql://db/shop"),
+            ("kafka://amy:secret@broker:9092/orders", "kafka://broker:9092/orders"),
+            ("s3://bucket/icons@2x/*.parquet?versionId=secret", "s3://bucket/icons@2x/*.parquet"),
+            ("s3://key:sec/ret@bucket/x", "s3://…"),
+            ("https://amy:secret@example.org/a.csv?token=secret", "https://example.org/a.csv"),
+            ("sqlite:shop.db?key=secret", "sqlite:shop.db"),
+            ("postgres://db;password=secret", "postgres://db"),
+        ];
+        for (location, expected) in cases {
+            assert_eq!(shown(location, None), expected, "{location}");
+        }
+    }
+
+    #[test]
+    fn what_came_from_the_environment_is_shown_as_its_name() {
+        assert_eq!(shown("postgres://amy:secret@db/shop", Some("${DATABASE_URL}")), "${DATABASE_URL}");
+        assert_eq!(
+            shown("postgres://amy:secret@db/shop", Some("postgres://amy:${PASSWORD}@db/shop")),
+            "postgres://db/shop"
+        );
+        assert_eq!(shown("postgres://secret/shop", Some("postgres://${HOST}/shop")), "postgres://${HOST}/shop");
+        assert_eq!(shown("postgres://a:secret@db", Some("${SCHEME}a:secret@db")), "postgres://…");
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_refused_without_repeating_the_location() {
+        for location in ["jdbc:postgresql://amy:secret@db/shop", "ftp://amy:secret@host/x"] {
+            let text = Text { text: location.to_owned(), written: None };
+            let message = parse(&text, PathBuf::from).expect_err("no location");
+            assert!(!message.contains("secret"), "{message}");
+        }
+    }
+}

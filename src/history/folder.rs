@@ -1,0 +1,241 @@
+//! A run folder while it is written aside, and the moment in which it becomes the run: rename, then the ledger's line. It
+//! never changes a folder that was published.
+//!
+//! ```text
+//! reports/.RUNID.partial/.lock     held while the run lives; a folder whose lock is free is a dead run's and is removed
+//! reports/RUNID/                   after the rename, under the ledger's lock
+//! reports/ledger.ndjson            its line, under the same lock
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::ledger::{self, Draft, Ledger, Lock};
+use super::manifest::{self, FileRecord, Manifest};
+use super::place::{Digested, at, invalid, names, record, sync_folder};
+use super::verify;
+use crate::audit::{Audit, Recorder};
+use crate::classify::Divergence;
+use crate::plan::Action;
+use crate::report::parquet::DivergenceWriter;
+use crate::report::{json, markdown, plan, prometheus};
+
+const PARTIAL: &str = ".partial";
+/// A run folder on its way out, see `prune`.
+pub(super) const PRUNED: &str = ".pruned";
+const STAGING_LOCK: &str = ".lock";
+
+/// A run folder that is being written aside; nothing of it is seen before `publish`.
+pub struct RunFolder {
+    reports: PathBuf,
+    run_id: String,
+    staging: Staging,
+    /// None once they are finished.
+    writers: Option<(DivergenceWriter<Digested>, Digested)>,
+}
+
+impl RunFolder {
+    /// Creates `reports` where it is missing, takes what an earlier crash left (adopted run folders are named in the
+    /// result), and begins a folder aside. Fails before anything is compared where `reports` is not writable.
+    ///
+    /// # Errors
+    /// What kept it from being created.
+    pub fn begin(reports: &Path, run_id: &str) -> io::Result<(Self, Vec<String>)> {
+        let usable = !run_id.is_empty()
+            && run_id.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character));
+        if !usable || run_id.starts_with('.') {
+            let problem = format!("run id `{run_id}`: expected letters, digits, `-`, `_` and `.`");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+        fs::create_dir_all(reports).map_err(at(reports))?;
+        let lock = ledger::lock(reports)?;
+        let mut ledger = Ledger::read(reports)?;
+        ledger.readable()?;
+        let mut notes: Vec<_> = ledger
+            .complaints()
+            .into_iter()
+            .map(|complaint| format!("{complaint}; `reconcile audit verify` says more"))
+            .collect();
+        notes.extend(remove_leftovers(reports)?);
+        notes.extend(adopt(reports, &mut ledger, &lock)?);
+        let target = reports.join(run_id);
+        if target.exists() || ledger.runs().any(|(_, run)| run.run_id == run_id) {
+            return Err(exists(&target));
+        }
+        let staging = Staging::create(reports, run_id)?;
+        let divergences = DivergenceWriter::new(Digested::create(&staging.folder, "divergences.parquet")?)?;
+        let plan = Digested::create(&staging.folder, "plan.ndjson")?;
+        let (reports, run_id) = (reports.to_owned(), run_id.to_owned());
+        Ok((Self { reports, run_id, staging, writers: Some((divergences, plan)) }, notes))
+    }
+
+    /// Writes the rest, fsyncs, renames into place, appends the ledger line. Returns the folder.
+    ///
+    /// # Errors
+    /// What kept it from being published; then nothing is left under the run's name.
+    pub fn publish(mut self, audit: &Audit) -> io::Result<PathBuf> {
+        if audit.run_id != self.run_id {
+            let problem = format!("run `{}` cannot be published as `{}`", audit.run_id, self.run_id);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+        let manifest = Manifest::of(audit, self.write_files(audit)?);
+        let manifest_digest = self.write(manifest::FILE, |out| {
+            serde_json::to_writer_pretty(&mut *out, &manifest)?;
+            out.write_all(b"\n")
+        })?;
+        let draft = Draft::run(&manifest, manifest_digest.blake3, false)
+            .map_err(|problem| invalid(&self.staging.folder, problem))?;
+
+        let lock = ledger::lock(&self.reports)?;
+        let target = self.reports.join(&self.run_id);
+        if target.exists() {
+            return Err(exists(&target));
+        }
+        let mut ledger = Ledger::read(&self.reports)?;
+        // Only now, under the lock, may the mark of a live run go: who cleans up holds the same lock.
+        self.staging.release()?;
+        sync_folder(&self.staging.folder)?;
+        fs::rename(&self.staging.folder, &target).map_err(at(&target))?;
+        if let Err(error) = sync_folder(&self.reports).and_then(|()| ledger.append(&lock, draft)) {
+            // Back aside, where dropping `self` removes it.
+            fs::rename(&target, &self.staging.folder).map_err(at(&target))?;
+            return Err(error);
+        }
+        Ok(target)
+    }
+
+    fn write_files(&mut self, audit: &Audit) -> io::Result<Vec<FileRecord>> {
+        let (divergences, plan) =
+            self.writers.take().ok_or_else(|| io::Error::other("the run was already published"))?;
+        Ok(vec![
+            divergences.finish()?.finish()?,
+            plan.finish()?,
+            self.write("summary.json", |out| json::render(audit, out))?,
+            self.write("report.md", |out| markdown::render(audit, out))?,
+            self.write("metrics.prom", |out| prometheus::render(audit, out))?,
+        ])
+    }
+
+    fn write(&self, name: &str, render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<FileRecord> {
+        let mut file = Digested::create(&self.staging.folder, name)?;
+        render(&mut file)?;
+        file.finish()
+    }
+
+    fn writers(&mut self) -> io::Result<&mut (DivergenceWriter<Digested>, Digested)> {
+        self.writers.as_mut().ok_or_else(|| io::Error::other("the run was already published"))
+    }
+}
+
+impl Recorder for RunFolder {
+    fn divergence(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
+        self.writers()?.0.write(contract, divergence)
+    }
+
+    fn action(&mut self, action: &Action) -> io::Result<()> {
+        plan::write_action(action, &mut self.writers()?.1)
+    }
+}
+
+fn exists(target: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::AlreadyExists, format!("{}: there is a run of this name already", target.display()))
+}
+
+/// The folder aside. Whatever of it is left when it is dropped is removed.
+struct Staging {
+    folder: PathBuf,
+    lock: Option<File>,
+}
+
+impl Staging {
+    /// The ledger's lock must be held.
+    fn create(reports: &Path, run_id: &str) -> io::Result<Self> {
+        let folder = reports.join(format!(".{run_id}{PARTIAL}"));
+        fs::create_dir(&folder).map_err(at(&folder))?;
+        let mut staging = Self { folder, lock: None };
+        let path = staging.folder.join(STAGING_LOCK);
+        let lock = File::create_new(&path).map_err(at(&path))?;
+        lock.lock().map_err(at(&path))?;
+        staging.lock = Some(lock);
+        Ok(staging)
+    }
+
+    /// Removes the mark of a live run. The ledger's lock must be held.
+    fn release(&mut self) -> io::Result<()> {
+        let path = self.folder.join(STAGING_LOCK);
+        fs::remove_file(&path).map_err(at(&path))?;
+        self.lock = None;
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // After a publication there is nothing under this name. What cannot be removed now the next run removes.
+        _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Removes what dead runs and prunes left aside, and says so. The ledger's lock must be held.
+pub(super) fn remove_leftovers(reports: &Path) -> io::Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for name in names(reports)? {
+        let folder = reports.join(&name);
+        let ours = name.starts_with('.') && (name.ends_with(PARTIAL) || name.ends_with(PRUNED));
+        if !ours || !folder.is_dir() || (name.ends_with(PARTIAL) && lives(&folder)?) {
+            continue;
+        }
+        fs::remove_dir_all(&folder).map_err(at(&folder))?;
+        if name.ends_with(PARTIAL) {
+            notes.push(format!("{}: removed what a run left that did not end", folder.display()));
+        }
+    }
+    Ok(notes)
+}
+
+fn lives(staging: &Path) -> io::Result<bool> {
+    let path = staging.join(STAGING_LOCK);
+    let lock = match File::open(&path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(at(&path)(error)),
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(at(&path)(error)),
+    }
+}
+
+/// Appends the line of each whole run folder that has none, in the order of the run ids, and says so.
+fn adopt(reports: &Path, ledger: &mut Ledger, lock: &Lock) -> io::Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for run_id in without_line(reports, ledger)? {
+        let folder = reports.join(&run_id);
+        let (changed, manifest) = verify::check_folder(&folder, &run_id, None)?;
+        let digest = record(&folder, manifest::FILE)?;
+        match (changed.first(), manifest, digest) {
+            (None, Some(manifest), Some(digest)) => {
+                let draft = Draft::run(&manifest, digest.blake3, true).map_err(|problem| invalid(&folder, problem))?;
+                ledger.append(lock, draft)?;
+                notes.push(format!("run `{run_id}` was adopted: it has a folder but had no ledger line"));
+            }
+            (problem, ..) => {
+                let problem = problem.map_or("its manifest cannot be read", String::as_str);
+                notes.push(format!("run `{run_id}` has no ledger line and was not adopted: {problem}"));
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// Run folders that the ledger does not know, sorted by run id.
+pub(super) fn without_line(reports: &Path, ledger: &Ledger) -> io::Result<Vec<String>> {
+    let known: std::collections::BTreeSet<_> = ledger.runs().map(|(_, run)| run.run_id.as_str()).collect();
+    let mut unknown = names(reports)?;
+    unknown.retain(|name| !name.starts_with('.') && !known.contains(name.as_str()));
+    // A manifest is written before the folder gets its name, so a folder without one is none of ours.
+    unknown.retain(|name| reports.join(name).join(manifest::FILE).is_file());
+    Ok(unknown)
+}

@@ -1,0 +1,421 @@
+//! `manifest.json`: what makes a run evidence. It holds every fact of the audit, so that `report RUN` can render the run
+//! again, and the digest of every other file in the folder. The structs are the wire format (docs/formats.md).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::audit::{Audit, ContractAudit, InputFacts, InputFile, PlanCounts, Verdict, balanced};
+use crate::classify::{Divergence, Reason};
+use crate::contract::{Kind, Severity};
+use crate::normalise::FaultReason;
+use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, by_kind, by_severity, hex};
+use crate::sides::Sides;
+
+pub(super) const FILE: &str = "manifest.json";
+/// Grows with each change of the format that a reader must know of.
+pub(super) const FORMAT_VERSION: u32 = 1;
+/// The version of the byte format under the table digests.
+const DIGEST_FORMAT: u32 = 1;
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Manifest {
+    pub(super) format_version: u32,
+    pub(super) run_id: String,
+    tool: Tool,
+    digest_format: u32,
+    pub(super) verdict: String,
+    pub(super) started_at: String,
+    pub(super) elapsed_ms: u64,
+    command: String,
+    settings: BTreeMap<String, String>,
+    interrupted: Option<i32>,
+    warnings: Vec<String>,
+    pub(super) contracts: Vec<ContractRecord>,
+    /// Every file of the folder but this one, sorted by name.
+    pub(super) files: Vec<FileRecord>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Tool {
+    name: String,
+    version: String,
+}
+
+/// One file of the run folder.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(super) struct FileRecord {
+    pub(super) name: String,
+    pub(super) bytes: u64,
+    pub(super) blake3: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct ContractRecord {
+    pub(super) name: String,
+    version: String,
+    contract_digest: String,
+    pub(super) verdict: String,
+    because: String,
+    error: Option<String>,
+    team: Option<String>,
+    runbook: Option<String>,
+    description: Option<String>,
+    key: Vec<String>,
+    #[serde(deserialize_with = "exact_float")]
+    coverage: f64,
+    books: SidesRecord<BooksRecord>,
+    inputs: SidesRecord<InputRecord>,
+    keys: Map<String, Value>,
+    severities: Map<String, Value>,
+    keys_by_severity: Map<String, Value>,
+    attributes: Vec<AttributeRecord>,
+    plan: PlanRecord,
+    plan_truncated: bool,
+    warnings: Vec<String>,
+    examples: Vec<ExampleRecord>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct AttributeRecord {
+    name: String,
+    mismatches: u64,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct InputRecord {
+    source: String,
+    context: Option<String>,
+    location: String,
+    captured_at: Option<String>,
+    table_digest: String,
+    files: Vec<InputFileRecord>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct InputFileRecord {
+    path: String,
+    bytes: u64,
+    modified: Option<String>,
+    blake3: String,
+}
+
+/// A line of `divergences.parquet`.
+#[derive(Debug, Deserialize, Serialize)]
+struct ExampleRecord {
+    kind: String,
+    severity: String,
+    reason: String,
+    key: Option<String>,
+    attribute: Option<String>,
+    authority_value: Option<String>,
+    projection_value: Option<String>,
+    authority_source: String,
+    fingerprint: String,
+}
+
+/// serde_json's own reading of a float may be off by its last bit; Rust's is exact.
+fn exact_float<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let text = <Box<RawValue>>::deserialize(deserializer)?;
+    match text.get() {
+        "null" => Ok(f64::NAN),
+        number => number.parse().map_err(serde::de::Error::custom),
+    }
+}
+
+impl Manifest {
+    /// The manifest of a run whose other files are these.
+    pub(super) fn of(audit: &Audit, mut files: Vec<FileRecord>) -> Self {
+        files.sort_by(|one, other| one.name.cmp(&other.name));
+        Self {
+            format_version: FORMAT_VERSION,
+            run_id: audit.run_id.clone(),
+            tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            digest_format: DIGEST_FORMAT,
+            verdict: audit.verdict().name().to_owned(),
+            started_at: audit.started_at.to_string(),
+            elapsed_ms: audit.elapsed_ms,
+            command: audit.command.clone(),
+            settings: audit.settings.clone(),
+            interrupted: audit.interrupted,
+            warnings: audit.warnings.clone(),
+            contracts: audit.contracts.iter().map(ContractRecord::of).collect(),
+            files,
+        }
+    }
+
+    /// Reads a manifest; the problem is a sentence part.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|error| format!("not a manifest: {error}"))?;
+        if manifest.format_version != FORMAT_VERSION {
+            let seen = manifest.format_version;
+            return Err(format!("format version {seen}, this version reads {FORMAT_VERSION}"));
+        }
+        Ok(manifest)
+    }
+
+    /// When the run ended, which is when it was recorded.
+    pub(super) fn recorded_at(&self) -> Result<jiff::Timestamp, String> {
+        recorded_at(instant(&self.started_at)?, self.elapsed_ms)
+    }
+
+    /// The audit that this manifest was made of; the problem is a sentence part.
+    pub(super) fn into_audit(self) -> Result<Audit, String> {
+        let contracts: Result<Vec<_>, _> = self.contracts.into_iter().map(ContractRecord::into_audit).collect();
+        let audit = Audit {
+            run_id: self.run_id,
+            started_at: instant(&self.started_at)?,
+            elapsed_ms: self.elapsed_ms,
+            command: self.command,
+            settings: self.settings,
+            contracts: contracts?,
+            warnings: self.warnings,
+            interrupted: self.interrupted,
+        };
+        if audit.verdict().name() != self.verdict {
+            return Err(format!("verdict `{}`, but its contracts give `{}`", self.verdict, audit.verdict().name()));
+        }
+        Ok(audit)
+    }
+}
+
+/// When a run that began then and took so long ended.
+pub(super) fn recorded_at(started_at: jiff::Timestamp, elapsed_ms: u64) -> Result<jiff::Timestamp, String> {
+    let elapsed = std::time::Duration::from_millis(elapsed_ms);
+    started_at.checked_add(elapsed).map_err(|error| error.to_string())
+}
+
+impl ContractRecord {
+    fn of(contract: &ContractAudit) -> Self {
+        Self {
+            name: contract.name.clone(),
+            version: contract.version.clone(),
+            contract_digest: hex(&contract.contract_digest),
+            verdict: contract.verdict.name().to_owned(),
+            because: contract.because.clone(),
+            error: contract.error.clone(),
+            team: contract.team.clone(),
+            runbook: contract.runbook.clone(),
+            description: contract.description.clone(),
+            key: contract.key.clone(),
+            coverage: contract.coverage,
+            books: SidesRecord::of(&contract.books, BooksRecord::of),
+            inputs: SidesRecord::of(&contract.inputs, InputRecord::of),
+            keys: by_kind(&contract.keys),
+            severities: by_severity(&contract.severities),
+            keys_by_severity: by_severity(&contract.keys_by_severity),
+            attributes: contract
+                .attributes
+                .iter()
+                .map(|(name, mismatches)| AttributeRecord { name: name.clone(), mismatches: *mismatches })
+                .collect(),
+            plan: PlanRecord::of(contract.plan),
+            plan_truncated: contract.plan_truncated,
+            warnings: contract.warnings.clone(),
+            examples: contract.examples.iter().map(ExampleRecord::of).collect(),
+        }
+    }
+
+    fn into_audit(self) -> Result<ContractAudit, String> {
+        let books = self.books.into_sides().map(|_, books| books.into_books());
+        balanced(&books).map_err(|error| format!("contract `{}`: {error}", self.name))?;
+        let plan = self.plan;
+        Ok(ContractAudit {
+            contract_digest: digest(&self.contract_digest)?,
+            verdict: verdict(&self.verdict)?,
+            books,
+            inputs: self.inputs.into_sides().try_map(|_, input| input.into_facts())?,
+            keys: counts(&self.keys, kind)?,
+            severities: counts(&self.severities, severity)?,
+            keys_by_severity: counts(&self.keys_by_severity, severity)?,
+            attributes: self.attributes.into_iter().map(|attribute| (attribute.name, attribute.mismatches)).collect(),
+            plan: PlanCounts { safe: plan.safe, review: plan.review, manual: plan.manual },
+            examples: self.examples.into_iter().map(ExampleRecord::into_divergence).collect::<Result<_, _>>()?,
+            name: self.name,
+            version: self.version,
+            because: self.because,
+            error: self.error,
+            team: self.team,
+            runbook: self.runbook,
+            description: self.description,
+            key: self.key,
+            coverage: self.coverage,
+            plan_truncated: self.plan_truncated,
+            warnings: self.warnings,
+        })
+    }
+}
+
+impl InputRecord {
+    fn of(input: &InputFacts) -> Self {
+        let files = input.files.iter().map(|file| InputFileRecord {
+            path: file.path.clone(),
+            bytes: file.bytes,
+            modified: file.modified.map(|instant| instant.to_string()),
+            blake3: file.blake3.clone(),
+        });
+        Self {
+            source: input.source.clone(),
+            context: input.context.clone(),
+            location: input.location.clone(),
+            captured_at: input.captured_at.map(|instant| instant.to_string()),
+            table_digest: input.table_digest.clone(),
+            files: files.collect(),
+        }
+    }
+
+    fn into_facts(self) -> Result<InputFacts, String> {
+        let files = self.files.into_iter().map(|file| {
+            let modified = file.modified.as_deref().map(instant).transpose()?;
+            Ok(InputFile { path: file.path, bytes: file.bytes, modified, blake3: file.blake3 })
+        });
+        Ok(InputFacts {
+            files: files.collect::<Result<_, String>>()?,
+            source: self.source,
+            context: self.context,
+            location: self.location,
+            captured_at: self.captured_at.as_deref().map(instant).transpose()?,
+            table_digest: self.table_digest,
+        })
+    }
+}
+
+impl ExampleRecord {
+    fn of(divergence: &Divergence) -> Self {
+        let text = |value: &Option<Box<str>>| value.as_deref().map(str::to_owned);
+        Self {
+            kind: divergence.kind.name().to_owned(),
+            severity: divergence.severity.name().to_owned(),
+            reason: divergence.reason.to_string(),
+            key: text(&divergence.key),
+            attribute: divergence.attribute.as_deref().map(str::to_owned),
+            authority_value: text(&divergence.values.authority),
+            projection_value: text(&divergence.values.projection),
+            authority_source: divergence.authority_source.to_string(),
+            fingerprint: hex(&divergence.fingerprint),
+        }
+    }
+
+    fn into_divergence(self) -> Result<Divergence, String> {
+        let boxed = |text: Option<String>| text.map(String::into_boxed_str);
+        Ok(Divergence {
+            kind: kind(&self.kind)?,
+            severity: severity(&self.severity)?,
+            reason: reason(&self.reason)?,
+            key: boxed(self.key),
+            attribute: self.attribute.map(Arc::from),
+            values: Sides { authority: boxed(self.authority_value), projection: boxed(self.projection_value) },
+            authority_source: self.authority_source.into(),
+            fingerprint: digest(&self.fingerprint)?,
+        })
+    }
+}
+
+fn instant(text: &str) -> Result<jiff::Timestamp, String> {
+    text.parse().map_err(|_| format!("`{text}` is not an instant"))
+}
+
+fn digest(text: &str) -> Result<[u8; 32], String> {
+    let hash = blake3::Hash::from_hex(text).map_err(|_| format!("`{text}` is not a BLAKE3 in hex"))?;
+    Ok(*hash.as_bytes())
+}
+
+pub(super) fn verdict(name: &str) -> Result<Verdict, String> {
+    [Verdict::Agreed, Verdict::Drifted, Verdict::Unverified]
+        .into_iter()
+        .find(|verdict| verdict.name() == name)
+        .ok_or_else(|| format!("`{name}` is not a verdict"))
+}
+
+fn kind(name: &str) -> Result<Kind, String> {
+    Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("`{name}` is not a kind"))
+}
+
+fn severity(name: &str) -> Result<Severity, String> {
+    let found = Severity::ALL.into_iter().find(|severity| severity.name() == name);
+    found.ok_or_else(|| format!("`{name}` is not a severity"))
+}
+
+/// The other way round than `Display` of `Reason`.
+fn reason(text: &str) -> Result<Reason, String> {
+    match (text.split_once(':'), text) {
+        (Some(("rule", name)), _) => Ok(Reason::Rule(name.into())),
+        (Some(("attribute", name)), _) => Ok(Reason::Attribute(name.into())),
+        (Some(("kind", name)), _) => Ok(Reason::Kind(kind(name)?)),
+        (_, "default") => Ok(Reason::Default),
+        (_, "unparseable") => Ok(Reason::Value(FaultReason::Unparseable)),
+        (_, "out_of_type") => Ok(Reason::Value(FaultReason::OutOfType)),
+        (_, "ambiguous_time") => Ok(Reason::Value(FaultReason::AmbiguousTime)),
+        _ => Err(format!("`{text}` is not a reason")),
+    }
+}
+
+/// Counts by name; a zero is the same as nothing.
+fn counts<K: Ord>(
+    named: &Map<String, Value>,
+    parse: impl Fn(&str) -> Result<K, String>,
+) -> Result<BTreeMap<K, u64>, String> {
+    let mut counts = BTreeMap::new();
+    for (name, count) in named {
+        let count = count.as_u64().ok_or_else(|| format!("`{name}` is {count}, expected a count"))?;
+        let key = parse(name)?;
+        if count > 0 {
+            counts.insert(key, count);
+        }
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn an_audit_comes_back_from_its_manifest_as_it_was() {
+        for coverage in [1.0, 0.999_99, 0.1 + 0.2, 1.0 / 3.0, 5e-324, 0.0] {
+            let mut audit = sample::audit();
+            audit.contracts[1].coverage = coverage;
+            let text = serde_json::to_vec_pretty(&Manifest::of(&audit, vec![])).expect("JSON");
+            let read = Manifest::parse(&text).and_then(Manifest::into_audit).expect("a manifest");
+            assert_eq!(format!("{read:?}"), format!("{audit:?}"));
+        }
+    }
+
+    #[test]
+    fn every_reason_comes_back_from_its_name() {
+        let reasons = [
+            Reason::Rule("a:b c".into()),
+            Reason::Attribute("kind:x".into()),
+            Reason::Kind(Kind::DuplicateKey),
+            Reason::Default,
+            Reason::Value(FaultReason::Unparseable),
+            Reason::Value(FaultReason::OutOfType),
+            Reason::Value(FaultReason::AmbiguousTime),
+        ];
+        for expected in reasons {
+            assert_eq!(reason(&expected.to_string()), Ok(expected));
+        }
+        assert!(reason("because").is_err());
+    }
+
+    #[test]
+    fn a_manifest_whose_books_do_not_balance_or_whose_verdict_contradicts_is_refused() {
+        let text = serde_json::to_string(&Manifest::of(&sample::audit(), vec![])).expect("JSON");
+        let cases = [
+            (r#""read":3001"#, r#""read":3002"#, "do not balance"),
+            (r#""verdict":"unverified","started"#, r#""verdict":"agreed","started"#, "its contracts give"),
+            (r#""format_version":1"#, r#""format_version":2"#, "format version 2"),
+            (r#""missing":1"#, r#""missed":1"#, "is not a kind"),
+        ];
+        for (before, after, expected) in cases {
+            assert!(text.contains(before), "{before}");
+            let problem = Manifest::parse(text.replacen(before, after, 1).as_bytes()).and_then(Manifest::into_audit);
+            let problem = problem.expect_err(after);
+            assert!(problem.contains(expected), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Proves that ledger and run folders are what they were when they were written. It never writes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::folder::without_line;
+use super::ledger::{self, ContractVerdict, FILE, Ledger, RunRecord};
+use super::manifest::{self, Manifest};
+use super::place::{at, names, record};
+
+/// What `audit verify` found.
+#[derive(Clone, Debug, Default)]
+pub struct Verification {
+    /// Runs whose folder and line are unchanged.
+    pub unchanged: usize,
+    /// What was changed, is missing, or came in another order, each a sentence that names it.
+    pub changed: Vec<String>,
+    /// Legal but worth a word: a folder without a line yet, a pruned run.
+    pub notes: Vec<String>,
+}
+
+/// Proves that ledger and run folders are unchanged.
+///
+/// # Errors
+/// What could not be read at all.
+pub fn verify(reports: &Path) -> io::Result<Verification> {
+    // Held to the end, so that neither a publication nor a prune is seen half-way.
+    fs::read_dir(reports).map_err(at(reports))?;
+    let _lock = ledger::lock_shared(reports)?;
+    let ledger = Ledger::read(reports)?;
+    let mut found = Verification { unchanged: 0, changed: ledger.complaints(), notes: ledger::notes(&ledger) };
+    let pruned = ledger.pruned();
+    for (number, run) in ledger.runs() {
+        let folder = reports.join(&run.run_id);
+        let there = folder.is_dir();
+        if !there && pruned.contains(run.run_id.as_str()) {
+            found.notes.push(format!("run `{}` was pruned", run.run_id));
+            continue;
+        }
+        if !there {
+            found
+                .changed
+                .push(format!("run `{}`: its folder is missing, and no line says that it was pruned", run.run_id));
+            continue;
+        }
+        if pruned.contains(run.run_id.as_str()) {
+            found.notes.push(format!("run `{}` was pruned, but its folder is still there", run.run_id));
+        }
+        let (mut changed, manifest) = check_folder(&folder, &run.run_id, Some(&run.manifest))?;
+        if changed.is_empty() {
+            changed = manifest.map(|manifest| contradictions(number, run, &manifest)).unwrap_or_default();
+        }
+        found.unchanged += usize::from(changed.is_empty());
+        found.changed.extend(changed);
+    }
+    let known: BTreeSet<_> = ledger.runs().map(|(_, run)| run.run_id.as_str()).collect();
+    for run in pruned.difference(&known) {
+        found.changed.push(format!("run `{run}` is named as pruned, but no line of {FILE} holds it"));
+    }
+    for run_id in without_line(reports, &ledger)? {
+        found.changed.push(format!(
+            "run `{run_id}` has no ledger line: the ledger was cut, or the run was stopped before it was recorded \
+             (then the next run adopts it)"
+        ));
+    }
+    Ok(found)
+}
+
+/// What in a run folder is not as its manifest says, and the manifest where it can be read. `digest` is what the ledger
+/// says of the manifest, where it does.
+pub(super) fn check_folder(
+    folder: &Path,
+    run_id: &str,
+    digest: Option<&str>,
+) -> io::Result<(Vec<String>, Option<Manifest>)> {
+    let mut changed = Vec::new();
+    let mut complain = |file: &str, problem: &str| changed.push(format!("run `{run_id}`: {file} {problem}"));
+    let Some(seen) = record(folder, manifest::FILE)? else {
+        complain(manifest::FILE, "is missing");
+        return Ok((changed, None));
+    };
+    if digest.is_some_and(|digest| digest != seen.blake3) {
+        complain(manifest::FILE, "was changed: its BLAKE3 is not the one in the ledger");
+    }
+    let path = folder.join(manifest::FILE);
+    let manifest = match Manifest::parse(&fs::read(&path).map_err(at(&path))?) {
+        Ok(manifest) => manifest,
+        Err(problem) => {
+            complain(manifest::FILE, &format!("cannot be read: {problem}"));
+            return Ok((changed, None));
+        }
+    };
+    if manifest.run_id != run_id {
+        complain(manifest::FILE, &format!("is that of run `{}`", manifest.run_id));
+    }
+    let mut listed = BTreeSet::from([manifest::FILE]);
+    for file in &manifest.files {
+        // A changed manifest must not lead out of the folder.
+        if file.name.contains(['/', '\\']) || file.name.starts_with('.') {
+            complain(manifest::FILE, &format!("lists `{}`, which is not a file of a run", file.name));
+            continue;
+        }
+        listed.insert(&file.name);
+        match record(folder, &file.name)? {
+            None => complain(&file.name, "is missing"),
+            Some(seen) if seen.bytes != file.bytes => {
+                complain(&file.name, &format!("was changed: it has {} bytes, expected {}", seen.bytes, file.bytes));
+            }
+            Some(seen) if seen.blake3 != file.blake3 => {
+                complain(&file.name, "was changed: its BLAKE3 is not the one in manifest.json");
+            }
+            Some(_) => {}
+        }
+    }
+    for name in names(folder)? {
+        if !listed.contains(name.as_str()) {
+            complain(&name, "was put in: manifest.json does not list it");
+        }
+    }
+    Ok((changed, Some(manifest)))
+}
+
+/// Where the ledger's line says something else of the run than its manifest.
+fn contradictions(number: usize, run: &RunRecord, manifest: &Manifest) -> Vec<String> {
+    let recorded_at = manifest.recorded_at().map(|instant| instant.to_string()).unwrap_or_default();
+    let verdicts: Vec<_> = manifest
+        .contracts
+        .iter()
+        .map(|contract| ContractVerdict { name: contract.name.clone(), verdict: contract.verdict.clone() })
+        .collect();
+    let agree = [
+        ("verdict", run.verdict == manifest.verdict),
+        ("recorded_at", run.recorded_at == recorded_at),
+        ("contracts", run.contracts == verdicts),
+    ];
+    let differ = agree.into_iter().filter(|(_, agree)| !agree);
+    differ
+        .map(|(field, _)| format!("{FILE}, line {number}: its `{field}` is not that of run `{}`", run.run_id))
+        .collect()
+}

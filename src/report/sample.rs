@@ -1,0 +1,223 @@
+//! One run by hand, with a contract of each verdict and values that try to break out of every format. For tests only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::audit::{Audit, Books, ContractAudit, InputFacts, InputFile, PlanCounts, Verdict};
+use crate::classify::{Divergence, Reason};
+use crate::contract::{Kind, Severity};
+use crate::normalise::FaultReason;
+use crate::plan::{Action, Op, Safety};
+use crate::sides::Sides;
+
+/// Three contracts: agreed, drifted, unverified.
+pub(crate) fn audit() -> Audit {
+    Audit {
+        run_id: "20260301T020000Z-7f3a".to_owned(),
+        started_at: instant("2026-03-01T02:00:00.123456789Z"),
+        elapsed_ms: 1250,
+        command: "run".to_owned(),
+        settings: [("configuration".to_owned(), "reconcile.toml".to_owned()), ("threads".to_owned(), "2".to_owned())]
+            .into(),
+        contracts: vec![agreed(), drifted(), unverified()],
+        warnings: vec!["run `20260228T020000Z-0001` was adopted: it has a folder but no ledger line".to_owned()],
+        interrupted: None,
+    }
+}
+
+/// A run of one contract without divergences: the least a folder can hold.
+pub(crate) fn small(run_id: &str) -> Audit {
+    let mut audit = audit();
+    run_id.clone_into(&mut audit.run_id);
+    audit.contracts.truncate(1);
+    audit.warnings.clear();
+    audit
+}
+
+pub(crate) fn instant(text: &str) -> Timestamp {
+    text.parse().expect("a test's instant is valid")
+}
+
+fn agreed() -> ContractAudit {
+    ContractAudit {
+        name: "billing-view".to_owned(),
+        version: "1.0.0".to_owned(),
+        team: None,
+        runbook: None,
+        description: None,
+        contract_digest: [7; 32],
+        verdict: Verdict::Agreed,
+        because: "1 key at or above `low`, 10 are allowed".to_owned(),
+        error: None,
+        coverage: 1.0,
+        books: books(Books { read: 3001, agree: 3000, unpaired: 1, ..Books::default() }, 3000),
+        keys: [(Kind::Missing, 1)].into(),
+        severities: [(Severity::Low, 1)].into(),
+        keys_by_severity: [(Severity::Low, 1)].into(),
+        attributes: vec![("amount".to_owned(), 0)],
+        key: vec!["invoice".to_owned()],
+        examples: vec![],
+        plan: PlanCounts::default(),
+        plan_truncated: false,
+        inputs: inputs("billing", None),
+        warnings: vec![],
+    }
+}
+
+fn books(authority: Books, projection_read: u64) -> Sides<Books> {
+    let projection =
+        Books { read: projection_read, agree: authority.agree, differ: authority.differ, ..Books::default() };
+    Sides { authority, projection }
+}
+
+fn inputs(name: &str, captured_at: Option<Timestamp>) -> Sides<InputFacts> {
+    Sides::from_fn(|side| InputFacts {
+        source: format!("{name}_{side}"),
+        context: Some("Policy | Administration".to_owned()),
+        location: format!("data/{name}/{side}/*.parquet"),
+        captured_at,
+        files: vec![InputFile {
+            path: format!("data/{name}/{side}/part-0.parquet"),
+            bytes: 12_345,
+            modified: Some(instant("2026-02-28T23:59:59Z")),
+            blake3: "ab".repeat(32),
+        }],
+        table_digest: "cd".repeat(32),
+    })
+}
+
+fn drifted() -> ContractAudit {
+    ContractAudit {
+        name: "crm-policy-view".to_owned(),
+        version: "2.1.0".to_owned(),
+        team: Some("crm".to_owned()),
+        runbook: Some("https://wiki.example/crm-policy-view".to_owned()),
+        description: Some("What CRM shows of a policy".to_owned()),
+        contract_digest: [8; 32],
+        verdict: Verdict::Drifted,
+        because: "3 keys at or above `high`, none is allowed".to_owned(),
+        error: None,
+        coverage: 0.999_99,
+        books: Sides {
+            authority: Books { read: 12_004, agree: 12_000, differ: 2, unpaired: 2, ..Books::default() },
+            projection: Books { read: 12_002, agree: 12_000, differ: 2, ..Books::default() },
+        },
+        keys: [(Kind::Missing, 2), (Kind::Mismatch, 2)].into(),
+        severities: [(Severity::Critical, 2), (Severity::Medium, 2)].into(),
+        keys_by_severity: [(Severity::Critical, 2), (Severity::Medium, 2)].into(),
+        attributes: vec![("holder".to_owned(), 1), ("premium".to_owned(), 1), ("status".to_owned(), 0)],
+        key: vec!["policy_id".to_owned()],
+        examples: divergences(),
+        plan: PlanCounts { safe: 2, review: 2, manual: 0 },
+        plan_truncated: false,
+        inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
+        warnings: vec!["projection: 1 file holds no rows".to_owned()],
+    }
+}
+
+fn unverified() -> ContractAudit {
+    ContractAudit {
+        name: "claims-view".to_owned(),
+        version: "1.2.3".to_owned(),
+        team: Some("claims".to_owned()),
+        runbook: None,
+        description: None,
+        contract_digest: [9; 32],
+        verdict: Verdict::Unverified,
+        because: "projection could not be read".to_owned(),
+        error: Some(
+            "claims.csv:812: 7 fields, expected 9 as in the header\nhint: quote the field that holds a delimiter"
+                .to_owned(),
+        ),
+        coverage: 0.0,
+        books: Sides::default(),
+        keys: BTreeMap::new(),
+        severities: BTreeMap::new(),
+        keys_by_severity: BTreeMap::new(),
+        attributes: vec![],
+        key: vec!["claim".to_owned()],
+        examples: vec![],
+        plan: PlanCounts::default(),
+        plan_truncated: false,
+        inputs: inputs("claims", None),
+        warnings: vec![],
+    }
+}
+
+/// Every sort of divergence that the formats must tell apart, the worst first.
+pub(crate) fn divergences() -> Vec<Divergence> {
+    let divergence = |kind,
+                      severity,
+                      reason,
+                      key: &str,
+                      attribute: Option<&str>,
+                      authority: Option<&str>,
+                      projection: Option<&str>| {
+        Divergence {
+            kind,
+            severity,
+            reason,
+            key: Some(key.into()),
+            attribute: attribute.map(Arc::from),
+            values: Sides { authority: authority.map(Box::from), projection: projection.map(Box::from) },
+            authority_source: "policy_admin".into(),
+            fingerprint: *blake3::hash(key.as_bytes()).as_bytes(),
+        }
+    };
+    vec![
+        divergence(
+            Kind::Missing,
+            Severity::Critical,
+            Reason::Kind(Kind::Missing),
+            r#"{"policy_id":17}"#,
+            None,
+            None,
+            None,
+        ),
+        divergence(
+            Kind::Missing,
+            Severity::Critical,
+            Reason::Rule("old | policies".into()),
+            r#"{"policy_id":12345678901234567890123456789012345678}"#,
+            None,
+            None,
+            None,
+        ),
+        divergence(
+            Kind::Mismatch,
+            Severity::Medium,
+            Reason::Value(FaultReason::Unparseable),
+            r#"{"policy_id":18}"#,
+            Some("premium"),
+            Some("10.00"),
+            Some("n/a"),
+        ),
+        divergence(
+            Kind::Mismatch,
+            Severity::Medium,
+            Reason::Attribute("holder".into()),
+            r#"{"policy_id":19}"#,
+            Some("holder"),
+            Some("<b>`Anna|\n\u{202e}"),
+            None,
+        ),
+    ]
+}
+
+/// One action, for the plan.
+pub(crate) fn action() -> Action {
+    Action {
+        action_id: "0".repeat(32),
+        contract: "crm-policy-view".to_owned(),
+        kind: Kind::Mismatch,
+        op: Op::Update,
+        key: r#"{"policy_id":12345678901234567890123456789012345678}"#.into(),
+        before: Some(serde_json::json!({"premium": "n/a"})),
+        after: Some(serde_json::json!({"premium": "10.00"})),
+        guard: Some(serde_json::json!({"row": "present", "values": {"premium": "n/a"}})),
+        safety: Safety::Safe,
+        reason: "the contract repairs `premium` without a person".to_owned(),
+    }
+}
