@@ -412,7 +412,6 @@ fn suits(fate: &str, policy: &Policy) -> bool {
 fn crm_fate(fate: &str, mut row: CrmRow, rows: &mut Vec<CrmRow>, truth: &mut Truth) {
     let planted = truth.of(CRM_POLICIES);
     let other_status = if row.status == "Active" { "Inactive" } else { "Active" };
-    let rename = |row: &mut CrmRow, change: &dyn Fn(&str) -> String| row.holder = row.holder.as_deref().map(change);
     match fate {
         "missing" => {
             planted.kind("missing");
@@ -473,24 +472,33 @@ fn crm_fate(fate: &str, mut row: CrmRow, rows: &mut Vec<CrmRow>, truth: &mut Tru
             planted.kind("orphan");
             rows.push(CrmRow { id: row.id.as_deref().map(|id| id.replace("P-", "P-9")), ..row.clone() });
         }
+        _ => crm_settled(fate, &mut row, planted),
+    }
+    rows.push(row);
+}
+
+/// A difference that the contract's options settle.
+fn crm_settled(fate: &str, row: &mut CrmRow, planted: &mut Planted) {
+    let rename = |row: &mut CrmRow, change: &dyn Fn(&str) -> String| row.holder = row.holder.as_deref().map(change);
+    match fate {
         "premium near" => {
             row.policy.premium_cents = row.policy.premium_cents + 1;
             planted.settled("tolerance");
         }
         "padded" => {
-            rename(&mut row, &|name| format!("  {name} "));
+            rename(row, &|name| format!("  {name} "));
             planted.settled("trim");
         }
         "upper case" => {
-            rename(&mut row, &str::to_uppercase);
+            rename(row, &str::to_uppercase);
             planted.settled("case");
         }
         "decomposed" => {
-            rename(&mut row, &decomposed);
+            rename(row, &decomposed);
             planted.settled("unicode");
         }
         "spaces" => {
-            rename(&mut row, &|name| name.replace(' ', "   "));
+            rename(row, &|name| name.replace(' ', "   "));
             planted.settled("spaces");
         }
         "placeholder" => {
@@ -499,7 +507,6 @@ fn crm_fate(fate: &str, mut row: CrmRow, rows: &mut Vec<CrmRow>, truth: &mut Tru
         }
         _ => {}
     }
-    rows.push(row);
 }
 
 /// The same name with its accents as combining marks.
@@ -656,64 +663,68 @@ fn write_claims(
     }
     let mut lines = Vec::new();
     for (index, policy) in policies.iter().enumerate() {
-        let mut row = policy.clone();
-        let mut premium = amount(row.premium_cents, '.');
-        let mut coverage = row.product.to_uppercase();
-        match fates[index] {
-            "missing" => {
-                planted.kind("missing");
-                continue;
-            }
-            "orphan" => {
-                planted.kind("orphan");
-                lines.push(claims_line(&row.id.replace("P-", "P-7"), &coverage, &premium, &row));
-            }
-            "product" => {
-                coverage = "PET".to_owned();
-                planted.mismatch(&["coverage"]);
-            }
-            "premium" => {
-                premium = amount(row.premium_cents - 99, '.');
-                planted.mismatch(&["premium"]);
-            }
-            "unparseable" => {
-                premium = "n/a".to_owned();
-                planted.mismatch(&["premium"]);
-                *planted.reasons.entry("unparseable").or_default() += 1;
-            }
-            "too fine" => {
-                premium.push('5');
-                planted.mismatch(&["premium"]);
-                *planted.reasons.entry("out_of_type").or_default() += 1;
-            }
-            "valid from" => {
-                row.start_day = row.start_day - 1;
-                planted.mismatch(&["valid_from"]);
-            }
-            "city" => {
-                row.city = "Genova";
-                planted.mismatch(&["risk_city"]);
-            }
-            "duplicate" => {
-                planted.kind("duplicate_key");
-                lines.push(claims_line(&row.id, &coverage, &premium, &row));
-            }
-            "without key" => {
-                planted.kind("null_key");
-                lines.push(claims_line("", &coverage, &premium, &row));
-            }
-            "padded" => {
-                coverage = format!("{coverage}  ");
-                planted.settled("trim");
-            }
-            _ => {}
-        }
-        lines.push(claims_line(&row.id, &coverage, &premium, &row));
+        claims_fate(fates[index], policy, &mut lines, planted);
     }
     random.shuffle(&mut lines);
     planted.rows[1] = lines.len() as u64;
     let text = format!("policy_ref,coverage,premium,valid_from,risk_city,adjuster\n{}\n", lines.join("\n"));
     write_text(folder, "claims/coverage.csv", &text)
+}
+
+fn claims_fate(fate: &str, policy: &Policy, lines: &mut Vec<String>, planted: &mut Planted) {
+    let mut row = policy.clone();
+    let mut premium = amount(row.premium_cents, '.');
+    let mut coverage = row.product.to_uppercase();
+    match fate {
+        "missing" => {
+            planted.kind("missing");
+            return;
+        }
+        "orphan" => {
+            planted.kind("orphan");
+            lines.push(claims_line(&row.id.replace("P-", "P-7"), &coverage, &premium, &row));
+        }
+        "product" => {
+            coverage = "PET".to_owned();
+            planted.mismatch(&["coverage"]);
+        }
+        "premium" => {
+            premium = amount(row.premium_cents - 99, '.');
+            planted.mismatch(&["premium"]);
+        }
+        "unparseable" => {
+            premium = "n/a".to_owned();
+            planted.mismatch(&["premium"]);
+            *planted.reasons.entry("unparseable").or_default() += 1;
+        }
+        "too fine" => {
+            premium.push('5');
+            planted.mismatch(&["premium"]);
+            *planted.reasons.entry("out_of_type").or_default() += 1;
+        }
+        "valid from" => {
+            row.start_day = row.start_day - 1;
+            planted.mismatch(&["valid_from"]);
+        }
+        "city" => {
+            row.city = "Genova";
+            planted.mismatch(&["risk_city"]);
+        }
+        "duplicate" => {
+            planted.kind("duplicate_key");
+            lines.push(claims_line(&row.id, &coverage, &premium, &row));
+        }
+        "without key" => {
+            planted.kind("null_key");
+            lines.push(claims_line("", &coverage, &premium, &row));
+        }
+        "padded" => {
+            coverage = format!("{coverage}  ");
+            planted.settled("trim");
+        }
+        _ => {}
+    }
+    lines.push(claims_line(&row.id, &coverage, &premium, &row));
 }
 
 fn claims_line(id: &str, coverage: &str, premium: &str, row: &Policy) -> String {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use reconcile::audit::{Books, ContractAudit, Recorder, Verdict};
 use reconcile::classify::Divergence;
 use reconcile::plan::Action;
-use reconcile::run::{Progress, Settings, Stop};
+use reconcile::run::{Progress, Settings, Stop, Tuning};
 use reconcile::sides::{Side, Sides};
 use serde_json::value::RawValue;
 
@@ -169,7 +169,9 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         spill_folder: folder.path().join("spill"),
         examples: 3,
         draft_plan: case.seed % 2 == 0,
+        digest_inputs: false,
         shown: BTreeMap::new(),
+        tuning: tuning(&mut Random(order ^ 0x7E57)),
     };
     let contracts: Vec<Arc<_>> = configuration.contracts.clone();
     let mut notes = Notes::default();
@@ -177,6 +179,16 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
     let contract = audit.contracts.into_iter().next().unwrap();
     assert!(settings.draft_plan || notes.actions.is_empty(), "actions were drafted although no plan was asked for");
     (notes.divergences.iter().map(|divergence| named(case, divergence)).collect(), contract)
+}
+
+/// Sizes that must change no result: tags so short that they collide, batches of one row, spilling at once.
+fn tuning(random: &mut Random) -> Tuning {
+    Tuning {
+        tag_bits: random.pick(&[1, 3, 8, 64, 64]),
+        batch_rows: random.pick(&[0, 0, 1, 3, 1_000]),
+        partition_bits: random.pick(&[None, None, Some(0), Some(3)]),
+        budget: random.pick(&[None, None, None, Some(64)]),
+    }
 }
 
 fn named(case: &Case, divergence: &Divergence) -> Found {

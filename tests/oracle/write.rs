@@ -359,6 +359,16 @@ pub fn array(values: &[Value], data_type: &DataType, family: Family, random: &mu
         | DataType::Time32(_)
         | DataType::Time64(_)
         | DataType::Duration(_) => times(values, data_type),
+        DataType::List(_) | DataType::LargeList(_) | DataType::Struct(_) => nested(values, data_type, family, random),
+        text => {
+            let texts = values.iter().map(|value| (*value != Value::Null).then(|| spelled(value, family, random)));
+            cast(&texts.collect::<StringArray>(), text).unwrap()
+        }
+    }
+}
+
+fn nested(values: &[Value], data_type: &DataType, family: Family, random: &mut Random) -> ArrayRef {
+    match data_type {
         DataType::List(field) | DataType::LargeList(field) => {
             let lengths = values.iter().map(|value| if let Value::List(items) = value { items.len() } else { 0 });
             let offsets = OffsetBuffer::from_lengths(lengths);
@@ -388,10 +398,7 @@ pub fn array(values: &[Value], data_type: &DataType, family: Family, random: &mu
                 .collect();
             Arc::new(StructArray::new(fields.clone(), arrays, nulls(values)))
         }
-        text => {
-            let texts = values.iter().map(|value| (*value != Value::Null).then(|| spelled(value, family, random)));
-            cast(&texts.collect::<StringArray>(), text).unwrap()
-        }
+        other => unreachable!("{other} is not nested"),
     }
 }
 

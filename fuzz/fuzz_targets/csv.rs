@@ -1,0 +1,6 @@
+//! Any bytes as CSV: rows, rows that are counted as unreadable, or an error, never a panic.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = reconcile::source::fuzz_csv(bytes);
+});
