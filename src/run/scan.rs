@@ -1,7 +1,9 @@
 //! The first reading: every row of a side leaves a record, and a sum; its values are let go.
 
-use arrow::array::{Array, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{cast, filter_record_batch, max};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{cast, filter_record_batch, max, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 
 use super::input::{Input, Inputs};
@@ -201,12 +203,21 @@ impl<'a> Reader<'a> {
         let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
         let instants = arrow::compute::cast_with_options(&column, &zoned, &options).map_err(said)?;
         let instants = cast(&instants, &DataType::Int64).map_err(said)?;
-        Ok(max::<Int64Type>(arrow::array::AsArray::as_primitive(&instants)))
+        Ok(max::<Int64Type>(instants.as_primitive()))
     }
 }
 
-/// The rows of `offsets` of a batch.
+/// The rows of `offsets` of a batch, and no more than their bytes: views that were taken would keep all of the batch alive.
 pub(super) fn take_rows(batch: &RecordBatch, offsets: Vec<u32>) -> RecordBatch {
-    let offsets = UInt32Array::from(offsets);
-    arrow::compute::take_record_batch(batch, &offsets).expect("offsets are within the batch")
+    let taken = take_record_batch(batch, &UInt32Array::from(offsets)).expect("offsets are within the batch");
+    let compact = |column: &ArrayRef| -> ArrayRef {
+        match column.data_type() {
+            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+            _ => Arc::clone(column),
+        }
+    };
+    let columns = taken.columns().iter().map(compact).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(taken.num_rows()));
+    RecordBatch::try_new_with_options(taken.schema(), columns, &options).expect("compacting changes no type")
 }
