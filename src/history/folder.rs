@@ -152,7 +152,12 @@ impl Staging {
     /// The ledger's lock must be held.
     fn create(reports: &Path, run_id: &str) -> io::Result<Self> {
         let folder = reports.join(format!(".{run_id}{PARTIAL}"));
-        fs::create_dir(&folder).map_err(at(&folder))?;
+        fs::create_dir(&folder).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                io::Error::new(error.kind(), format!("{}: another process is writing this run", folder.display()))
+            }
+            _ => at(&folder)(error),
+        })?;
         let mut staging = Self { folder, lock: None };
         let path = staging.folder.join(STAGING_LOCK);
         let lock = File::create_new(&path).map_err(at(&path))?;

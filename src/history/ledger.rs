@@ -251,7 +251,7 @@ impl Ledger {
             let number = index + 1;
             match &line.record {
                 Err(problem) => {
-                    complaints.push(at_line(number, format!("changed: {problem}")));
+                    complaints.push(at_line(number, &format!("changed: {problem}")));
                     expected += 1;
                 }
                 Ok(record) => {
@@ -260,17 +260,14 @@ impl Ledger {
                     if let Record::Run(run) = record {
                         if let Some(first) = run_ids.insert(&run.run_id, number) {
                             let problem = format!("run `{}` has a line already, line {first}", run.run_id);
-                            complaints.push(at_line(number, problem));
+                            complaints.push(at_line(number, &problem));
                         }
                         // One that is not hex cannot be in any root, so the root complains of it.
                         tree.push(&blake3::Hash::from_hex(&run.manifest).unwrap_or_else(|_| blake3::hash(b"")));
                     }
                     // Where the chain is broken, the roots after it say nothing new.
                     if complaints.is_empty() && record.merkle_root() != tree.root().to_hex().as_str() {
-                        complaints.push(at_line(
-                            number,
-                            "its `merkle_root` is not that of the manifests up to it".to_owned(),
-                        ));
+                        complaints.push(at_line(number, "its `merkle_root` is not that of the manifests up to it"));
                     }
                 }
             }
@@ -278,10 +275,10 @@ impl Ledger {
         }
         let count = self.lines.len();
         if self.torn_bytes > 0 {
-            complaints.push(at_line(count + 1, format!("cut short after {} bytes", self.torn_bytes)));
+            complaints.push(at_line(count + 1, &format!("cut short after {} bytes", self.torn_bytes)));
         }
         if self.unterminated {
-            complaints.push(at_line(count, "the newline at its end is missing".to_owned()));
+            complaints.push(at_line(count, "the newline at its end is missing"));
         }
         complaints
     }
@@ -380,7 +377,7 @@ fn link_complaints(record: &Record, number: usize, expected: u64, before: &str) 
     if record.sequence() != expected {
         complaints.push(at_line(
             number,
-            format!(
+            &format!(
                 "its sequence is {}, expected {expected}: a line before it was removed, repeated or moved",
                 record.sequence()
             ),
@@ -389,7 +386,7 @@ fn link_complaints(record: &Record, number: usize, expected: u64, before: &str) 
     if record.previous() != before {
         complaints.push(at_line(
             number,
-            match number {
+            &match number {
                 1 => "it follows another line, but is the first: lines before it were removed or moved".to_owned(),
                 _ => format!(
                     "its `previous` is not the BLAKE3 of line {}: that line was changed, or a line was removed, \
@@ -402,7 +399,7 @@ fn link_complaints(record: &Record, number: usize, expected: u64, before: &str) 
     complaints
 }
 
-fn at_line(number: usize, problem: String) -> String {
+fn at_line(number: usize, problem: &str) -> String {
     format!("{FILE}, line {number}: {problem}")
 }
 

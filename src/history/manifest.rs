@@ -117,7 +117,7 @@ struct ExampleRecord {
     fingerprint: String,
 }
 
-/// serde_json's own reading of a float may be off by its last bit; Rust's is exact.
+/// `serde_json`'s own reading of a float may be off by its last bit; Rust's is exact.
 fn exact_float<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let text = <Box<RawValue>>::deserialize(deserializer)?;
     match text.get() {

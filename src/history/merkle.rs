@@ -51,7 +51,9 @@ mod tests {
 
     fn root(leaves: &[blake3::Hash]) -> blake3::Hash {
         let mut tree = Tree::default();
-        leaves.iter().for_each(|leaf| tree.push(leaf));
+        for leaf in leaves {
+            tree.push(leaf);
+        }
         tree.root()
     }
 

@@ -27,12 +27,18 @@ pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// `summary.json` as a value.
+///
+/// # Panics
+/// Never: it has only text keys, so it is always JSON.
 #[must_use]
 pub fn summary(audit: &Audit) -> Value {
     serde_json::to_value(Summary::of(audit)).expect("the summary has only text keys, so it is always JSON")
 }
 
 /// The last line of `--format ndjson`: `summary.json` on one line, without the newline.
+///
+/// # Panics
+/// Never: it has only text keys, so it is always JSON.
 #[must_use]
 pub fn summary_line(audit: &Audit) -> String {
     serde_json::to_string(&Summary::of(audit)).expect("the summary has only text keys, so it is always JSON")
@@ -40,6 +46,9 @@ pub fn summary_line(audit: &Audit) -> String {
 
 /// One divergence as a line of `--format ndjson`, without the newline: the columns of `divergences.parquet`, with the key
 /// as an object.
+///
+/// # Panics
+/// Never: it has only text keys, so it is always JSON.
 #[must_use]
 pub fn divergence_line(contract: &str, divergence: &Divergence) -> String {
     // A key is canonical JSON by its type's promise. Were it not, it would still be shown, as a text.

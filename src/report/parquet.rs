@@ -2,7 +2,7 @@
 //! bytes: nothing in the file tells when, where or by which version it was written. It never sorts and never drops a line.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -38,7 +38,8 @@ const BYTES_HELD: usize = 16 << 20;
 
 /// Writes `divergences.parquet`.
 pub struct DivergenceWriter<W: Write + Send> {
-    writer: ArrowWriter<W>,
+    out: Shared<W>,
+    writer: ArrowWriter<Shared<W>>,
     schema: SchemaRef,
     columns: [StringBuilder; COLUMNS.len()],
     lines: usize,
@@ -58,9 +59,11 @@ impl<W: Write + Send> DivergenceWriter<W> {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(LINES_IN_ROW_GROUP))
             .build();
-        let writer = ArrowWriter::try_new(out, Arc::clone(&schema), Some(properties)).map_err(as_io)?;
+        let out = Shared(Arc::new(Mutex::new(out)));
+        let writer =
+            ArrowWriter::try_new(Shared(Arc::clone(&out.0)), Arc::clone(&schema), Some(properties)).map_err(as_io)?;
         let columns = std::array::from_fn(|_| StringBuilder::new());
-        Ok(Self { writer, schema, columns, lines: 0, bytes: 0 })
+        Ok(Self { out, writer, schema, columns, lines: 0, bytes: 0 })
     }
 
     /// Adds one line.
@@ -97,9 +100,16 @@ impl<W: Write + Send> DivergenceWriter<W> {
     ///
     /// # Errors
     /// What kept the rest from being written.
+    ///
+    /// # Panics
+    /// Never: nobody else owns the destination once the Parquet writer is dropped.
     pub fn finish(mut self) -> io::Result<W> {
         self.hand_over()?;
-        self.writer.into_inner().map_err(as_io)
+        self.writer.finish().map_err(as_io)?;
+        let Self { out, writer, .. } = self;
+        drop(writer);
+        let out = Arc::into_inner(out.0).expect("the only other owner was the writer, which is dropped");
+        Ok(out.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn hand_over(&mut self) -> io::Result<()> {
@@ -114,6 +124,20 @@ impl<W: Write + Send> DivergenceWriter<W> {
         }
         (self.lines, self.bytes) = (0, 0);
         Ok(())
+    }
+}
+
+/// The destination, which outlives the Parquet writer: the writer's own way of giving it back loses the kind of the error
+/// that the last bytes met, and "no space left" must not become "other".
+struct Shared<W>(Arc<Mutex<W>>);
+
+impl<W: Write> Write for Shared<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
     }
 }
 

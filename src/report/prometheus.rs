@@ -19,10 +19,8 @@ pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "# TYPE {} gauge", metric.name)?;
         for (labels, value) in &metric.samples {
             let labels: Vec<_> = labels.iter().map(|(name, text)| format!("{name}=\"{}\"", escaped(text))).collect();
-            match labels.is_empty() {
-                true => writeln!(out, "{} {value}", metric.name)?,
-                false => writeln!(out, "{}{{{}}} {value}", metric.name, labels.join(","))?,
-            }
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+            writeln!(out, "{}{labels} {value}", metric.name)?;
         }
     }
     Ok(())
@@ -168,7 +166,61 @@ mod tests {
 
     #[test]
     fn the_metrics_of_one_small_run() {
-        insta::assert_snapshot!(rendered(&sample::small("20260301T020000Z-0001")), @"");
+        insta::assert_snapshot!(rendered(&sample::small("20260301T020000Z-0001")), @r#"
+        # HELP reconcile_run_info The run that these figures are of; always 1.
+        # TYPE reconcile_run_info gauge
+        reconcile_run_info{run_id="20260301T020000Z-0001",command="run",tool_version="0.1.0"} 1
+        # HELP reconcile_run_verdict The worst verdict of the run: 0 agreed, 1 drifted, 2 unverified.
+        # TYPE reconcile_run_verdict gauge
+        reconcile_run_verdict 0
+        # HELP reconcile_run_start_timestamp_seconds When the run began, in seconds since 1970.
+        # TYPE reconcile_run_start_timestamp_seconds gauge
+        reconcile_run_start_timestamp_seconds 1772330400.123
+        # HELP reconcile_run_duration_seconds How long the run took.
+        # TYPE reconcile_run_duration_seconds gauge
+        reconcile_run_duration_seconds 1.250
+        # HELP reconcile_contract_verdict Verdict: 0 agreed, 1 drifted, 2 unverified.
+        # TYPE reconcile_contract_verdict gauge
+        reconcile_contract_verdict{contract="billing-view",version="1.0.0"} 0
+        # HELP reconcile_coverage_ratio Rows compared over rows in scope.
+        # TYPE reconcile_coverage_ratio gauge
+        reconcile_coverage_ratio{contract="billing-view"} 1
+        # HELP reconcile_rows Rows read, by side.
+        # TYPE reconcile_rows gauge
+        reconcile_rows{contract="billing-view",side="authority"} 3001
+        reconcile_rows{contract="billing-view",side="projection"} 3000
+        # HELP reconcile_rows_agreed Rows in pairs that agree.
+        # TYPE reconcile_rows_agreed gauge
+        reconcile_rows_agreed{contract="billing-view"} 3000
+        # HELP reconcile_divergences Diverging keys, by kind.
+        # TYPE reconcile_divergences gauge
+        reconcile_divergences{contract="billing-view",kind="missing"} 1
+        reconcile_divergences{contract="billing-view",kind="orphan"} 0
+        reconcile_divergences{contract="billing-view",kind="mismatch"} 0
+        reconcile_divergences{contract="billing-view",kind="stale"} 0
+        reconcile_divergences{contract="billing-view",kind="ahead"} 0
+        reconcile_divergences{contract="billing-view",kind="in_flight"} 0
+        reconcile_divergences{contract="billing-view",kind="resurrected"} 0
+        reconcile_divergences{contract="billing-view",kind="duplicate_key"} 0
+        reconcile_divergences{contract="billing-view",kind="null_key"} 0
+        reconcile_divergences{contract="billing-view",kind="schema"} 0
+        reconcile_divergences{contract="billing-view",kind="unreadable"} 0
+        # HELP reconcile_divergence_lines Lines of divergences.parquet, by severity.
+        # TYPE reconcile_divergence_lines gauge
+        reconcile_divergence_lines{contract="billing-view",severity="critical"} 0
+        reconcile_divergence_lines{contract="billing-view",severity="high"} 0
+        reconcile_divergence_lines{contract="billing-view",severity="medium"} 0
+        reconcile_divergence_lines{contract="billing-view",severity="low"} 1
+        reconcile_divergence_lines{contract="billing-view",severity="info"} 0
+        # HELP reconcile_attribute_mismatches Mismatches, by attribute.
+        # TYPE reconcile_attribute_mismatches gauge
+        reconcile_attribute_mismatches{contract="billing-view",attribute="amount"} 0
+        # HELP reconcile_plan_actions Repair actions, by safety.
+        # TYPE reconcile_plan_actions gauge
+        reconcile_plan_actions{contract="billing-view",safety="safe"} 0
+        reconcile_plan_actions{contract="billing-view",safety="review"} 0
+        reconcile_plan_actions{contract="billing-view",safety="manual"} 0
+        "#);
     }
 
     #[test]

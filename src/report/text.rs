@@ -25,6 +25,8 @@ pub struct Style {
 const ATTRIBUTES_NAMED: usize = 12;
 /// How wide a line may be where its parts can be parted.
 const WIDTH: usize = 80;
+/// How much of it a label takes, with the space around it.
+const LABEL: usize = 14;
 
 /// Writes the audit; the last line is the sum a person wants.
 ///
@@ -39,6 +41,7 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         for warning in &contract.warnings {
             labelled("warning", &visible(warning), out)?;
         }
+        examples(contract, style, out)?;
         writeln!(out)?;
     }
     for warning in &audit.warnings {
@@ -89,7 +92,7 @@ fn heading(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::R
 /// What was compared with what, and how much of it.
 fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
     for (side, input) in contract.inputs.iter() {
-        labelled(side.name(), &input_line(input), out)?;
+        wrapped(side.name(), &input_parts(input), out)?;
         for file in input.files.iter().filter(|_| style.verbose) {
             labelled("", &format!("{}, {}", visible(&file.path), counted(file.bytes, "byte")), out)?;
         }
@@ -105,38 +108,35 @@ fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Res
     labelled("coverage", &percent(contract.coverage), out)?;
     if style.verbose {
         for (side, account) in books.iter() {
-            let shown = format!(
-                "{side}: {} agree, {} differ, {} unpaired, {} duplicate, {} null key, {} unreadable, {} uncompared, {} out of scope",
-                account.agree,
-                account.differ,
-                account.unpaired,
-                account.duplicate,
-                account.null_key,
-                account.unreadable,
-                account.uncompared,
-                account.out_of_scope
-            );
-            labelled("books", &shown, out)?;
+            let accounts = [
+                (account.agree, "agree"),
+                (account.differ, "differ"),
+                (account.unpaired, "unpaired"),
+                (account.duplicate, "duplicate"),
+                (account.null_key, "null key"),
+                (account.unreadable, "unreadable"),
+                (account.uncompared, "uncompared"),
+                (account.out_of_scope, "out of scope"),
+            ];
+            let mut parts = vec![format!("{side} {}", count(account.read))];
+            parts.extend(accounts.map(|(rows, name)| format!("{} {name}", count(rows))));
+            wrapped("books", &parts, out)?;
         }
     }
     Ok(())
 }
 
-fn input_line(input: &InputFacts) -> String {
-    let mut line = visible(&input.source);
-    if let Some(context) = &input.context {
-        line.push_str(&format!(" ({})", visible(context)));
-    }
+fn input_parts(input: &InputFacts) -> Vec<String> {
+    let context = input.context.as_ref().map(|context| format!(" ({})", visible(context))).unwrap_or_default();
+    let mut parts = vec![format!("{}{context}", visible(&input.source))];
     if input.location != input.source {
-        line.push_str(&format!(", {}", visible(&input.location)));
+        parts.push(visible(&input.location));
     }
-    if let Some(instant) = input.captured_at {
-        line.push_str(&format!(", as of {instant}"));
-    }
-    line
+    parts.extend(input.captured_at.map(|instant| format!("as of {instant}")));
+    parts
 }
 
-/// The kinds with their keys, the severities, the attributes, and the worst few lines.
+/// The kinds with their keys, the severities, the attributes.
 fn divergences(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let lines: u64 = contract.severities.values().sum();
     if lines == 0 && contract.keys.values().all(|keys| *keys == 0) {
@@ -154,7 +154,11 @@ fn divergences(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> i
     if lines > 0 {
         labelled("severity", &severities(&contract.severities), out)?;
     }
-    attributes(contract, style, out)?;
+    attributes(contract, style, out)
+}
+
+fn examples(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let lines: u64 = contract.severities.values().sum();
     let shown: Vec<_> = contract.examples.iter().take(style.limit).collect();
     if !shown.is_empty() {
         writeln!(out, "\n  the worst {} of {}", count(shown.len() as u64), counted(lines, "divergence"))?;
@@ -178,20 +182,7 @@ fn attributes(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io
     if differing.len() > named {
         parts.push(format!("and {} more", counted((differing.len() - named) as u64, "attribute")));
     }
-    let mut label = "attributes";
-    let mut line = String::new();
-    for part in parts {
-        if !line.is_empty() && 14 + line.chars().count() + part.chars().count() > WIDTH {
-            labelled(label, &line, out)?;
-            label = "";
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push_str(", ");
-        }
-        line.push_str(&part);
-    }
-    if line.is_empty() { Ok(()) } else { labelled(label, &line, out) }
+    wrapped("attributes", &parts, out)
 }
 
 /// `  critical  mismatch  {"policy_id":18}`, and below it attribute, values and reason.
@@ -232,12 +223,29 @@ fn plan(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
 /// What the reader would type next, if anything is to be done.
 fn next_command(audit: &Audit) -> Option<String> {
     let drifted = audit.contracts.iter().filter(|contract| contract.verdict == Verdict::Drifted);
-    let worst = drifted.flat_map(|contract| contract.examples.first()).max_by_key(|divergence| divergence.severity);
+    let worst = drifted.filter_map(|contract| contract.examples.first()).max_by_key(|divergence| divergence.severity);
     match audit.verdict() {
         Verdict::Agreed => None,
         Verdict::Unverified if audit.command == "run" => Some("reconcile check --sources".to_owned()),
         _ => worst.map(|divergence| format!("reconcile explain {}", divergence.kind.name())),
     }
+}
+
+/// Parts with commas between them, on as many lines as they need.
+fn wrapped(label: &str, parts: &[String], out: &mut dyn Write) -> io::Result<()> {
+    let mut label = label;
+    let mut line = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        let comma = if index + 1 < parts.len() { "," } else { "" };
+        if !line.is_empty() && LABEL + line.chars().count() + 1 + part.chars().count() + comma.len() > WIDTH {
+            labelled(label, &line, out)?;
+            label = "";
+            line.clear();
+        }
+        let space = if line.is_empty() { "" } else { " " };
+        line.extend([space, part.as_str(), comma]);
+    }
+    if line.is_empty() { Ok(()) } else { labelled(label, &line, out) }
 }
 
 fn labelled(label: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -263,7 +271,63 @@ mod tests {
 
     #[test]
     fn the_report_reads_from_verdict_to_sum() {
-        insta::assert_snapshot!(rendered(&sample::audit(), PLAIN), @"");
+        insta::assert_snapshot!(rendered(&sample::audit(), PLAIN), @r#"
+        agreed  billing-view 1.0.0
+          because     1 key at or above `low`, 10 are allowed
+          authority   billing_authority (Policy | Administration),
+                      data/billing/authority/*.parquet
+          projection  billing_projection (Policy | Administration),
+                      data/billing/projection/*.parquet
+          rows        authority 3,001, projection 3,000, matched 3,000
+          coverage    100%
+
+          kind                     keys
+          missing                     1
+
+          severity    1 low
+
+        drifted  crm-policy-view 2.1.0  team crm
+          because     3 keys at or above `high`, none is allowed
+          runbook     https://wiki.example/crm-policy-view
+          authority   policy_authority (Policy | Administration),
+                      data/policy/authority/*.parquet, as of 2026-03-01T00:00:00Z
+          projection  policy_projection (Policy | Administration),
+                      data/policy/projection/*.parquet, as of 2026-03-01T00:00:00Z
+          rows        authority 12,004, projection 12,002, matched 12,002
+          coverage    99.99%
+
+          kind                     keys
+          missing                     2
+          mismatch                    2
+
+          severity    2 critical, 2 medium
+          attributes  holder 1, premium 1
+          plan        4 actions (2 safe, 2 after a look)
+          warning     projection: 1 file holds no rows
+
+          the worst 4 of 4 divergences
+          critical  missing        {"policy_id":17}  kind:missing
+          critical  missing        {"policy_id":12345678901234567890123456789012345678}  rule:old | policies
+          medium    mismatch       {"policy_id":18}
+                    premium  "10.00" → "n/a"  unparseable
+          medium    mismatch       {"policy_id":19}
+                    holder  "<b>`Anna|\n\u{202e}" → null  attribute:holder
+
+        unverified  claims-view 1.2.3  team claims
+          because     projection could not be read
+          error       claims.csv:812: 7 fields, expected 9 as in the header
+          hint        quote the field that holds a delimiter
+          authority   claims_authority (Policy | Administration),
+                      data/claims/authority/*.parquet
+          projection  claims_projection (Policy | Administration),
+                      data/claims/projection/*.parquet
+          rows        authority 0, projection 0, matched 0
+          coverage    0.00%
+
+        warning: run `20260228T020000Z-0001` was adopted: it has a folder but no ledger line
+        next: reconcile check --sources
+        3 contracts: 1 agreed (1 low), 1 drifted (2 critical, 2 medium), 1 unverified
+        "#);
     }
 
     #[test]
