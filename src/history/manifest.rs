@@ -19,7 +19,7 @@ pub(super) const FILE: &str = "manifest.json";
 /// Grows with each change of the format that a reader must know of.
 pub(super) const FORMAT_VERSION: u32 = 1;
 /// The version of the byte format under the table digests.
-const DIGEST_FORMAT: u32 = 1;
+const DIGEST_FORMAT: u32 = crate::digest::FORMAT;
 
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Manifest {
