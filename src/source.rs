@@ -1,12 +1,33 @@
 //! Opens a location and hands over an Arrow schema and units of record batches that can be read in parallel, again and
 //! again in the same numbering. Never compares, never guesses a value: what cannot be read is said, not dropped.
 
+use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use rayon::prelude::*;
 
-use crate::contract::Source;
+use crate::contract::{CapturedAt, Format, Location, Source};
+
+mod csv;
+mod file;
+mod format;
+mod ipc;
+mod json;
+mod locate;
+mod parquet;
+#[cfg(test)]
+mod tests;
+mod text;
+mod unite;
+
+use file::SourceFile;
+use format::Compression;
+use locate::Found;
+use text::Cuts;
+use unite::{Contents, Member};
 
 /// A source that has been opened.
 pub struct Opened {
@@ -18,6 +39,8 @@ pub struct Opened {
     pub files: Vec<FileFact>,
     /// What is worth a word: an empty glob match, a file without rows, …
     pub warnings: Vec<String>,
+    /// The files and what they were, for `unchanged`.
+    witnesses: Vec<Arc<SourceFile>>,
 }
 
 /// One input file.
@@ -85,6 +108,17 @@ pub struct Error {
     pub hint: Option<String>,
 }
 
+impl Error {
+    fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { place: place.into(), problem: problem.into(), hint: None }
+    }
+
+    fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
 /// What `open` is told besides the source.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
@@ -95,13 +129,115 @@ pub struct OpenOptions {
     pub batch_rows: usize,
 }
 
+/// Rows in a batch where the caller does not say.
+const BATCH_ROWS: usize = 8192;
+
 /// Opens a source: finds its files, reads their schemas, cuts them into units.
 ///
 /// # Errors
 /// A location that is missing, empty, foreign, unreadable, or whose files cannot be united.
 pub fn open(source: &Source, options: &OpenOptions) -> Result<Opened, Error> {
-    let _ = (source, options);
-    todo!()
+    open_cut(source, options, Cuts::default())
+}
+
+fn open_cut(source: &Source, options: &OpenOptions, cuts: Cuts) -> Result<Opened, Error> {
+    let (written, path) = match &source.location {
+        Location::Files { written, path } => (written, path),
+        Location::Remote { scheme, shown, .. } => return Err(remote(scheme, shown)),
+    };
+    let (found, mut warnings) = locate::locate(written, path, source.format)?;
+    let files =
+        first_error(found.par_iter().map(|found| SourceFile::inspect(&found.path, &found.shown).map(Arc::new)))?;
+    let contents = contents(source, options, cuts, &found, &files)?;
+    let mut facts = Vec::with_capacity(files.len());
+    let mut members = Vec::with_capacity(files.len());
+    for ((found, file), contents) in found.into_iter().zip(&files).zip(contents) {
+        if contents.rows == Some(0) {
+            warnings.push(format!("{}: has no rows", found.shown));
+        }
+        facts.push(FileFact {
+            path: found.path,
+            shown: found.shown,
+            bytes: file.identity.bytes,
+            modified: file.identity.modified(),
+            rows: contents.rows,
+        });
+        members.push(Member { file: Arc::clone(file), contents, partitions: found.partitions });
+    }
+    let united = unite::unite(members)?;
+    warnings.extend(united.warnings);
+    Ok(Opened { schema: united.schema, units: united.units, files: facts, warnings, witnesses: files })
+}
+
+fn remote(scheme: &str, shown: &str) -> Error {
+    let what = match scheme {
+        "postgres" | "postgresql" | "mysql" | "mariadb" | "sqlite" | "mssql" | "duckdb" => "databases",
+        "kafka" => "topics",
+        "s3" | "gs" | "az" | "azure" | "abfs" | "abfss" | "http" | "https" => "remote files",
+        _ => "locations of this kind",
+    };
+    Error::new(shown, format!("`{scheme}:` is served by a later version, this build reads files; {what} come next"))
+        .with_hint("export it to Parquet, Arrow, CSV or JSON files and give their path")
+}
+
+/// The contents of each file, in their order. JSON files learn their types together.
+fn contents(
+    source: &Source,
+    options: &OpenOptions,
+    cuts: Cuts,
+    found: &[Found],
+    files: &[Arc<SourceFile>],
+) -> Result<Vec<Contents>, Error> {
+    let batch_rows = if options.batch_rows == 0 { BATCH_ROWS } else { options.batch_rows };
+    let opened = first_error(found.par_iter().zip(files).map(|(found, file)| {
+        let compression = found.compression;
+        Ok(match found.format {
+            Format::Parquet => First::Contents(parquet::open(file, batch_rows)?),
+            Format::Arrow => First::Contents(ipc::open(file, compression, batch_rows)?),
+            Format::Csv | Format::Tsv => {
+                let request =
+                    csv::Request { format: found.format, compression, options: &source.csv, batch_rows, cuts };
+                First::Contents(csv::open(file, &request)?)
+            }
+            Format::Ndjson | Format::Json => {
+                First::Survey(json::survey(file, json::Request { format: found.format, compression, cuts })?)
+            }
+        })
+    }))?;
+    let mut all = json::Members::default();
+    for first in &opened {
+        if let First::Survey(survey) = first {
+            all.merge(survey.members.clone());
+        }
+    }
+    let columns = json::columns(&all, &options.as_json);
+    let finish = |first| match first {
+        First::Contents(contents) => contents,
+        First::Survey(survey) => survey.contents(&columns, batch_rows),
+    };
+    Ok(opened.into_iter().map(finish).collect())
+}
+
+/// What the first look at a file gave.
+enum First {
+    Contents(Contents),
+    /// JSON, whose types wait for those of the other files.
+    Survey(json::Survey),
+}
+
+/// All results, or the error of the first file in their order, whatever thread met one first.
+fn first_error<T: Send>(results: impl IndexedParallelIterator<Item = Result<T, Error>>) -> Result<Vec<T>, Error> {
+    let results: Vec<Result<T, Error>> = results.collect();
+    results.into_iter().collect()
+}
+
+/// The first bytes of a file, below its compression.
+fn head(file: &SourceFile, compression: Compression) -> Result<Vec<u8>, Error> {
+    const HEAD_BYTES: u64 = 64;
+    let mut bytes = Vec::new();
+    let stream = text::decompressed(file, compression)?;
+    stream.take(HEAD_BYTES).read_to_end(&mut bytes).map_err(|error| text::stream_error(file, compression, &error))?;
+    Ok(bytes)
 }
 
 /// Checks that a file is still what it was when it was opened (size, modification time, identity).
@@ -109,8 +245,61 @@ pub fn open(source: &Source, options: &OpenOptions) -> Result<Opened, Error> {
 /// # Errors
 /// That it changed while it was read.
 pub fn unchanged(opened: &Opened) -> Result<(), Error> {
-    let _ = opened;
-    todo!()
+    opened.witnesses.iter().try_for_each(|file| file.unchanged())
+}
+
+/// When the snapshot was taken, as far as it is known without reading rows: `captured_at = { column = … }` gives None
+/// here, because it is the greatest value of that column.
+///
+/// # Errors
+/// A file without a modification time that can be written.
+pub fn captured_at(source: &Source, opened: &Opened) -> Result<Option<jiff::Timestamp>, Error> {
+    match &source.captured_at {
+        CapturedAt::At(instant) => Ok(Some(*instant)),
+        CapturedAt::SourceTells | CapturedAt::Column(_) => Ok(None),
+        CapturedAt::FileModified => {
+            let instants = opened.files.iter().map(|file| {
+                file.modified.ok_or_else(|| Error::new(&file.shown, "has no modification time, expected one"))
+            });
+            Ok(instants.collect::<Result<Vec<_>, _>>()?.into_iter().min())
+        }
+    }
+}
+
+/// The BLAKE3 of each file's content in hex, in the order of `Opened::files`.
+///
+/// # Errors
+/// A file that changed or cannot be read.
+pub fn digest_files(opened: &Opened) -> Result<Vec<String>, Error> {
+    first_error(opened.witnesses.par_iter().map(|file| digest_file(file)))
+}
+
+fn digest_file(file: &SourceFile) -> Result<String, Error> {
+    const BLOCK_BYTES: usize = 4 << 20;
+    let handle = file.open()?;
+    let mut hasher = blake3::Hasher::new();
+    let mut position = 0;
+    let mut block = vec![0; BLOCK_BYTES];
+    while position < handle.length() {
+        let wanted = usize::try_from(handle.length() - position).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+        handle.read_exact_at(&mut block[..wanted], position).map_err(|error| file.read_error(&error))?;
+        hasher.update_rayon(&block[..wanted]);
+        position += wanted as u64;
+    }
+    file.unchanged()?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Reads arbitrary bytes as CSV; nothing may panic.
+#[doc(hidden)]
+pub fn fuzz_csv(bytes: &[u8]) {
+    csv::fuzz(bytes);
+}
+
+/// Reads arbitrary bytes as JSON; nothing may panic.
+#[doc(hidden)]
+pub fn fuzz_json(bytes: &[u8]) {
+    json::fuzz(bytes);
 }
 
 /// Digests.

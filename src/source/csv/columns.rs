@@ -1,0 +1,110 @@
+//! Gathers the asked fields of records into Arrow text columns, straight into offsets and bytes.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, NullBufferBuilder, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use super::record::{Parser, Quoting, append_value};
+use crate::source::Error;
+
+/// The columns of the next batch.
+pub(super) struct Columns {
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    null: Option<NullTexts>,
+    bytes: usize,
+}
+
+struct Column {
+    field: usize,
+    offsets: Vec<i32>,
+    values: Vec<u8>,
+    nulls: NullBufferBuilder,
+}
+
+/// The texts that `csv.null` lists.
+struct NullTexts {
+    texts: Vec<Vec<u8>>,
+    longest: usize,
+}
+
+impl NullTexts {
+    fn contains(&self, value: &[u8]) -> bool {
+        value.len() <= self.longest && self.texts.iter().any(|text| text == value)
+    }
+}
+
+impl Columns {
+    /// The named columns of a file; `null` as in `csv.null`.
+    ///
+    /// # Errors
+    /// A column that the file does not have.
+    pub(super) fn new(schema: &Schema, fields: &[usize], null: Option<&[String]>) -> Result<Self, Error> {
+        let projected = schema.project(fields).map_err(|error| Error::new("", error.to_string()))?;
+        let column = |field: &usize| Column {
+            field: *field,
+            offsets: vec![0],
+            values: Vec::new(),
+            nulls: NullBufferBuilder::new(0),
+        };
+        let null = null.map(|texts| NullTexts {
+            texts: texts.iter().map(|text| text.as_bytes().to_vec()).collect(),
+            longest: texts.iter().map(String::len).max().unwrap_or(0),
+        });
+        Ok(Self { schema: Arc::new(projected), columns: fields.iter().map(column).collect(), null, bytes: 0 })
+    }
+
+    /// Appends the parser's current record, whose fields are complete.
+    pub(super) fn append(&mut self, parser: &Parser) {
+        for column in &mut self.columns {
+            let (bytes, quoting) = parser.raw_field(column.field);
+            let start = column.values.len();
+            append_value(&mut column.values, bytes, quoting);
+            let value = &column.values[start..];
+            let is_null = match &self.null {
+                None => quoting == Quoting::Plain && value.is_empty(),
+                Some(texts) => texts.contains(value),
+            };
+            if is_null {
+                column.values.truncate(start);
+                column.nulls.append_null();
+            } else {
+                column.nulls.append_non_null();
+            }
+            self.bytes += column.values.len() - start;
+            // Batches are taken long before their text reaches what 32-bit offsets can address.
+            column.offsets.push(i32::try_from(column.values.len()).unwrap_or(i32::MAX));
+        }
+    }
+
+    /// Bytes of text since the last batch.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes the rows since the last batch.
+    ///
+    /// # Errors
+    /// Columns that make no batch.
+    pub(super) fn finish(&mut self, rows: usize) -> Result<RecordBatch, ArrowError> {
+        self.bytes = 0;
+        let arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+    }
+}
+
+impl Column {
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        // The next batch will be about as large as this one.
+        let capacity = self.values.len();
+        let values = std::mem::replace(&mut self.values, Vec::with_capacity(capacity));
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        let array = StringArray::try_new(offsets, Buffer::from_vec(values), self.nulls.finish())?;
+        Ok(Arc::new(array))
+    }
+}

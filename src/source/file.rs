@@ -1,0 +1,213 @@
+//! One input file: what it was when it was opened, and reads at positions that share nothing between threads.
+//!
+//! Every opening checks that the file is still the one that was seen first. It never interprets content.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// A file and what it was when the source was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SourceFile {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// As messages show it.
+    pub(super) shown: String,
+    /// Size, times and identity.
+    pub(super) identity: Identity,
+}
+
+/// What tells a file from another, or from itself after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// Size.
+    pub(super) bytes: u64,
+    modified: (i64, i64),
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            bytes: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+
+    /// The modification time, where it is an instant that can be written.
+    pub(super) fn modified(&self) -> Option<jiff::Timestamp> {
+        let nanoseconds = i32::try_from(self.modified.1).ok()?;
+        jiff::Timestamp::new(self.modified.0, nanoseconds).ok()
+    }
+}
+
+impl SourceFile {
+    /// Looks at a file for the first time.
+    ///
+    /// # Errors
+    /// A file that is missing, unreadable, empty, or cannot be read more than once.
+    pub(super) fn inspect(path: &Path, shown: &str) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|error| cannot_open(shown, &error))?;
+        let metadata = file.metadata().map_err(|error| cannot_open(shown, &error))?;
+        if !metadata.is_file() {
+            return Err(Error::new(shown, "is not a regular file, expected one that can be read more than once")
+                .with_hint("write it to a file first"));
+        }
+        if metadata.size() == 0 {
+            return Err(Error::new(shown, "is empty (0 bytes), expected data")
+                .with_hint("check whether the export that writes it has finished"));
+        }
+        Ok(Self { path: path.to_owned(), shown: shown.to_owned(), identity: Identity::of(&metadata) })
+    }
+
+    /// An own handle at its start.
+    ///
+    /// # Errors
+    /// That it cannot be opened any more, or is another than before.
+    pub(super) fn open(&self) -> Result<Positioned, Error> {
+        let file = File::open(&self.path).map_err(|error| self.read_error(&error))?;
+        let metadata = file.metadata().map_err(|error| self.read_error(&error))?;
+        self.compare(&Identity::of(&metadata))?;
+        Ok(Positioned { file, length: self.identity.bytes, position: 0 })
+    }
+
+    /// Whether it is still the same.
+    ///
+    /// # Errors
+    /// That it changed, and how.
+    pub(super) fn unchanged(&self) -> Result<(), Error> {
+        let metadata = std::fs::metadata(&self.path).map_err(|error| self.read_error(&error))?;
+        self.compare(&Identity::of(&metadata))
+    }
+
+    fn compare(&self, now: &Identity) -> Result<(), Error> {
+        let before = &self.identity;
+        if now == before {
+            return Ok(());
+        }
+        let how = if now.bytes != before.bytes {
+            format!("it had {} bytes, now {}", before.bytes, now.bytes)
+        } else if (now.device, now.inode) != (before.device, before.inode) {
+            "another file took its place".to_owned()
+        } else {
+            "it was modified".to_owned()
+        };
+        Err(Error::new(&self.shown, format!("changed while it was read: {how}"))
+            .with_hint("run again when nothing writes to it, or read a copy"))
+    }
+
+    /// The bytes of a range.
+    ///
+    /// # Errors
+    /// A range that is not there any more, or an error of the system.
+    pub(super) fn range(&self, start: u64, end: u64) -> Result<Vec<u8>, Error> {
+        let opened = self.open()?;
+        let length = usize::try_from(end.saturating_sub(start))
+            .map_err(|_| Error::new(&self.shown, "has a part that is larger than the memory can address"))?;
+        let mut bytes = vec![0; length];
+        opened.file.read_exact_at(&mut bytes, start).map_err(|error| self.read_error(&error))?;
+        Ok(bytes)
+    }
+
+    /// An error about this file.
+    pub(super) fn error(&self, problem: impl Into<String>) -> Error {
+        Error::new(&self.shown, problem)
+    }
+
+    /// An error of the system while this file was read.
+    pub(super) fn read_error(&self, error: &io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                self.error("ends before its data do: it was truncated, or shrank while it was read")
+            }
+            io::ErrorKind::NotFound => self.error("was there and is not any more: it changed while it was read"),
+            _ => self.error(format!("cannot be read: {}", plain(error))),
+        }
+    }
+}
+
+/// An error of the system without its number.
+pub(super) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
+}
+
+/// The error for a path that does not open at all.
+pub(super) fn cannot_open(shown: &str, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::new(shown, "does not exist, expected a file, a directory or a glob")
+            .with_hint("check `location`; a relative path starts at the folder of the contract file"),
+        io::ErrorKind::PermissionDenied => {
+            Error::new(shown, "cannot be opened: permission denied").with_hint("grant read permission to this user")
+        }
+        _ => Error::new(shown, format!("cannot be opened: {}", plain(error))),
+    }
+}
+
+/// A file handle whose position is its own and that reads no further than the file went when it was opened.
+#[derive(Debug)]
+pub(super) struct Positioned {
+    file: File,
+    length: u64,
+    position: u64,
+}
+
+impl Positioned {
+    /// Fills the buffer from a position.
+    ///
+    /// # Errors
+    /// A range that is not there, or an error of the system.
+    pub(super) fn read_exact_at(&self, buffer: &mut [u8], position: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, position)
+    }
+
+    /// Another handle on the same file.
+    ///
+    /// # Errors
+    /// An error of the system.
+    pub(super) fn duplicate(&self) -> io::Result<Self> {
+        Ok(Self { file: self.file.try_clone()?, length: self.length, position: 0 })
+    }
+
+    /// The size when it was opened.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl Read for Positioned {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.length.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let read = self.file.read_at(&mut buffer[..wanted], self.position)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Positioned {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.length.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position =
+            target.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a position before the file's start"))?;
+        Ok(self.position)
+    }
+}

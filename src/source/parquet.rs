@@ -1,0 +1,365 @@
+//! Reads Parquet files, a row group (or a few very small ones) a unit.
+//!
+//! The metadata are read once per file; every read of a unit has its own positioned handle. A page that does not decode
+//! costs the rest of its row group, which is said with its number of rows; it is never a panic and never a silent end.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::LogicalType;
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, Length};
+
+use crate::contract::Format;
+use crate::notation::{Notation, field};
+
+use super::file::{Positioned, SourceFile};
+use super::format::{Compression, not};
+use super::unite::Contents;
+use super::{Error, Piece, Pieces, Unit, Unreadable};
+
+/// Row groups below this are read together.
+const UNIT_BYTES_MIN: u64 = 1 << 20;
+
+/// Opens a Parquet file.
+///
+/// # Errors
+/// A file that is foreign, truncated, encrypted, or whose metadata contradict themselves.
+pub(super) fn open(file: &Arc<SourceFile>, batch_rows: usize) -> Result<Contents, Error> {
+    check_magic(file)?;
+    let reader = Chunks(file.open()?);
+    let metadata = load(file, &reader)?;
+    let (fields, roots) = fields(file, &metadata)?;
+    let (groups, rows) = groups(file, &metadata)?;
+    let schema: SchemaRef = Arc::new(Schema::new(fields));
+    let parquet =
+        Arc::new(ParquetFile { file: Arc::clone(file), metadata, roots, schema: Arc::clone(&schema), batch_rows });
+    let mut units: Vec<Box<dyn Unit>> = Vec::new();
+    let mut start = 0;
+    let mut bytes = 0;
+    for (index, group) in groups.iter().enumerate() {
+        bytes += group.bytes;
+        if bytes >= UNIT_BYTES_MIN || index + 1 == groups.len() {
+            let unit = GroupUnit {
+                parquet: Arc::clone(&parquet),
+                range: start..index + 1,
+                rows: groups[start..=index].iter().map(|group| group.rows).collect(),
+                bytes,
+            };
+            units.push(Box::new(unit));
+            start = index + 1;
+            bytes = 0;
+        }
+    }
+    Ok(Contents { schema, units, rows: Some(rows), warnings: Vec::new() })
+}
+
+fn check_magic(file: &SourceFile) -> Result<(), Error> {
+    let head = super::head(file, Compression::None)?;
+    if head.starts_with(b"PARE") {
+        return Err(file
+            .error("is an encrypted Parquet file, expected a plain one")
+            .with_hint("decrypt it first; this version holds no keys"));
+    }
+    if !head.starts_with(b"PAR1") {
+        return Err(not(file, &head, Format::Parquet, Compression::None));
+    }
+    let length = file.identity.bytes;
+    let tail = file.range(length.saturating_sub(8).max(4.min(length)), length)?;
+    if tail.ends_with(b"PARE") {
+        return Err(file.error("is a Parquet file with an encrypted footer, expected a plain one"));
+    }
+    if tail.len() < 8 || !tail.ends_with(b"PAR1") {
+        return Err(file
+            .error(format!(
+                "ends after {length} bytes without a Parquet footer, expected `PAR1` at its end: it is truncated"
+            ))
+            .with_hint("fetch or write the file again"));
+    }
+    Ok(())
+}
+
+fn load(file: &SourceFile, reader: &Chunks) -> Result<ArrowReaderMetadata, Error> {
+    let attempt = |options| {
+        guarded(|| ArrowReaderMetadata::load(reader, options)).map_err(|problem| {
+            file.error(format!("has a Parquet footer that cannot be read: {problem}"))
+                .with_hint("fetch or write the file again")
+        })
+    };
+    attempt(ArrowReaderOptions::new()).or_else(|first| {
+        // The writer's Arrow schema is only a hint; the file's own schema suffices.
+        attempt(ArrowReaderOptions::new().with_skip_arrow_metadata(true)).map_err(|_| first)
+    })
+}
+
+/// The columns, and for each its root in the Parquet schema.
+fn fields(file: &SourceFile, metadata: &ArrowReaderMetadata) -> Result<(Vec<Field>, Vec<usize>), Error> {
+    let roots = metadata.parquet_schema().root_schema().get_fields();
+    let mut fields = Vec::with_capacity(roots.len());
+    let mut indices = Vec::with_capacity(roots.len());
+    for own in metadata.schema().fields() {
+        let mut same = roots.iter().enumerate().filter(|(_, root)| root.name() == own.name());
+        let Some((index, root)) = same.next() else {
+            return Err(file.error(format!("column `{}` is in the Arrow schema and not in the file", own.name())));
+        };
+        if same.next().is_some() {
+            return Err(file.error(format!("has two columns named `{}`, expected each name once", own.name())));
+        }
+        let is_uuid = root.is_primitive() && root.get_basic_info().logical_type_ref() == Some(&LogicalType::Uuid);
+        fields.push(if is_uuid {
+            field(own.name(), own.data_type().clone(), Notation::Uuid)
+        } else {
+            Field::clone(own)
+        });
+        indices.push(index);
+    }
+    Ok((fields, indices))
+}
+
+struct Group {
+    rows: u64,
+    bytes: u64,
+}
+
+fn groups(file: &SourceFile, metadata: &ArrowReaderMetadata) -> Result<(Vec<Group>, u64), Error> {
+    let metadata = metadata.metadata();
+    let mut groups = Vec::with_capacity(metadata.num_row_groups());
+    let mut total: u64 = 0;
+    for (index, group) in metadata.row_groups().iter().enumerate() {
+        let rows = u64::try_from(group.num_rows())
+            .map_err(|_| file.error(format!("row group {index} claims {} rows", group.num_rows())))?;
+        // Only for progress and for joining small ones, so that an absurd figure does no harm.
+        let bytes = group.columns().iter().map(|column| u64::try_from(column.compressed_size()).unwrap_or(0));
+        let bytes = bytes.fold(0, u64::saturating_add).min(file.identity.bytes);
+        total = total.saturating_add(rows);
+        groups.push(Group { rows, bytes });
+    }
+    let claimed = metadata.file_metadata().num_rows();
+    if u64::try_from(claimed) != Ok(total) {
+        return Err(file.error(format!("its footer claims {claimed} rows, but its row groups hold {total}")));
+    }
+    Ok((groups, total))
+}
+
+/// Runs a step of the Parquet reader; a panic in it, which hostile pages could cause, becomes a problem like any other.
+fn guarded<T>(step: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(result) => result.map_err(|error| lower_first(&error.to_string())),
+        Err(_) => Err("the decoder gave up on malformed data".to_owned()),
+    }
+}
+
+/// Messages of other libraries begin with the kind of the error, which says nothing to our reader.
+fn lower_first(text: &str) -> String {
+    let text = ["Parquet error: ", "Parquet argument error: ", "Arrow: ", "EOF: ", "External: "]
+        .iter()
+        .fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
+}
+
+/// Positioned reads for the Parquet crate, no larger than the file.
+struct Chunks(Positioned);
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.0.length()
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = BufReader<Positioned>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        let mut own = self.0.duplicate()?;
+        own.seek(SeekFrom::Start(start))?;
+        Ok(BufReader::new(own))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let fits = start.checked_add(length as u64).is_some_and(|end| end <= self.0.length());
+        if !fits {
+            return Err(ParquetError::EOF(format!(
+                "bytes {start} to {} are wanted, the file has {}",
+                start.saturating_add(length as u64),
+                self.0.length()
+            )));
+        }
+        let mut own = self.0.duplicate()?;
+        own.seek(SeekFrom::Start(start))?;
+        let mut bytes = vec![0; length];
+        own.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+struct ParquetFile {
+    file: Arc<SourceFile>,
+    metadata: ArrowReaderMetadata,
+    roots: Vec<usize>,
+    schema: SchemaRef,
+    batch_rows: usize,
+}
+
+struct GroupUnit {
+    parquet: Arc<ParquetFile>,
+    range: Range<usize>,
+    rows: Vec<u64>,
+    bytes: u64,
+}
+
+impl Unit for GroupUnit {
+    fn place(&self) -> String {
+        let shown = &self.parquet.file.shown;
+        match self.range.len() {
+            1 => format!("{shown}, row group {}", self.range.start),
+            _ => format!("{shown}, row groups {} to {}", self.range.start, self.range.end - 1),
+        }
+    }
+
+    fn rows(&self) -> Option<u64> {
+        Some(self.rows.iter().sum())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        let parquet = &self.parquet;
+        let roots = columns.iter().map(|column| parquet.roots[*column]);
+        let mask = ProjectionMask::roots(parquet.metadata.parquet_schema(), roots);
+        let schema = parquet.schema.project(columns).map_err(|error| parquet.file.error(error.to_string()))?;
+        let handle = parquet.file.open()?;
+        Ok(Box::new(Groups {
+            unit: self,
+            mask,
+            schema: Arc::new(schema),
+            handle,
+            next: 0,
+            current: None,
+            failed: false,
+        }))
+    }
+}
+
+struct Groups<'a> {
+    unit: &'a GroupUnit,
+    mask: ProjectionMask,
+    schema: SchemaRef,
+    handle: Positioned,
+    next: usize,
+    current: Option<Current>,
+    failed: bool,
+}
+
+struct Current {
+    reader: Option<ParquetRecordBatchReader>,
+    group: usize,
+    rows_left: u64,
+}
+
+impl Groups<'_> {
+    fn begin(&mut self) -> Option<Piece> {
+        let rows_left = self.unit.rows[self.next];
+        let group = self.unit.range.start + self.next;
+        self.next += 1;
+        if rows_left == 0 {
+            return None;
+        }
+        let parquet = &self.unit.parquet;
+        let built = guarded(|| {
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                Chunks(self.handle.duplicate()?),
+                parquet.metadata.clone(),
+            );
+            builder
+                .with_row_groups(vec![group])
+                .with_projection(self.mask.clone())
+                .with_batch_size(parquet.batch_rows)
+                .build()
+        });
+        match built {
+            Ok(reader) => {
+                self.current = Some(Current { reader: Some(reader), group, rows_left });
+                None
+            }
+            Err(problem) => Some(self.unreadable(group, rows_left, problem)),
+        }
+    }
+
+    fn unreadable(&self, group: usize, rows: u64, problem: String) -> Piece {
+        let place = format!("{}, row group {group}", self.unit.parquet.file.shown);
+        Piece::Unreadable(Unreadable { rows, place, problem })
+    }
+
+    /// The next piece of the current row group; None where it is done.
+    fn step(&mut self, mut current: Current) -> Option<Result<Piece, Error>> {
+        // Taken out first: a reader that panicked is never called again.
+        let mut reader = current.reader.take()?;
+        let read = guarded(|| {
+            let batch = reader.next().transpose()?;
+            Ok((batch, reader))
+        });
+        let group = current.group;
+        match read {
+            Ok((None, _)) if current.rows_left == 0 => None,
+            Ok((None, _)) => {
+                let problem = "the data end before the rows that the footer counts".to_owned();
+                Some(Ok(self.unreadable(group, current.rows_left, problem)))
+            }
+            Ok((Some(batch), reader)) => {
+                let Some(rows_left) = current.rows_left.checked_sub(batch.num_rows() as u64) else {
+                    self.failed = true;
+                    let place = format!("{}, row group {group}", self.unit.parquet.file.shown);
+                    return Some(Err(Error::new(place, "holds more rows than its footer counts")));
+                };
+                self.current = Some(Current { reader: Some(reader), group, rows_left });
+                let expected = self.schema.fields().iter().map(|field| field.data_type());
+                if !batch.columns().iter().map(|column| column.data_type()).eq(expected) {
+                    self.failed = true;
+                    let place = format!("{}, row group {group}", self.unit.parquet.file.shown);
+                    return Some(Err(Error::new(place, "its columns are of other types than the footer says")));
+                }
+                Some(Ok(Piece::Rows(batch)))
+            }
+            Err(problem) if current.rows_left == 0 => {
+                self.failed = true;
+                let place = format!("{}, row group {group}", self.unit.parquet.file.shown);
+                Some(Err(Error::new(place, problem)))
+            }
+            Err(problem) => Some(Ok(self.unreadable(group, current.rows_left, problem))),
+        }
+    }
+}
+
+impl Iterator for Groups<'_> {
+    type Item = Result<Piece, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.failed {
+            let piece = match self.current.take() {
+                Some(current) => self.step(current),
+                None if self.next < self.unit.rows.len() => self.begin().map(Ok),
+                None => return None,
+            };
+            match piece {
+                Some(Ok(Piece::Rows(batch))) if batch.num_rows() == 0 => {}
+                Some(piece) => return Some(piece),
+                None => {}
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;
