@@ -301,21 +301,3 @@ pub fn fuzz_csv(bytes: &[u8]) {
 pub fn fuzz_json(bytes: &[u8]) {
     json::fuzz(bytes);
 }
-
-/// Digests.
-///
-/// # Errors
-/// Reading.
-pub fn digest_files(opened: &Opened) -> Result<Vec<String>, Error> {
-    let _ = opened;
-    todo!()
-}
-
-/// Captured.
-///
-/// # Errors
-/// Reading.
-pub fn captured_at(source: &Source, opened: &Opened) -> Result<Option<jiff::Timestamp>, Error> {
-    let _ = (source, opened);
-    todo!()
-}

@@ -34,7 +34,8 @@ impl SpillFile {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
-        let file = tempfile::tempfile_in(&self.folder).map_err(|error| self.said("create a spill file in", &error))?;
+        let made = std::fs::create_dir_all(&self.folder).and_then(|()| tempfile::tempfile_in(&self.folder));
+        let file = made.map_err(|error| self.said("create a spill file in", &error))?;
         // Where two threads were first at once, one file is kept and the other closed, which removes it.
         Ok(self.file.get_or_init(|| file))
     }
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_is_named() {
-        let error = SpillFile::new(Path::new("/nowhere/at/all")).write(b"x").unwrap_err();
-        assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+        let error = SpillFile::new(Path::new("/dev/null/at/all")).write(b"x").unwrap_err();
+        assert!(error.to_string().contains("/dev/null/at/all"), "{error}");
     }
 }

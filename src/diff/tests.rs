@@ -1,3 +1,5 @@
+//! Tests of the join by tags, and of records in memory and spilled.
+
 use std::sync::Mutex;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Fixed vectors of the byte format, its injectivity, and every instruction set against plain BLAKE3.
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray};
