@@ -166,7 +166,7 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         command: "run".to_owned(),
         threads,
         memory_limit: None,
-        spill_folder: folder.path().join("spill"),
+        spill_folder: folder.path().to_owned(),
         examples: 3,
         draft_plan: case.seed % 2 == 0,
         digest_inputs: false,
@@ -286,22 +286,30 @@ fn check_all(theme: Theme, cases: u64) {
     let setting = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = setting("RECONCILE_ORACLE_SEED").unwrap_or(1);
     let cases = setting("RECONCILE_ORACLE_CASES").unwrap_or(cases);
+    let mut failures = Vec::new();
     for seed in first..first + cases {
-        let outcome = std::panic::catch_unwind(|| check(theme, seed));
-        let complaint = match outcome {
-            Ok(Ok(())) => continue,
-            Ok(Err(complaint)) => complaint,
-            Err(_) => "panicked (see above)".to_owned(),
-        };
-        let case = Case::make(theme, seed);
-        panic!(
-            "{theme:?}, seed {seed}: {complaint}\n--- contract\n{}\n--- authority\n{:#?}\n--- projection\n{:#?}\n\
-             again: RECONCILE_ORACLE_SEED={seed} RECONCILE_ORACLE_CASES=1",
-            case.contract(),
-            case.tables.authority,
-            case.tables.projection
-        );
+        match std::panic::catch_unwind(|| check(theme, seed)) {
+            Ok(Ok(())) => {}
+            Ok(Err(complaint)) => failures.push((seed, complaint)),
+            Err(_) => failures.push((seed, "panicked (see above)".to_owned())),
+        }
     }
+    let Some((seed, complaint)) = failures.first() else { return };
+    let case = Case::make(theme, *seed);
+    let all: String =
+        failures.iter().map(|(seed, text)| format!("{seed}: {:.160}\n", text.replace('\n', " "))).collect();
+    panic!(
+        "{theme:?}: {} of {cases} cases fail:\n{all}\nseed {seed}: {complaint}\n--- contract\n{}\n\
+         --- authority\n{}--- projection\n{}\nagain: RECONCILE_ORACLE_SEED={seed} RECONCILE_ORACLE_CASES=1",
+        failures.len(),
+        case.contract(),
+        shown(&case.tables.authority),
+        shown(&case.tables.projection)
+    );
+}
+
+fn shown(rows: &[Row]) -> String {
+    rows.iter().map(|row| format!("{row:?}\n")).collect()
 }
 
 #[test]
