@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use reconcile::audit::{Books, ContractAudit, Recorder, Verdict};
@@ -171,7 +172,7 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         draft_plan: case.seed % 2 == 0,
         digest_inputs: false,
         shown: BTreeMap::new(),
-        tuning: tuning(&mut Random(order ^ 0x7E57)),
+        tuning: tuning(&mut Random(order ^ TUNING)),
     };
     let contracts: Vec<Arc<_>> = configuration.contracts.clone();
     let mut notes = Notes::default();
@@ -180,6 +181,9 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
     assert!(settings.draft_plan || notes.actions.is_empty(), "actions were drafted although no plan was asked for");
     (notes.divergences.iter().map(|divergence| named(case, divergence)).collect(), contract)
 }
+
+/// Sets the sizes apart from the rows of the same seed.
+const TUNING: u64 = 0x7E57;
 
 /// Sizes that must change no result: tags so short that they collide, batches of one row, spilling at once.
 fn tuning(random: &mut Random) -> Tuning {
@@ -297,14 +301,20 @@ fn check_all(theme: Theme, cases: u64) {
     let Some((seed, complaint)) = failures.first() else { return };
     let case = Case::make(theme, *seed);
     let all: String =
-        failures.iter().map(|(seed, text)| format!("{seed}: {:.160}\n", text.replace('\n', " "))).collect();
+        failures.iter().map(|(seed, text)| format!("{seed}: {:.300}\n", text.replace('\n', " "))).collect();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("oracle-{theme:?}-{seed}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    case.write(&folder, *seed);
     panic!(
-        "{theme:?}: {} of {cases} cases fail:\n{all}\nseed {seed}: {complaint}\n--- contract\n{}\n\
-         --- authority\n{}--- projection\n{}\nagain: RECONCILE_ORACLE_SEED={seed} RECONCILE_ORACLE_CASES=1",
+        "{theme:?}: {} of {cases} cases fail:\n{all}\nseed {seed}: {complaint}\n--- {:?}\n--- contract\n{}\n\
+         --- authority\n{}--- projection\n{}\nagain: RECONCILE_ORACLE_SEED={seed} RECONCILE_ORACLE_CASES=1\n\
+         its files: {}",
         failures.len(),
+        tuning(&mut Random(seed ^ TUNING)),
         case.contract(),
         shown(&case.tables.authority),
-        shown(&case.tables.projection)
+        shown(&case.tables.projection),
+        folder.display()
     );
 }
 

@@ -227,7 +227,7 @@ fn json_number(value: &Value, random: &mut Random) -> String {
         0 if *scale == 0 => format!("{plain}.0"),
         0 => format!("{plain}00"),
         1 => format!("{units}e-{scale}"),
-        2 => format!("{}0E-{}", units, scale + 1),
+        2 if *units != 0 => format!("{units}0E-{}", scale + 1),
         _ => plain,
     }
 }
