@@ -172,7 +172,7 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         draft_plan: case.seed % 2 == 0,
         digest_inputs: false,
         shown: BTreeMap::new(),
-        tuning: tuning(&mut Random(order ^ TUNING)),
+        tuning: tuning(&mut Random::new(order ^ TUNING)),
     };
     let contracts: Vec<Arc<_>> = configuration.contracts.clone();
     let mut notes = Notes::default();
@@ -256,7 +256,7 @@ fn read_number(text: &str) -> Value {
 /// One case: the oracle and the engine, then the engine again with other rows first and other threads.
 fn check(theme: Theme, seed: u64) -> Result<(), String> {
     let case = Case::make(theme, seed);
-    let mut random = Random(seed ^ 0x5EED);
+    let mut random = Random::new(seed ^ 0x5EED);
     let threads = random.pick(&[1, 2, 4]);
     let (mut expected, books) = if case.keys == 0 { oracle_of_multisets(&case) } else { oracle(&case) };
     expected.sort();
@@ -310,7 +310,7 @@ fn check_all(theme: Theme, cases: u64) {
          --- authority\n{}--- projection\n{}\nagain: RECONCILE_ORACLE_SEED={seed} RECONCILE_ORACLE_CASES=1\n\
          its files: {}",
         failures.len(),
-        tuning(&mut Random(seed ^ TUNING)),
+        tuning(&mut Random::new(seed ^ TUNING)),
         case.contract(),
         shown(&case.tables.authority),
         shown(&case.tables.projection),

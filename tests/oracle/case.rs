@@ -72,7 +72,7 @@ const NAMES: [&str; 14] = [
 
 impl Case {
     pub fn make(theme: Theme, seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut formats = Sides::from_fn(|_| random.pick(&Format::ALL));
         if theme == Theme::Nested {
             formats = formats.map(|_, format| if format.is_csv() { Format::Parquet } else { format });
@@ -135,10 +135,12 @@ impl Case {
         }
     }
 
-    /// Writes both tables and the contract below `folder`. `order` decides the order of rows and the spellings.
+    /// Writes both tables and the contract below `folder`. `order` decides the order of rows and columns
+    /// and the cut into batches.
     pub fn write(&self, folder: &Path, order: u64) {
-        let mut random = Random(order);
+        let mut random = Random::new(order);
         for (side, format) in self.formats.iter() {
+            random.style = self.seed ^ side as u64;
             let mut rows = self.tables.get(side).clone();
             random.shuffle(&mut rows);
             let share = rows.len().div_ceil(*self.files.get(side)).max(1);
