@@ -139,12 +139,12 @@ fn a_badly_quoted_row_is_counted() {
 
 #[test]
 fn a_broken_json_line_is_named_by_file_and_line() {
-    refused("projection.ndjson", b"{\"id\":1,\"name\":\"Anna\"}\n{\"id\":2,,}\n", &["projection.ndjson, line 2"]);
-    refused("projection.ndjson", b"{\"id\":1,\"name\":\"Anna\"}\n[1,2]\n", &["projection.ndjson, line 2"]);
+    refused("projection.ndjson", b"{\"id\":1,\"name\":\"Anna\"}\n{\"id\":2,,}\n", &["projection.ndjson", "line 2"]);
+    refused("projection.ndjson", b"{\"id\":1,\"name\":\"Anna\"}\n[1,2]\n", &["projection.ndjson", "line 2"]);
     refused(
         "projection.ndjson",
         b"{\"id\":1,\"name\":\"Anna\"}\n{\"id\":2,\"id\":3,\"name\":\"x\"}\n",
-        &["projection.ndjson, line 2"],
+        &["projection.ndjson", "line 2"],
     );
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use reconcile::audit::{Books, ContractAudit, Recorder, Verdict};
@@ -166,12 +167,12 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         command: "run".to_owned(),
         threads,
         memory_limit: None,
-        spill_folder: folder.path().join("spill"),
+        spill_folder: folder.path().to_owned(),
         examples: 3,
         draft_plan: case.seed % 2 == 0,
         digest_inputs: false,
         shown: BTreeMap::new(),
-        tuning: tuning(&mut Random(order ^ 0x7E57)),
+        tuning: tuning(&mut Random::new(order ^ TUNING)),
     };
     let contracts: Vec<Arc<_>> = configuration.contracts.clone();
     let mut notes = Notes::default();
@@ -180,6 +181,9 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
     assert!(settings.draft_plan || notes.actions.is_empty(), "actions were drafted although no plan was asked for");
     (notes.divergences.iter().map(|divergence| named(case, divergence)).collect(), contract)
 }
+
+/// Sets the sizes apart from the rows of the same seed.
+const TUNING: u64 = 0x7E57;
 
 /// Sizes that must change no result: tags so short that they collide, batches of one row, spilling at once.
 fn tuning(random: &mut Random) -> Tuning {
@@ -252,7 +256,7 @@ fn read_number(text: &str) -> Value {
 /// One case: the oracle and the engine, then the engine again with other rows first and other threads.
 fn check(theme: Theme, seed: u64) -> Result<(), String> {
     let case = Case::make(theme, seed);
-    let mut random = Random(seed ^ 0x5EED);
+    let mut random = Random::new(seed ^ 0x5EED);
     let threads = random.pick(&[1, 2, 4]);
     let (mut expected, books) = if case.keys == 0 { oracle_of_multisets(&case) } else { oracle(&case) };
     expected.sort();
@@ -286,22 +290,36 @@ fn check_all(theme: Theme, cases: u64) {
     let setting = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = setting("RECONCILE_ORACLE_SEED").unwrap_or(1);
     let cases = setting("RECONCILE_ORACLE_CASES").unwrap_or(cases);
+    let mut failures = Vec::new();
     for seed in first..first + cases {
-        let outcome = std::panic::catch_unwind(|| check(theme, seed));
-        let complaint = match outcome {
-            Ok(Ok(())) => continue,
-            Ok(Err(complaint)) => complaint,
-            Err(_) => "panicked (see above)".to_owned(),
-        };
-        let case = Case::make(theme, seed);
-        panic!(
-            "{theme:?}, seed {seed}: {complaint}\n--- contract\n{}\n--- authority\n{:#?}\n--- projection\n{:#?}\n\
-             again: RECONCILE_ORACLE_SEED={seed} RECONCILE_ORACLE_CASES=1",
-            case.contract(),
-            case.tables.authority,
-            case.tables.projection
-        );
+        match std::panic::catch_unwind(|| check(theme, seed)) {
+            Ok(Ok(())) => {}
+            Ok(Err(complaint)) => failures.push((seed, complaint)),
+            Err(_) => failures.push((seed, "panicked (see above)".to_owned())),
+        }
     }
+    let Some((seed, complaint)) = failures.first() else { return };
+    let case = Case::make(theme, *seed);
+    let all: String =
+        failures.iter().map(|(seed, text)| format!("{seed}: {:.300}\n", text.replace('\n', " "))).collect();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("oracle-{theme:?}-{seed}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    case.write(&folder, *seed);
+    panic!(
+        "{theme:?}: {} of {cases} cases fail:\n{all}\nseed {seed}: {complaint}\n--- {:?}\n--- contract\n{}\n\
+         --- authority\n{}--- projection\n{}\nagain: RECONCILE_ORACLE_SEED={seed} RECONCILE_ORACLE_CASES=1\n\
+         its files: {}",
+        failures.len(),
+        tuning(&mut Random::new(seed ^ TUNING)),
+        case.contract(),
+        shown(&case.tables.authority),
+        shown(&case.tables.projection),
+        folder.display()
+    );
+}
+
+fn shown(rows: &[Row]) -> String {
+    rows.iter().map(|row| format!("{row:?}\n")).collect()
 }
 
 #[test]

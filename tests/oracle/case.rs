@@ -72,7 +72,7 @@ const NAMES: [&str; 14] = [
 
 impl Case {
     pub fn make(theme: Theme, seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut formats = Sides::from_fn(|_| random.pick(&Format::ALL));
         if theme == Theme::Nested {
             formats = formats.map(|_, format| if format.is_csv() { Format::Parquet } else { format });
@@ -135,10 +135,12 @@ impl Case {
         }
     }
 
-    /// Writes both tables and the contract below `folder`. `order` decides the order of rows and the spellings.
+    /// Writes both tables and the contract below `folder`. `order` decides the order of rows and columns
+    /// and the cut into batches.
     pub fn write(&self, folder: &Path, order: u64) {
-        let mut random = Random(order);
+        let mut random = Random::new(order);
         for (side, format) in self.formats.iter() {
+            random.style = self.seed ^ side as u64;
             let mut rows = self.tables.get(side).clone();
             random.shuffle(&mut rows);
             let share = rows.len().div_ceil(*self.files.get(side)).max(1);
@@ -254,7 +256,7 @@ fn attribute(name: &str, theme: Theme, is_key: bool, formats: Sides<Format>, ran
         pool.retain(|value| !matches!(value, Value::Special(_)));
         pool.push(number(75, 2));
     }
-    let columns = columns(family, &pool, resolution, formats, random);
+    let columns = columns(family, &pool, resolution, formats, is_key, random);
     let texts = columns.as_ref().map(|side, column| is_text(family, *formats.get(side), column));
     let both_text = texts.authority && texts.projection;
     let mut attribute = Attribute {
@@ -317,6 +319,7 @@ fn columns(
     pool: &[Value],
     resolution: i128,
     formats: Sides<Format>,
+    is_key: bool,
     random: &mut Random,
 ) -> Sides<(DataType, bool)> {
     let both_columnar = formats.iter().all(|(_, format)| format.is_columnar());
@@ -331,6 +334,13 @@ fn columns(
         }
         (random.pick(&choices), random.percent(15))
     });
+    // A single's decimal is only near the number meant; the key of a report would show what the single holds.
+    if is_key && family == Family::Decimal {
+        columns = columns.map(|_, (data_type, as_text)| match data_type {
+            DataType::Float32 => (DataType::Float64, as_text),
+            other => (other, as_text),
+        });
+    }
     // Double and single stand for the same number only where both are widened exactly, or one of them is a decimal.
     let is =
         |columns: &Sides<(DataType, bool)>, wanted: &DataType| columns.iter().any(|(_, column)| column.0 == *wanted);

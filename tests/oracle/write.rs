@@ -178,7 +178,7 @@ fn json(value: &Value, family: Family, as_text: bool, whole: bool, random: &mut 
         Value::Null => "null".to_owned(),
         Value::Number { .. } if !as_text => json_number(value, random),
         Value::Bool(value) if !as_text => value.to_string(),
-        Value::Json(index) => random.pick(JSON[*index]).to_owned(),
+        Value::Json(_) => spelled(value, family, random),
         Value::List(items) => {
             let inner = element(family);
             let items: Vec<String> = items.iter().map(|item| json(item, inner, false, whole, random)).collect();
@@ -223,17 +223,19 @@ pub fn plain(value: &Value) -> String {
 fn json_number(value: &Value, random: &mut Random) -> String {
     let plain = plain(value);
     let Value::Number { units, scale } = value else { return plain };
+    let random = &mut random.spelling(value);
     match random.below(4) {
         0 if *scale == 0 => format!("{plain}.0"),
         0 => format!("{plain}00"),
         1 => format!("{units}e-{scale}"),
-        2 => format!("{}0E-{}", units, scale + 1),
+        2 if *units != 0 => format!("{units}0E-{}", scale + 1),
         _ => plain,
     }
 }
 
 /// A value as text, in one of its usual spellings.
 fn spelled(value: &Value, family: Family, random: &mut Random) -> String {
+    let random = &mut random.spelling(value);
     match value {
         Value::Bool(value) => value.to_string(),
         Value::Number { units, .. } => match random.below(4) {
