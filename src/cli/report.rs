@@ -25,7 +25,7 @@ pub(super) fn run(options: &Report, global: &Global, console: &mut Console) -> R
             }
         }
     }
+    let status = ExitStatus::of_audit(&audit);
     outcome::print(&mut audit, global.format, options.limit, console)?;
-    // The run was shown; what it found was told by its own exit status.
-    Ok(ExitStatus::Agreed)
+    Ok(status)
 }
