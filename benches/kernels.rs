@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, StringArray};
+use arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use reconcile::diff::{JoinRules, Position, Record, join};
@@ -44,9 +44,9 @@ fn table(shape: &str) -> CanonicalBatch {
         "all NULL" => (0..8).map(|_| column(Int64Array::from(vec![None::<i64>; ROWS]))).collect(),
         _ => {
             let mut columns: Vec<_> = (0..8).map(integers).collect();
-            columns.extend(
-                (0..3).map(|_| column(Date32Array::from_iter_values((0..ROWS).map(|row| 8000 + (row % 2000) as i32)))),
-            );
+            columns.extend((0..3).map(|_| {
+                column(Date32Array::from_iter_values((0..ROWS).map(|row| 8000 + i32::try_from(row % 2000).unwrap())))
+            }));
             columns.extend([1, 1, 12, 5, 27].map(texts));
             columns
         }

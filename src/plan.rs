@@ -125,8 +125,8 @@ impl Bench<'_> {
         vec![self.action(kind, Op::Review, self.key(side, row), (None, None, None), consent)]
     }
 
-    fn action(self, kind: Kind, op: Op, key: Box<str>, content: Content, consent: Consent) -> Action {
-        let (before, after, guard) = content;
+    fn action(self, kind: Kind, op: Op, key: Box<str>, change: Change, consent: Consent) -> Action {
+        let (before, after, guard) = change;
         let mut hasher = blake3::Hasher::new();
         let shown = |value: &Option<Value>| value.as_ref().map_or(String::new(), Value::to_string);
         for part in [&*self.contract.name, &*key, op.name(), &shown(&before), &shown(&after)] {
@@ -178,7 +178,7 @@ impl Bench<'_> {
 }
 
 /// Before, after, guard.
-type Content = (Option<Value>, Option<Value>, Option<Value>);
+type Change = (Option<Value>, Option<Value>, Option<Value>);
 
 fn repair_name(repair: Repair) -> &'static str {
     match repair {

@@ -132,7 +132,7 @@ impl Pair {
 
     fn batch(&self, side: Side) -> RecordBatch {
         let array = Arc::clone(self.arrays.get(side));
-        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..array.len() as i64));
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..i64::try_from(array.len()).unwrap()));
         let fields = vec![Field::new("id", DataType::Int64, true), self.fields.get(side).clone()];
         RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![ids, array]).unwrap()
     }

@@ -158,7 +158,7 @@ pub(super) fn one_column(name: &str, array: ArrayRef) -> RecordBatch {
 pub(super) fn sample(rows: usize) -> RecordBatch {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..i64::try_from(rows).unwrap()));
     let names: ArrayRef =
-        Arc::new(StringArray::from_iter((0..rows).map(|row| (row % 7 != 0).then(|| format!("name {row}")))));
+        Arc::new((0..rows).map(|row| (row % 7 != 0).then(|| format!("name {row}"))).collect::<StringArray>());
     let items =
         (0..rows).map(|row| Some((0..row % 3).map(|item| Some(i32::try_from(item).unwrap())).collect::<Vec<_>>()));
     let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(items));
@@ -269,17 +269,14 @@ fn columns_of_several_files_meet_in_a_type_that_holds_every_value_exactly() {
         let context = format!("{} with {}", first.data_type(), second.data_type());
         write(folder.path(), "a.parquet", parquet_bytes(&one_column("v", first), 10));
         write(folder.path(), "b.parquet", parquet_bytes(&one_column("v", second), 10));
-        match expected {
-            Some(data_type) => {
-                let everything = read(folder.path()).unwrap();
-                assert_eq!(*everything.column("v").data_type(), data_type, "{context}");
-                assert_eq!(everything.column("v").null_count(), 0, "{context}");
-            }
-            None => {
-                let message = refusal(folder.path());
-                assert!(message.contains("b.parquet: column `v` is"), "{context}: {message}");
-                assert!(message.contains("a.parquet it is"), "{context}: {message}");
-            }
+        if let Some(data_type) = expected {
+            let everything = read(folder.path()).unwrap();
+            assert_eq!(*everything.column("v").data_type(), data_type, "{context}");
+            assert_eq!(everything.column("v").null_count(), 0, "{context}");
+        } else {
+            let message = refusal(folder.path());
+            assert!(message.contains("b.parquet: column `v` is"), "{context}: {message}");
+            assert!(message.contains("a.parquet it is"), "{context}: {message}");
         }
     }
 }
