@@ -399,6 +399,27 @@ impl Candidates {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// The marked rows of a unit, ascending, where they are few enough among its rows to be fetched one by one.
+    #[must_use]
+    pub fn few(&self, unit: usize) -> Option<Vec<u64>> {
+        /// Below one row in so many, skipping costs less than decoding.
+        const ONE_IN: usize = 16;
+        let words = &self.units[unit];
+        let count: usize = words.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum();
+        if count * ONE_IN > words.len() * 64 {
+            return None;
+        }
+        let mut rows = Vec::with_capacity(count);
+        for (first, word) in (0..).step_by(64).zip(words) {
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                rows.push(first + u64::from(bits.trailing_zeros()));
+                bits &= bits - 1;
+            }
+        }
+        Some(rows)
+    }
+
     /// Whether a unit has any.
     #[must_use]
     pub fn any(&self, unit: usize) -> bool {

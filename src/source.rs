@@ -73,6 +73,15 @@ pub trait Unit: Send + Sync {
     /// # Errors
     /// What kept the unit from being opened at all.
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error>;
+    /// Reads only some rows, by their ascending numbers in a reading that found all of them readable, without decoding
+    /// the others. None where the format gains nothing by it.
+    ///
+    /// # Errors
+    /// What kept the unit from being opened at all.
+    fn read_rows(&self, columns: &[usize], rows: &[u64]) -> Option<Result<Pieces<'_>, Error>> {
+        let _ = (columns, rows);
+        None
+    }
 }
 
 /// What a unit yields. After an `Err` nothing follows; the rows that were not read are unknown in number.

@@ -196,7 +196,8 @@ impl<'a> Work<'a> {
         self.batch.progress.begin(&self.batch.contract.name, "looking closer", bytes);
         let ended = self.batch.threads.install(|| {
             doubted.into_par_iter().with_max_len(1).try_for_each(|(side, unit)| {
-                gathered.get(side).gather(self.reader(side), unit, joined.candidates.get(side))
+                let whole = units.get(side)[unit].unreadable.is_empty();
+                gathered.get(side).gather(self.reader(side), unit, whole, joined.candidates.get(side))
             })
         });
         self.batch.progress.end();

@@ -9,7 +9,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
 use super::Halt;
-use super::scan::{Reader, take_rows};
+use super::scan::{Reader, compact, take_rows};
 use crate::diff::resolve::Rows;
 use crate::diff::{Budget, Candidates, Extent, Spill, partition_of};
 use crate::digest::Sum;
@@ -49,9 +49,20 @@ impl<'s> Gathered<'s> {
     }
 
     /// Reads the candidates of one unit.
-    pub(super) fn gather(&self, reader: Reader<'_>, unit: usize, candidates: &Candidates) -> Result<(), Halt> {
-        let mut first = 0;
+    pub(super) fn gather(
+        &self,
+        reader: Reader<'_>,
+        unit: usize,
+        whole: bool,
+        candidates: &Candidates,
+    ) -> Result<(), Halt> {
         let mut pending = Pending::new(self.partitions.len());
+        if let Some(rows) = candidates.few(unit).filter(|_| whole) {
+            if self.fetch(reader, unit, &rows, &mut pending)? {
+                return self.keep(&mut pending);
+            }
+        }
+        let mut first = 0;
         // The same columns as in the scan: which rows of a broken file can be read, and so their numbers, depends on them.
         reader.each_piece(unit, &reader.input().columns, |piece| {
             let Piece::Rows(batch) = piece else { return Ok(()) };
@@ -65,6 +76,28 @@ impl<'s> Gathered<'s> {
             if pending.bytes > Pending::AT_ONCE { self.keep(&mut pending) } else { Ok(()) }
         })?;
         self.keep(&mut pending)
+    }
+
+    /// Fetches single rows where the source can skip the others; tells whether it could.
+    fn fetch(&self, reader: Reader<'_>, unit: usize, rows: &[u64], pending: &mut Pending) -> Result<bool, Halt> {
+        let read = &reader.input().opened.units[unit];
+        let Some(pieces) = read.read_rows(&reader.input().columns, rows) else { return Ok(false) };
+        let mut found = 0;
+        for piece in pieces.map_err(|error| reader.failed(error))? {
+            reader.go_on()?;
+            if let Piece::Rows(batch) = piece.map_err(|error| reader.failed(error))? {
+                found += batch.num_rows();
+                let compared = batch.project(&reader.input().compared).expect("compared columns are among those read");
+                self.route(reader, &compact(&compared), pending);
+            }
+        }
+        if found != rows.len() {
+            let seen = format!("{found} of {} rows were there when they were read again", rows.len());
+            let hint = Some("run again when nothing writes to it, or read a copy".to_owned());
+            return Err(reader.failed(crate::source::Error { place: read.place(), problem: seen, hint }));
+        }
+        reader.batch.progress.advance(rows.len() as u64, read.bytes());
+        Ok(true)
     }
 
     fn route(&self, reader: Reader<'_>, rows: &RecordBatch, pending: &mut Pending) {

@@ -207,9 +207,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The rows of `offsets` of a batch, and no more than their bytes: views that were taken would keep all of the batch alive.
+/// The rows of `offsets` of a batch.
 pub(super) fn take_rows(batch: &RecordBatch, offsets: Vec<u32>) -> RecordBatch {
-    let taken = take_record_batch(batch, &UInt32Array::from(offsets)).expect("offsets are within the batch");
+    compact(&take_record_batch(batch, &UInt32Array::from(offsets)).expect("offsets are within the batch"))
+}
+
+/// The same rows with no more than their bytes: views would keep all of what they were taken from alive.
+pub(super) fn compact(taken: &RecordBatch) -> RecordBatch {
     let compact = |column: &ArrayRef| -> ArrayRef {
         match column.data_type() {
             DataType::Utf8View => Arc::new(column.as_string_view().gc()),

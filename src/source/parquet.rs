@@ -12,7 +12,8 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+    RowSelector,
 };
 use parquet::basic::LogicalType;
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -218,21 +219,52 @@ impl Unit for GroupUnit {
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        let groups = self.groups(columns, None)?;
+        Ok(Box::new(groups))
+    }
+
+    fn read_rows(&self, columns: &[usize], rows: &[u64]) -> Option<Result<Pieces<'_>, Error>> {
+        Some(self.groups(columns, Some(self.by_group(rows))).map(|groups| Box::new(groups) as Pieces<'_>))
+    }
+}
+
+impl GroupUnit {
+    /// Rows of each row group, by their numbers within it.
+    fn by_group(&self, rows: &[u64]) -> Vec<Vec<u64>> {
+        let mut first = 0;
+        let mut rest = rows;
+        let groups = self.rows.iter().map(|&count| {
+            let (mine, after) = rest.split_at(rest.partition_point(|&row| row < first + count));
+            let mine = mine.iter().map(|&row| row - first).collect();
+            first += count;
+            rest = after;
+            mine
+        });
+        groups.collect()
+    }
+
+    fn groups(&self, columns: &[usize], wanted: Option<Vec<Vec<u64>>>) -> Result<Groups<'_>, Error> {
         let parquet = &self.parquet;
         let roots = columns.iter().map(|column| parquet.roots[*column]);
         let mask = ProjectionMask::roots(parquet.metadata.parquet_schema(), roots);
         let schema = parquet.schema.project(columns).map_err(|error| parquet.file.error(error.to_string()))?;
         let handle = parquet.file.open()?;
-        Ok(Box::new(Groups {
-            unit: self,
-            mask,
-            schema: Arc::new(schema),
-            handle,
-            next: 0,
-            current: None,
-            failed: false,
-        }))
+        let schema = Arc::new(schema);
+        Ok(Groups { unit: self, mask, schema, handle, wanted, next: 0, current: None, failed: false })
     }
+}
+
+/// Single rows as the Parquet crate selects them.
+fn selection(rows: &[u64]) -> RowSelection {
+    let mut selectors = Vec::with_capacity(rows.len() * 2);
+    let mut next = 0;
+    for &row in rows {
+        let position = usize::try_from(row).expect("a row group's rows are counted in memory");
+        selectors.extend((position > next).then(|| RowSelector::skip(position - next)));
+        selectors.push(RowSelector::select(1));
+        next = position + 1;
+    }
+    selectors.into()
 }
 
 struct Groups<'a> {
@@ -240,6 +272,8 @@ struct Groups<'a> {
     mask: ProjectionMask,
     schema: SchemaRef,
     handle: Positioned,
+    /// Only these rows of each row group.
+    wanted: Option<Vec<Vec<u64>>>,
     next: usize,
     current: Option<Current>,
     failed: bool,
@@ -253,7 +287,9 @@ struct Current {
 
 impl Groups<'_> {
     fn begin(&mut self) -> Option<Piece> {
-        let rows_left = self.unit.rows[self.next];
+        let wanted = self.wanted.as_ref().map(|wanted| wanted[self.next].as_slice());
+        let rows_left = wanted.map_or(self.unit.rows[self.next], |rows| rows.len() as u64);
+        let selection = wanted.map(selection);
         let group = self.unit.range.start + self.next;
         self.next += 1;
         if rows_left == 0 {
@@ -265,11 +301,14 @@ impl Groups<'_> {
                 Chunks(self.handle.duplicate()?),
                 parquet.metadata.clone(),
             );
-            builder
+            let builder = builder
                 .with_row_groups(vec![group])
                 .with_projection(self.mask.clone())
-                .with_batch_size(parquet.batch_rows)
-                .build()
+                .with_batch_size(parquet.batch_rows);
+            match selection {
+                Some(selection) => builder.with_row_selection(selection).build(),
+                None => builder.build(),
+            }
         });
         match built {
             Ok(reader) => {

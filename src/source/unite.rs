@@ -226,19 +226,36 @@ impl Unit for UnitedUnit {
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        let own = self.own(columns);
+        let pieces = self.inner.read(&own)?;
+        self.united(columns, own, pieces)
+    }
+
+    fn read_rows(&self, columns: &[usize], rows: &[u64]) -> Option<Result<Pieces<'_>, Error>> {
+        let own = self.own(columns);
+        let pieces = self.inner.read_rows(&own, rows)?;
+        Some(pieces.and_then(|pieces| self.united(columns, own, pieces)))
+    }
+}
+
+impl UnitedUnit {
+    /// The file's own columns among those asked for.
+    fn own(&self, columns: &[usize]) -> Vec<usize> {
+        let own = columns.iter().filter_map(|column| match self.origins[*column] {
+            Origin::Own(index) => Some(index),
+            Origin::Folder(_) | Origin::Absent => None,
+        });
+        let mut own: Vec<usize> = own.collect();
+        own.sort_unstable();
+        own.dedup();
+        own
+    }
+
+    /// The file's pieces as those of the source.
+    fn united<'a>(&'a self, columns: &[usize], own: Vec<usize>, pieces: Pieces<'a>) -> Result<Pieces<'a>, Error> {
         let schema = self.schema.project(columns).map_err(|error| self.file.error(error.to_string()))?;
         let schema = Arc::new(schema);
         let columns = columns.to_vec();
-        let mut own: Vec<usize> = columns
-            .iter()
-            .filter_map(|column| match self.origins[*column] {
-                Origin::Own(index) => Some(index),
-                Origin::Folder(_) | Origin::Absent => None,
-            })
-            .collect();
-        own.sort_unstable();
-        own.dedup();
-        let pieces = self.inner.read(&own)?;
         Ok(Box::new(pieces.map(move |piece| match piece? {
             Piece::Rows(batch) => {
                 let converted = self.convert(&schema, &columns, &own, &batch);
@@ -249,9 +266,7 @@ impl Unit for UnitedUnit {
             unreadable @ Piece::Unreadable(_) => Ok(unreadable),
         })))
     }
-}
 
-impl UnitedUnit {
     fn convert(
         &self,
         schema: &SchemaRef,

@@ -86,3 +86,24 @@ fn no_flipped_byte_loses_rows_in_silence() {
     });
     assert!(refused.into_inner() > 0, "a broken footer is refused");
 }
+
+#[test]
+fn single_rows_are_those_of_the_whole_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = sample(1000);
+    let path = write(folder.path(), "a.parquet", parquet_bytes(&batch, 300));
+    let opened = open_cut(&source(&path), &OpenOptions::default(), cuts(1)).unwrap();
+    let [unit] = opened.units.as_slice() else { panic!("small row groups are one unit") };
+    for rows in [vec![], vec![0], vec![999], vec![299, 300, 301], (0..1000).step_by(7).collect(), (0..1000).collect()] {
+        let mut found = Vec::new();
+        for piece in unit.read_rows(&[0, 1], &rows).unwrap().unwrap() {
+            let Piece::Rows(piece) = piece.unwrap() else { panic!("all rows can be read") };
+            found.push(piece);
+        }
+        let schema = opened.schema.project(&[0, 1]).unwrap().into();
+        let found = arrow::compute::concat_batches(&schema, &found).unwrap();
+        let offsets = arrow::array::UInt64Array::from(rows);
+        let expected = arrow::compute::take_record_batch(&batch.project(&[0, 1]).unwrap(), &offsets).unwrap();
+        assert_eq!(found.columns(), expected.columns());
+    }
+}
