@@ -48,7 +48,7 @@ struct ContractTruth {
     rows: Option<BTreeMap<String, u64>>,
 }
 
-pub fn folders() -> Vec<PathBuf> {
+pub(crate) fn folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = fs::read_dir(root().join("fixtures/scenarios"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
