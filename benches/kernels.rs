@@ -32,15 +32,21 @@ fn mixed(seed: u64) -> u64 {
 }
 
 fn table(shape: &str) -> CanonicalBatch {
-    let integers = |salt: u64| column(Int64Array::from_iter_values((0..ROWS as u64).map(|row| (mixed(row ^ salt) >> 8).cast_signed())));
-    let texts = |length: usize| column(StringArray::from_iter_values((0..ROWS).map(|row| "x".repeat(length / 2 + row % length.max(1)))));
+    let integers = |salt: u64| {
+        column(Int64Array::from_iter_values((0..ROWS as u64).map(|row| (mixed(row ^ salt) >> 8).cast_signed())))
+    };
+    let texts = |length: usize| {
+        column(StringArray::from_iter_values((0..ROWS).map(|row| "x".repeat(length / 2 + row % length.max(1)))))
+    };
     let columns = match shape {
         "5 integers" => (0..5).map(integers).collect(),
         "wide strings" => vec![integers(0), texts(200), texts(400)],
         "all NULL" => (0..8).map(|_| column(Int64Array::from(vec![None::<i64>; ROWS]))).collect(),
         _ => {
             let mut columns: Vec<_> = (0..8).map(integers).collect();
-            columns.extend((0..3).map(|_| column(Date32Array::from_iter_values((0..ROWS).map(|row| 8000 + (row % 2000) as i32)))));
+            columns.extend(
+                (0..3).map(|_| column(Date32Array::from_iter_values((0..ROWS).map(|row| 8000 + (row % 2000) as i32)))),
+            );
             columns.extend([1, 1, 12, 5, 27].map(texts));
             columns
         }
@@ -85,11 +91,18 @@ fn join_records(bencher: Bencher<'_, '_>, differing_in_a_million: u64) {
         (0..rows)
             .map(|row| {
                 let changed = mixed(row) % 1_000_000 < differing_in_a_million;
-                Record { key_tag: mixed(row), row_tag: mixed(row ^ if changed { salt } else { 0 }), position: Position::new(0, row, true) }
+                Record {
+                    key_tag: mixed(row),
+                    row_tag: mixed(row ^ if changed { salt } else { 0 }),
+                    position: Position::new(0, row, true),
+                }
             })
             .collect()
     };
     let sides = Sides { authority: side(1), projection: side(2) };
     let rules = JoinRules { multiset: false, scoped: false, distrust: false };
-    bencher.counter(ItemsCount::new(2 * rows)).with_inputs(|| sides.clone()).bench_local_values(|sides| join(sides, rules));
+    bencher
+        .counter(ItemsCount::new(2 * rows))
+        .with_inputs(|| sides.clone())
+        .bench_local_values(|sides| join(sides, rules));
 }

@@ -418,7 +418,7 @@ impl Candidates {
         while offset < rows as u64 {
             let row = first + offset;
             let word = usize::try_from(row / 64).expect("as in `new`");
-            if row % 64 == 0 && words.get(word).is_none_or(|word| word.load(Ordering::Relaxed) == 0) {
+            if row.is_multiple_of(64) && words.get(word).is_none_or(|word| word.load(Ordering::Relaxed) == 0) {
                 offset += 64;
                 continue;
             }

@@ -128,8 +128,8 @@ impl Bench<'_> {
     fn action(self, kind: Kind, op: Op, key: Box<str>, content: Content, consent: Consent) -> Action {
         let (before, after, guard) = content;
         let mut hasher = blake3::Hasher::new();
-        let text = |value: &Option<Value>| value.as_ref().map_or(String::new(), Value::to_string);
-        for part in [&*self.contract.name, &*key, op.name(), &text(&before), &text(&after)] {
+        let shown = |value: &Option<Value>| value.as_ref().map_or(String::new(), Value::to_string);
+        for part in [&*self.contract.name, &*key, op.name(), &shown(&before), &shown(&after)] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }

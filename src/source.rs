@@ -14,6 +14,7 @@ use crate::contract::{CapturedAt, Format, Location, Source};
 mod csv;
 mod file;
 mod format;
+mod guard;
 mod ipc;
 mod json;
 mod locate;
@@ -288,6 +289,12 @@ fn digest_file(file: &SourceFile) -> Result<String, Error> {
     }
     file.unchanged()?;
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Keeps the panics of decoders on malformed data, which are caught and become problems with a place, from being printed
+/// as well. The binary calls it once at its start, after any hook of its own.
+pub fn silence_decoder_panics() {
+    guard::silence();
 }
 
 /// Reads arbitrary bytes as CSV; nothing may panic.

@@ -291,7 +291,7 @@ fn with_bytes(column: &CanonicalColumn, job: impl EachBytes) {
     {
         job.run(array, |row| array.value(row).as_ref());
     }
-    fn views<'a, T: ByteViewType + ?Sized>(array: &'a GenericByteViewArray<T>, job: impl EachBytes)
+    fn views<T: ByteViewType + ?Sized>(array: &GenericByteViewArray<T>, job: impl EachBytes)
     where
         T::Native: AsRef<[u8]>,
     {

@@ -45,11 +45,11 @@ pub(super) fn hash_rows_on(platform: Platform, encoded: &Encoded, lanes: &mut La
     for rows in by_blocks.iter_mut() {
         rows.clear();
     }
-    for row in 0..encoded.rows() {
+    for (row, digest) in digests.iter_mut().enumerate() {
         let bytes = encoded.row(row);
         match by_blocks.get_mut(bytes.len() / BLOCK) {
             Some(rows) => rows.push(u32::try_from(row).expect("rows are encoded a thousand at a time")),
-            None => digests[row] = *blake3::hash(bytes).as_bytes(),
+            None => *digest = *blake3::hash(bytes).as_bytes(),
         }
     }
     macro_rules! each_length {

@@ -23,7 +23,7 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 /// Brings a column into `Text`: texts by their options, everything else as it is written.
-pub fn to_text(array: &ArrayRef, rules: &SideRules) -> Converted {
+pub(super) fn to_text(array: &ArrayRef, rules: &SideRules) -> Converted {
     if is_text(array.data_type()) && rules.text.is_identity() {
         return Converted::clean(Arc::clone(array));
     }
@@ -46,7 +46,7 @@ pub fn to_text(array: &ArrayRef, rules: &SideRules) -> Converted {
 }
 
 /// Every value as it is written, as a column of text.
-pub fn written(array: &ArrayRef, rules: &SideRules) -> Converted {
+pub(super) fn written(array: &ArrayRef, rules: &SideRules) -> Converted {
     let mut out = Bytes::new(array.len());
     each_written(array, rules, |row, text| {
         out.write(row, |bytes| text.map(|text| bytes.extend_from_slice(text.as_bytes())));
@@ -56,7 +56,7 @@ pub fn written(array: &ArrayRef, rules: &SideRules) -> Converted {
 
 /// Calls for each value that is there with how it is written: text as it stands, numbers and times in one spelling,
 /// binary as hexadecimal, nested values as JSON.
-pub fn each_written(
+pub(super) fn each_written(
     array: &ArrayRef,
     rules: &SideRules,
     mut call: impl FnMut(usize, Result<Cow<'_, str>, FaultReason>),
@@ -109,7 +109,7 @@ fn date64_text(milliseconds: i64) -> String {
 }
 
 /// Brings a column into `Boolean`. 0 and 1 reach here only under `type = "boolean"`.
-pub fn to_boolean(array: &ArrayRef, rules: &SideRules) -> Converted {
+pub(super) fn to_boolean(array: &ArrayRef, rules: &SideRules) -> Converted {
     if array.data_type() == &DataType::Boolean {
         return Converted::clean(Arc::clone(array));
     }
@@ -131,7 +131,7 @@ pub fn to_boolean(array: &ArrayRef, rules: &SideRules) -> Converted {
 }
 
 /// Brings a column into `Binary`: bytes as they are, texts as hexadecimal.
-pub fn to_binary(array: &ArrayRef, rules: &SideRules) -> Converted {
+pub(super) fn to_binary(array: &ArrayRef, rules: &SideRules) -> Converted {
     if !is_text(array.data_type()) {
         return Converted::clean(Arc::clone(array));
     }
@@ -165,7 +165,7 @@ fn parse_hex(text: &str, out: &mut Vec<u8>) -> Option<()> {
 
 /// Reads a UUID in any usual spelling: any letter case, with or without hyphens, in braces, or as a URN.
 #[must_use]
-pub fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+pub(super) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     let body = match text.get(..9) {
         Some(urn) if urn.eq_ignore_ascii_case("urn:uuid:") => &text[9..],
         _ => text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text),
@@ -190,7 +190,7 @@ pub fn parse_uuid(text: &str) -> Option<[u8; 16]> {
 }
 
 /// Brings a column into `Uuid`: sixteen bytes, or text in any usual spelling.
-pub fn to_uuid(array: &ArrayRef, rules: &SideRules) -> Converted {
+pub(super) fn to_uuid(array: &ArrayRef, rules: &SideRules) -> Converted {
     if array.data_type() == &DataType::FixedSizeBinary(16) {
         return Converted::clean(Arc::clone(array));
     }
@@ -208,7 +208,7 @@ pub fn to_uuid(array: &ArrayRef, rules: &SideRules) -> Converted {
 }
 
 /// Brings a column into `Json`: texts are read as documents, everything else becomes the JSON value it is.
-pub fn to_json(array: &ArrayRef, rules: &SideRules) -> Converted {
+pub(super) fn to_json(array: &ArrayRef, rules: &SideRules) -> Converted {
     let notation = notation(&rules.field);
     let mut out = Bytes::new(array.len());
     let is_document = matches!(shape(&rules.field), Shape::Text | Shape::Json);

@@ -12,7 +12,7 @@ use super::{Comparison, Nested};
 
 /// A canonical value.
 #[derive(Clone, Copy, Debug)]
-pub enum Cell<'a> {
+pub(super) enum Cell<'a> {
     /// NULL, or a fault.
     Null,
     /// `Boolean`
@@ -32,7 +32,7 @@ pub enum Cell<'a> {
 }
 
 /// A canonical column whose layout was looked at once.
-pub enum Cells<'a> {
+pub(super) enum Cells<'a> {
     /// No values.
     Null,
     /// Bits.
@@ -53,7 +53,7 @@ pub enum Cells<'a> {
 
 impl<'a> Cells<'a> {
     /// Looks at the layout.
-    pub fn new(values: &'a dyn Array) -> Self {
+    pub(super) fn new(values: &'a dyn Array) -> Self {
         macro_rules! bytes {
             ($array:expr, $value:expr) => {{
                 let array = $array;
@@ -79,7 +79,7 @@ impl<'a> Cells<'a> {
     }
 
     /// The value of a row.
-    pub fn get(&self, row: usize) -> Cell<'a> {
+    pub(super) fn get(&self, row: usize) -> Cell<'a> {
         match self {
             Self::Boolean(values) if values.is_valid(row) => Cell::Boolean(values.value(row)),
             Self::Day(values) if values.is_valid(row) => Cell::Day(values.value(row)),
@@ -94,13 +94,13 @@ impl<'a> Cells<'a> {
 }
 
 /// The value of one row of a canonical column.
-pub fn cell(values: &dyn Array, row: usize) -> Cell<'_> {
+pub(super) fn cell(values: &dyn Array, row: usize) -> Cell<'_> {
     Cells::new(values).get(row)
 }
 
 /// Appends a value so that it can be read back where its comparison is known: a byte that says whether it is there, then
 /// its fixed width big endian, or its length (`u64`) and bytes.
-pub fn pack(cell: Cell<'_>, out: &mut Vec<u8>) {
+pub(super) fn pack(cell: Cell<'_>, out: &mut Vec<u8>) {
     out.push(u8::from(!matches!(cell, Cell::Null)));
     match cell {
         Cell::Null => {}
@@ -124,7 +124,7 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 /// Reads a packed value back.
-pub fn unpack<'a>(comparison: &Comparison, bytes: &mut &'a [u8]) -> Option<Cell<'a>> {
+pub(super) fn unpack<'a>(comparison: &Comparison, bytes: &mut &'a [u8]) -> Option<Cell<'a>> {
     if take::<1>(bytes)? == [0] {
         return Some(Cell::Null);
     }
@@ -157,7 +157,7 @@ pub fn unpack<'a>(comparison: &Comparison, bytes: &mut &'a [u8]) -> Option<Cell<
 }
 
 /// Lowercase hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
@@ -180,12 +180,12 @@ fn interval_text(bytes: &[u8]) -> Option<String> {
 }
 
 /// The shortest text that reads back as this float.
-pub fn float_text<F: zmij::Float>(value: F) -> String {
+pub(super) fn float_text<F: zmij::Float>(value: F) -> String {
     zmij::Buffer::new().format(value).to_owned()
 }
 
 /// The value as a number, where it is one.
-pub fn number(comparison: &Comparison, cell: Cell<'_>) -> Option<Number> {
+pub(super) fn number(comparison: &Comparison, cell: Cell<'_>) -> Option<Number> {
     let scale = match comparison {
         Comparison::Decimal { scale, .. } => *scale,
         Comparison::Integer => 0,
@@ -208,7 +208,7 @@ pub fn number(comparison: &Comparison, cell: Cell<'_>) -> Option<Number> {
 }
 
 /// The value as text; None for NULL.
-pub fn text(comparison: &Comparison, cell: Cell<'_>) -> Option<String> {
+pub(super) fn text(comparison: &Comparison, cell: Cell<'_>) -> Option<String> {
     match (comparison, cell) {
         (_, Cell::Null) => None,
         (_, Cell::Boolean(value)) => Some(value.to_string()),
@@ -235,7 +235,7 @@ pub fn text(comparison: &Comparison, cell: Cell<'_>) -> Option<String> {
 
 /// The value as JSON: numbers exact, structs as objects, lists as arrays, maps as objects where their keys are text and as
 /// pairs elsewhere, everything else as text. None where the bytes are not what normalise writes.
-pub fn value(comparison: &Comparison, cell: Cell<'_>) -> Option<Json> {
+pub(super) fn value(comparison: &Comparison, cell: Cell<'_>) -> Option<Json> {
     match (comparison, cell) {
         (_, Cell::Null) => Some(Json::Null),
         (_, Cell::Boolean(value)) => Some(Json::Boolean(value)),

@@ -17,7 +17,7 @@ use super::{Comparison, FaultReason};
 
 /// A canonical column and the rows that have no canonical value, in order.
 #[derive(Clone, Debug)]
-pub struct Converted {
+pub(super) struct Converted {
     /// In the layout that the comparison fixes; NULL at faults.
     pub values: ArrayRef,
     /// Sorted by row.
@@ -26,17 +26,17 @@ pub struct Converted {
 
 impl Converted {
     /// A column without faults.
-    pub fn clean(values: ArrayRef) -> Self {
+    pub(super) fn clean(values: ArrayRef) -> Self {
         Self { values, faults: Vec::new() }
     }
 
     /// A column of NULLs.
-    pub fn nulls(comparison: &Comparison, rows: usize) -> Self {
+    pub(super) fn nulls(comparison: &Comparison, rows: usize) -> Self {
         Self::clean(new_null_array(&layout(comparison), rows))
     }
 
     /// A column of which nothing could be read: every value that is there is a fault, so that none agrees.
-    pub fn unreadable(comparison: &Comparison, array: &dyn Array) -> Self {
+    pub(super) fn unreadable(comparison: &Comparison, array: &dyn Array) -> Self {
         let nulls = array.logical_nulls();
         let there = |row: &usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
         let faults = (0..array.len()).filter(there).map(|row| (row, FaultReason::OutOfType)).collect();
@@ -78,13 +78,13 @@ fn take_or_widen(values: &ArrayRef, rows: &UInt64Array) -> Option<ArrayRef> {
 }
 
 /// A column whose values are all there.
-pub fn all_there(rows: usize) -> BooleanArray {
+pub(super) fn all_there(rows: usize) -> BooleanArray {
     BooleanArray::from(vec![true; rows])
 }
 
 /// The Arrow type of a comparison's canonical column, where the comparison leaves no choice or nothing is there.
 #[must_use]
-pub fn layout(comparison: &Comparison) -> DataType {
+pub(super) fn layout(comparison: &Comparison) -> DataType {
     match comparison {
         Comparison::Null => DataType::Null,
         Comparison::Boolean => DataType::Boolean,
@@ -104,7 +104,7 @@ pub fn layout(comparison: &Comparison) -> DataType {
 }
 
 /// The values of a dictionary or of runs, and which of them each row has; None where the column holds its values itself.
-pub fn unfold(array: &dyn Array) -> Option<(ArrayRef, UInt64Array)> {
+pub(super) fn unfold(array: &dyn Array) -> Option<(ArrayRef, UInt64Array)> {
     if let Some(dictionary) = array.as_any_dictionary_opt() {
         let keys = cast(dictionary.keys(), &DataType::UInt64).ok()?;
         return Some((Arc::clone(dictionary.values()), keys.as_primitive().clone()));
@@ -127,7 +127,7 @@ fn runs<R: RunEndIndexType>(array: &dyn Array) -> Option<(ArrayRef, UInt64Array)
 }
 
 /// Converts the values of a dictionary or of runs once each, then spreads them over the rows.
-pub fn convert_unfolded(
+pub(super) fn convert_unfolded(
     comparison: &Comparison,
     (values, rows): (ArrayRef, UInt64Array),
     convert: impl Fn(&ArrayRef) -> Converted,
@@ -143,7 +143,7 @@ pub fn convert_unfolded(
 
 /// A struct's member, NULL where the struct is NULL.
 #[must_use]
-pub fn member(array: &ArrayRef, name: &str) -> Option<ArrayRef> {
+pub(super) fn member(array: &ArrayRef, name: &str) -> Option<ArrayRef> {
     let parent = array.as_struct_opt()?;
     let child = parent.column_by_name(name)?;
     let Some(nulls) = parent.nulls().filter(|nulls| nulls.null_count() > 0) else { return Some(Arc::clone(child)) };
@@ -158,7 +158,7 @@ pub fn member(array: &ArrayRef, name: &str) -> Option<ArrayRef> {
 }
 
 /// Calls for each text that is there.
-pub fn each_text<'a>(array: &'a dyn Array, mut call: impl FnMut(usize, &'a str)) {
+pub(super) fn each_text<'a>(array: &'a dyn Array, mut call: impl FnMut(usize, &'a str)) {
     macro_rules! walk {
         ($texts:expr) => {{
             let texts = $texts;
@@ -174,7 +174,7 @@ pub fn each_text<'a>(array: &'a dyn Array, mut call: impl FnMut(usize, &'a str))
 }
 
 /// Calls for each string of bytes that is there.
-pub fn each_bytes<'a>(array: &'a dyn Array, mut call: impl FnMut(usize, &'a [u8])) {
+pub(super) fn each_bytes<'a>(array: &'a dyn Array, mut call: impl FnMut(usize, &'a [u8])) {
     macro_rules! walk {
         ($bytes:expr) => {{
             let bytes = $bytes;
@@ -191,7 +191,7 @@ pub fn each_bytes<'a>(array: &'a dyn Array, mut call: impl FnMut(usize, &'a [u8]
 }
 
 /// Calls for each row that is not NULL.
-pub fn each_valid(nulls: Option<&NullBuffer>, rows: usize, mut call: impl FnMut(usize)) {
+pub(super) fn each_valid(nulls: Option<&NullBuffer>, rows: usize, mut call: impl FnMut(usize)) {
     match nulls {
         None => (0..rows).for_each(call),
         Some(nulls) => nulls.valid_indices().for_each(&mut call),
@@ -199,7 +199,7 @@ pub fn each_valid(nulls: Option<&NullBuffer>, rows: usize, mut call: impl FnMut(
 }
 
 /// A canonical column of fixed-width values that is filled out of what is there; what is not filled is NULL.
-pub struct Fixed<T> {
+pub(super) struct Fixed<T> {
     values: Vec<T>,
     valid: BooleanBufferBuilder,
     faults: Vec<(usize, FaultReason)>,
@@ -207,14 +207,14 @@ pub struct Fixed<T> {
 
 impl<T: Copy + Default> Fixed<T> {
     /// A column of NULLs.
-    pub fn new(rows: usize) -> Self {
+    pub(super) fn new(rows: usize) -> Self {
         let mut valid = BooleanBufferBuilder::new(rows);
         valid.append_n(rows, false);
         Self { values: vec![T::default(); rows], valid, faults: Vec::new() }
     }
 
     /// Sets a row's value or fault; rows come in order.
-    pub fn set(&mut self, row: usize, value: Result<T, FaultReason>) {
+    pub(super) fn set(&mut self, row: usize, value: Result<T, FaultReason>) {
         match value {
             Ok(value) => {
                 self.values[row] = value;
@@ -229,7 +229,7 @@ impl<T: Copy + Default> Fixed<T> {
     }
 
     /// The column.
-    pub fn finish<P: ArrowPrimitiveType<Native = T>>(self, data_type: &DataType) -> Converted
+    pub(super) fn finish<P: ArrowPrimitiveType<Native = T>>(self, data_type: &DataType) -> Converted
     where
         T: ArrowNativeType,
     {
@@ -241,7 +241,7 @@ impl<T: Copy + Default> Fixed<T> {
 
 impl Fixed<bool> {
     /// The column.
-    pub fn finish_boolean(self) -> Converted {
+    pub(super) fn finish_boolean(self) -> Converted {
         let (values, nulls, faults) = self.finish_parts();
         Converted { values: Arc::new(BooleanArray::new(values.into(), Some(nulls))), faults }
     }
@@ -249,7 +249,7 @@ impl Fixed<bool> {
 
 impl Fixed<[u8; 16]> {
     /// The column.
-    pub fn finish_uuid(self) -> Converted {
+    pub(super) fn finish_uuid(self) -> Converted {
         let (values, nulls, faults) = self.finish_parts();
         let array = FixedSizeBinaryArray::new(16, Buffer::from_vec(values.concat()), Some(nulls));
         Converted { values: Arc::new(array), faults }
@@ -257,7 +257,7 @@ impl Fixed<[u8; 16]> {
 }
 
 /// A canonical column of bytes, filled row by row.
-pub struct Bytes {
+pub(super) struct Bytes {
     rows: usize,
     lengths: Vec<usize>,
     data: Vec<u8>,
@@ -267,7 +267,7 @@ pub struct Bytes {
 
 impl Bytes {
     /// An empty column that will have this many rows.
-    pub fn new(rows: usize) -> Self {
+    pub(super) fn new(rows: usize) -> Self {
         let lengths = Vec::with_capacity(rows);
         Self { rows, lengths, data: Vec::new(), valid: BooleanBufferBuilder::new(rows), faults: Vec::new() }
     }
@@ -279,7 +279,7 @@ impl Bytes {
     }
 
     /// Writes a row's bytes; rows come in order, those left out are NULL. Whatever is written for a fault is dropped.
-    pub fn write(&mut self, row: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<(), FaultReason>) {
+    pub(super) fn write(&mut self, row: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<(), FaultReason>) {
         self.pad_to(row);
         let start = self.data.len();
         let written = write(&mut self.data);
@@ -297,7 +297,7 @@ impl Bytes {
     }
 
     /// The column: `BinaryArray`, or `LargeBinaryArray` where 32-bit offsets do not reach.
-    pub fn finish(self) -> Converted {
+    pub(super) fn finish(self) -> Converted {
         let (lengths, bytes, nulls, faults) = self.finish_parts();
         let values: ArrayRef = if i32::try_from(bytes.len()).is_ok() {
             Arc::new(BinaryArray::new(OffsetBuffer::from_lengths(lengths), bytes, Some(nulls)))
@@ -308,7 +308,7 @@ impl Bytes {
     }
 
     /// The column as text, of bytes that were all written as text.
-    pub fn finish_text(self) -> Converted {
+    pub(super) fn finish_text(self) -> Converted {
         let rows = self.rows;
         let converted = self.finish();
         let text = match converted.values.data_type() {

@@ -11,7 +11,7 @@ use super::time::DAY;
 use super::{CanonicalColumn, Comparison};
 
 /// See `normalise::within`.
-pub fn within(
+pub(super) fn within(
     tolerance: &Tolerance,
     comparison: &Comparison,
     columns: Sides<&CanonicalColumn>,
@@ -45,7 +45,7 @@ pub fn within(
 }
 
 /// Whether a row of a column is a fault.
-pub fn is_fault(column: &CanonicalColumn, row: usize) -> bool {
+pub(super) fn is_fault(column: &CanonicalColumn, row: usize) -> bool {
     !column.faults.is_empty()
         && u32::try_from(row).is_ok_and(|row| column.faults.binary_search_by_key(&row, |fault| fault.row).is_ok())
 }

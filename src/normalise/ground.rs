@@ -15,7 +15,7 @@ const DECIMAL_DIGITS: i32 = 76;
 
 /// A column's type without its layout: what its values are.
 #[derive(Clone, Copy, Debug)]
-pub enum Shape<'a> {
+pub(super) enum Shape<'a> {
     /// Every value is NULL.
     Null,
     /// `true`, `false`
@@ -73,7 +73,7 @@ pub enum Shape<'a> {
 
 /// What a field's values are.
 #[must_use]
-pub fn shape(field: &Field) -> Shape<'_> {
+pub(super) fn shape(field: &Field) -> Shape<'_> {
     shape_of(field.data_type(), notation(field))
 }
 
@@ -129,7 +129,7 @@ fn shape_of(data_type: &DataType, notation: Option<Notation>) -> Shape<'_> {
 
 /// What decides the comparison besides the two columns.
 #[derive(Clone, Copy, Debug)]
-pub struct Ground<'a> {
+pub(super) struct Ground<'a> {
     /// The zone that is named for each side's local times.
     pub zones: Sides<Option<&'a TimeZone>>,
     /// The contract's `type`.
@@ -157,7 +157,7 @@ impl Ground<'_> {
 ///
 /// # Errors
 /// That they have no common ground, or that a zone is not known.
-pub fn choose(shapes: Sides<Shape<'_>>, ground: &Ground<'_>) -> Result<Comparison, SchemaReason> {
+pub(super) fn choose(shapes: Sides<Shape<'_>>, ground: &Ground<'_>) -> Result<Comparison, SchemaReason> {
     use Shape as S;
     let (authority, projection) = (shapes.authority, shapes.projection);
     if let (S::Unsupported, _) | (_, S::Unsupported) = (authority, projection) {
@@ -450,7 +450,7 @@ pub fn describe(field: &Field) -> String {
 
 /// A comparison as people say it.
 #[must_use]
-pub fn describe_comparison(comparison: &Comparison) -> &'static str {
+pub(super) fn describe_comparison(comparison: &Comparison) -> &'static str {
     match comparison {
         Comparison::Null => "NULL only",
         Comparison::Boolean => "booleans",

@@ -23,7 +23,7 @@ const DEPTH_LIMIT: usize = 128;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Json {
+pub(super) enum Json {
     /// A member that its object lacks.
     Absent,
     /// `null`
@@ -42,7 +42,7 @@ pub enum Json {
 
 /// Reads one document; None where it is not JSON, has a member twice, or nests deeper than 128 levels.
 #[must_use]
-pub fn parse(text: &str) -> Option<Json> {
+pub(super) fn parse(text: &str) -> Option<Json> {
     let mut reader = Reader { text, at: 0 };
     reader.space();
     let value = reader.value(0)?;
@@ -204,14 +204,14 @@ impl Reader<'_> {
 
 /// An object of these members; None where a name occurs twice.
 #[must_use]
-pub fn object(mut members: Vec<(String, Json)>) -> Option<Json> {
+pub(super) fn object(mut members: Vec<(String, Json)>) -> Option<Json> {
     members.sort_by(|one, two| one.0.cmp(&two.0));
     let twice = members.windows(2).any(|pair| pair[0].0 == pair[1].0);
     (!twice).then_some(Json::Object(members))
 }
 
 /// Treats every string with the text options; names of members stay.
-pub fn fold_strings(json: &mut Json, rules: &TextRules) {
+pub(super) fn fold_strings(json: &mut Json, rules: &TextRules) {
     match json {
         Json::Text(text) => *text = rules.fold(text).into_owned(),
         Json::Array(elements) => elements.iter_mut().for_each(|element| fold_strings(element, rules)),
@@ -226,7 +226,7 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the canonical bytes.
-pub fn write_canonical(json: &Json, out: &mut Vec<u8>) {
+pub(super) fn write_canonical(json: &Json, out: &mut Vec<u8>) {
     match json {
         Json::Absent => out.push(b'A'),
         Json::Null => out.push(b'N'),
@@ -278,7 +278,7 @@ fn take_text(bytes: &mut &[u8]) -> Option<String> {
 
 /// Reads canonical bytes back.
 #[must_use]
-pub fn from_canonical(mut bytes: &[u8]) -> Option<Json> {
+pub(super) fn from_canonical(mut bytes: &[u8]) -> Option<Json> {
     take_canonical(&mut bytes)
 }
 
@@ -306,12 +306,12 @@ fn take_canonical(bytes: &mut &[u8]) -> Option<Json> {
 }
 
 /// Appends a string as JSON writes it.
-pub fn write_string(text: &str, out: &mut String) {
+pub(super) fn write_string(text: &str, out: &mut String) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
 /// Appends the document as text without spaces; an absent member is the empty text.
-pub fn write_text(json: &Json, out: &mut String) {
+pub(super) fn write_text(json: &Json, out: &mut String) {
     match json {
         Json::Absent => {}
         Json::Null => out.push_str("null"),
@@ -346,7 +346,7 @@ pub fn write_text(json: &Json, out: &mut String) {
 
 /// The document as text.
 #[must_use]
-pub fn text(json: &Json) -> String {
+pub(super) fn text(json: &Json) -> String {
     let mut out = String::new();
     write_text(json, &mut out);
     out

@@ -26,7 +26,7 @@ use super::rules::SideRules;
 use super::{Comparison, FaultReason, Nested, convert};
 
 /// Brings a column of lists, structs or maps into its nested comparison. None for columns that are something else.
-pub fn to_nested(array: &ArrayRef, nested: &Nested, rules: &SideRules) -> Option<Converted> {
+pub(super) fn to_nested(array: &ArrayRef, nested: &Nested, rules: &SideRules) -> Option<Converted> {
     match nested {
         Nested::List(element) => {
             let (field, values, ranges) = list(array)?;

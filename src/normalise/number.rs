@@ -24,7 +24,7 @@ use crate::contract::ExactDecimal;
 
 mod near;
 
-pub use near::{Bound, near};
+pub(super) use near::{Bound, near};
 
 /// The greatest power of ten that a text may ask for; beyond it a few bytes of input would cost megabytes.
 const EXPONENT_LIMIT: i64 = 10_000;

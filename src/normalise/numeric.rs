@@ -20,7 +20,7 @@ use super::rules::SideRules;
 use super::{Comparison, FaultReason};
 
 /// Brings a column of numbers into `Integer`, `Decimal`, `Float` or `Number`. None for a column that holds no numbers.
-pub fn convert(array: &ArrayRef, comparison: &Comparison, rules: &SideRules) -> Option<Converted> {
+pub(super) fn convert(array: &ArrayRef, comparison: &Comparison, rules: &SideRules) -> Option<Converted> {
     match comparison {
         Comparison::Integer => Some(to_integer(array, rules)),
         Comparison::Decimal { precision, scale } => Some(to_decimal(array, *precision, *scale, rules)),
@@ -39,7 +39,7 @@ pub fn convert(array: &ArrayRef, comparison: &Comparison, rules: &SideRules) -> 
 }
 
 /// Booleans under `type = "boolean"`: the numbers 0 and 1.
-pub fn to_boolean(array: &ArrayRef, rules: &SideRules) -> Converted {
+pub(super) fn to_boolean(array: &ArrayRef, rules: &SideRules) -> Converted {
     let mut out = Fixed::new(array.len());
     let one = Number::from_scaled(1, 0);
     each_number(array, rules, |row, number| {
@@ -238,7 +238,7 @@ fn scale_values<T: Copy + Into<i128>, O: TryFrom<i128> + Default>(
 }
 
 /// The nulls with the faults among them.
-pub fn without(nulls: Option<NullBuffer>, rows: usize, faults: &[(usize, FaultReason)]) -> Option<NullBuffer> {
+pub(super) fn without(nulls: Option<NullBuffer>, rows: usize, faults: &[(usize, FaultReason)]) -> Option<NullBuffer> {
     if faults.is_empty() {
         return nulls;
     }
@@ -297,7 +297,11 @@ fn nearest_single(value: f64) -> Result<f64, FaultReason> {
 }
 
 /// Calls for each value that is there with the number it is.
-pub fn each_number(array: &ArrayRef, rules: &SideRules, mut call: impl FnMut(usize, Result<Number, FaultReason>)) {
+pub(super) fn each_number(
+    array: &ArrayRef,
+    rules: &SideRules,
+    mut call: impl FnMut(usize, Result<Number, FaultReason>),
+) {
     macro_rules! walk {
         ($type:ty, $number:expr) => {{
             let values = array.as_primitive::<$type>();
@@ -347,6 +351,6 @@ fn each_number_text(array: &ArrayRef, rules: &SideRules, mut call: impl FnMut(us
 
 /// A decimal as text with its scale.
 #[must_use]
-pub fn decimal_text(value: i256, scale: i8) -> String {
+pub(super) fn decimal_text(value: i256, scale: i8) -> String {
     Decimal256Type::format_decimal(value, 76, scale)
 }

@@ -18,7 +18,7 @@ use super::time::{DAY, Stamp, instant_of, local_of, parse_length, parse_stamp, p
 use super::{Comparison, FaultReason};
 
 /// Brings a column of times into `Date`, `Time`, `Timestamp`, `Instant`, `Duration` or `Interval`. None for others.
-pub fn convert(array: &ArrayRef, comparison: &Comparison, rules: &SideRules) -> Option<Converted> {
+pub(super) fn convert(array: &ArrayRef, comparison: &Comparison, rules: &SideRules) -> Option<Converted> {
     match comparison {
         Comparison::Date => Some(to_date(array, rules)),
         Comparison::Time => Some(to_time(array, rules)),

@@ -11,7 +11,7 @@ use crate::contract::{CsvOptions, Options, Trim, UnicodeForm};
 
 /// The text options of one side of an attribute, prepared.
 #[derive(Clone, Debug, Default)]
-pub struct TextRules {
+pub(super) struct TextRules {
     unicode: Option<UnicodeForm>,
     collapse_spaces: bool,
     trim: Option<Trim>,
@@ -24,7 +24,7 @@ impl TextRules {
     /// Prepares the options. What texts are compared with (`null_equals`, both ends of `translate`) is treated with the
     /// same options, or an option could never meet a text that another option has changed.
     #[must_use]
-    pub fn new(options: &Options, translates: bool) -> Self {
+    pub(super) fn new(options: &Options, translates: bool) -> Self {
         let mut rules = Self {
             unicode: options.unicode,
             collapse_spaces: options.collapse_spaces,
@@ -42,13 +42,13 @@ impl TextRules {
 
     /// Only the translation of these rules, for texts that stand for values of another type.
     #[must_use]
-    pub fn only_translate(&self) -> Self {
+    pub(super) fn only_translate(&self) -> Self {
         Self { translate: self.translate.clone(), ..Self::default() }
     }
 
     /// Whether every text passes untouched.
     #[must_use]
-    pub fn is_identity(&self) -> bool {
+    pub(super) fn is_identity(&self) -> bool {
         self.changes_nothing() && self.null_equals.is_empty() && self.translate.is_none()
     }
 
@@ -58,7 +58,7 @@ impl TextRules {
 
     /// A text after all options; None: it stands for NULL.
     #[must_use]
-    pub fn apply<'a>(&'a self, text: &'a str) -> Option<Cow<'a, str>> {
+    pub(super) fn apply<'a>(&'a self, text: &'a str) -> Option<Cow<'a, str>> {
         let folded = self.fold(text);
         if self.null_equals.contains(folded.as_ref()) {
             return None;
@@ -71,7 +71,7 @@ impl TextRules {
 
     /// A text after unicode, spaces, trim and case.
     #[must_use]
-    pub fn fold<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(super) fn fold<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.changes_nothing() {
             return Cow::Borrowed(text);
         }
@@ -96,7 +96,7 @@ impl TextRules {
 
     /// A document after trim and `null_equals` alone: what JSON takes before it is read. Its strings take `fold`.
     #[must_use]
-    pub fn apply_to_document<'a>(&self, text: &'a str) -> Option<&'a str> {
+    pub(super) fn apply_to_document<'a>(&self, text: &'a str) -> Option<&'a str> {
         let text = self.trim.map_or(text, |trim| trimmed(text, trim));
         if self.null_equals.is_empty() || !self.null_equals.contains(self.fold(text).as_ref()) {
             Some(text)
@@ -186,7 +186,7 @@ fn fold_case(text: Cow<'_, str>) -> Cow<'_, str> {
 
 /// How the texts of one side stand for values of other types, from its source's `csv` options.
 #[derive(Clone, Debug)]
-pub struct Spelling {
+pub(super) struct Spelling {
     /// The decimal separator.
     pub decimal: char,
     /// strptime pattern of dates.
@@ -206,7 +206,7 @@ impl Default for Spelling {
 impl Spelling {
     /// Takes over the `csv` options; its texts are treated with the text options, as the values are.
     #[must_use]
-    pub fn new(csv: &CsvOptions, rules: &TextRules) -> Self {
+    pub(super) fn new(csv: &CsvOptions, rules: &TextRules) -> Self {
         let fold = |texts: &[String]| texts.iter().map(|text| rules.fold(text).into_owned()).collect();
         Self {
             decimal: csv.decimal,
@@ -220,7 +220,7 @@ impl Spelling {
     /// What a text says as a boolean: the texts of `csv.true` and `csv.false` where they are given, else `true` and
     /// `false` in any letter case.
     #[must_use]
-    pub fn boolean(&self, text: &str) -> Option<bool> {
+    pub(super) fn boolean(&self, text: &str) -> Option<bool> {
         let means = |texts: &[String], word: &str| {
             if texts.is_empty() { text.eq_ignore_ascii_case(word) } else { texts.iter().any(|one| one == text) }
         };

@@ -9,13 +9,13 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use super::FaultReason;
 
 /// Nanoseconds in a second.
-pub const SECOND: i128 = 1_000_000_000;
+pub(super) const SECOND: i128 = 1_000_000_000;
 /// Nanoseconds in a day.
-pub const DAY: i128 = 86_400 * SECOND;
+pub(super) const DAY: i128 = 86_400 * SECOND;
 
 /// A date and time as a text gives them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub(super) struct Stamp {
     /// Since 1970-01-01T00:00:00 on the clock that the text speaks of.
     pub local: i128,
     /// The offset that the text gives, in seconds east.
@@ -25,7 +25,7 @@ pub struct Stamp {
 impl Stamp {
     /// The instant, where the text says the offset.
     #[must_use]
-    pub fn instant(self) -> Option<i128> {
+    pub(super) fn instant(self) -> Option<i128> {
         self.offset.map(|offset| self.local - i128::from(offset) * SECOND)
     }
 }
@@ -35,7 +35,7 @@ impl Stamp {
 /// # Errors
 /// `AmbiguousTime` where the zone does not have it or has it twice, `OutOfType` where it lies outside the years -9999 to
 /// 9999 that zones are known for.
-pub fn instant_of(local: i128, zone: &TimeZone) -> Result<i128, FaultReason> {
+pub(super) fn instant_of(local: i128, zone: &TimeZone) -> Result<i128, FaultReason> {
     if let Ok(offset) = zone.to_fixed_offset() {
         return Ok(local - i128::from(offset.seconds()) * SECOND);
     }
@@ -57,14 +57,14 @@ pub fn instant_of(local: i128, zone: &TimeZone) -> Result<i128, FaultReason> {
 ///
 /// # Errors
 /// `OutOfType` outside the years that zones are known for.
-pub fn local_of(instant: i128, zone: &TimeZone) -> Result<i128, FaultReason> {
+pub(super) fn local_of(instant: i128, zone: &TimeZone) -> Result<i128, FaultReason> {
     let timestamp = jiff::Timestamp::from_nanosecond(instant).map_err(|_| FaultReason::OutOfType)?;
     Ok(instant + i128::from(zone.to_offset(timestamp).seconds()) * SECOND)
 }
 
 /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
 #[must_use]
-pub fn days_of(year: i64, month: i8, day: i8) -> i64 {
+pub(super) fn days_of(year: i64, month: i8, day: i8) -> i64 {
     // Years begin in March here, so that the leap day is the last of its year.
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -76,7 +76,7 @@ pub fn days_of(year: i64, month: i8, day: i8) -> i64 {
 
 /// Year, month and day of days since 1970-01-01.
 #[must_use]
-pub fn civil_of(days: i64) -> (i64, i8, i8) {
+pub(super) fn civil_of(days: i64) -> (i64, i8, i8) {
     let shifted = days.saturating_add(719_468);
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -209,7 +209,7 @@ fn finished<T>(reader: &Reader<'_>, value: T) -> Result<T, FaultReason> {
 ///
 /// # Errors
 /// `Unparseable`; `OutOfType` for more than nine digits of a second that are not zeros.
-pub fn parse_time(text: &str) -> Result<i128, FaultReason> {
+pub(super) fn parse_time(text: &str) -> Result<i128, FaultReason> {
     let mut reader = Reader(text.as_bytes());
     let time = reader.clock()?;
     finished(&reader, time)
@@ -219,7 +219,7 @@ pub fn parse_time(text: &str) -> Result<i128, FaultReason> {
 ///
 /// # Errors
 /// `Unparseable`; `OutOfType` for more than nine digits of a second that are not zeros.
-pub fn parse_stamp(text: &str) -> Result<Stamp, FaultReason> {
+pub(super) fn parse_stamp(text: &str) -> Result<Stamp, FaultReason> {
     let mut reader = Reader(text.as_bytes());
     let days = reader.date().ok_or(FaultReason::Unparseable)?;
     let midnight = i128::from(days) * DAY;
@@ -241,7 +241,7 @@ pub fn parse_stamp(text: &str) -> Result<Stamp, FaultReason> {
 ///
 /// # Errors
 /// `Unparseable`.
-pub fn parse_stamp_by(format: &str, text: &str) -> Result<Stamp, FaultReason> {
+pub(super) fn parse_stamp_by(format: &str, text: &str) -> Result<Stamp, FaultReason> {
     let parse = |text: &str| BrokenDownTime::parse(format, text).ok();
     let parsed = parse(text).ok_or(FaultReason::Unparseable)?;
     // strptime reads second 60 as 59, which would make two different texts equal.
@@ -274,7 +274,7 @@ pub fn parse_stamp_by(format: &str, text: &str) -> Result<Stamp, FaultReason> {
 
 /// Months, days and nanoseconds of a length of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Length {
+pub(super) struct Length {
     /// Months.
     pub months: i64,
     /// Days.
@@ -287,7 +287,7 @@ pub struct Length {
 ///
 /// # Errors
 /// `Unparseable`; `OutOfType` for more than nine digits of a second that are not zeros.
-pub fn parse_length(text: &str) -> Result<Length, FaultReason> {
+pub(super) fn parse_length(text: &str) -> Result<Length, FaultReason> {
     // Either letter case, because `case = "ignore"` folds a text before it is read.
     let text = text.to_ascii_uppercase();
     let mut reader = Reader(text.as_bytes());
@@ -356,7 +356,7 @@ fn iso_length(reader: &mut Reader<'_>) -> Result<Length, FaultReason> {
 
 /// `2024-01-02`; years beyond four digits with a sign.
 #[must_use]
-pub fn date_text(days: i64) -> String {
+pub(super) fn date_text(days: i64) -> String {
     let (year, month, day) = civil_of(days);
     if (0..=9999).contains(&year) {
         format!("{year:04}-{month:02}-{day:02}")
@@ -375,7 +375,7 @@ fn fraction_text(nanoseconds: i128) -> String {
 
 /// `03:04:05.5`
 #[must_use]
-pub fn time_text(of_day: i128) -> String {
+pub(super) fn time_text(of_day: i128) -> String {
     // Arrow lets a column hold what no clock shows; then the number itself is the only honest text.
     if !(0..DAY).contains(&of_day) {
         return format!("{of_day} ns");
@@ -387,20 +387,20 @@ pub fn time_text(of_day: i128) -> String {
 
 /// `2024-01-02T03:04:05.5`
 #[must_use]
-pub fn stamp_text(local: i128) -> String {
+pub(super) fn stamp_text(local: i128) -> String {
     let days = i64::try_from(local.div_euclid(DAY)).unwrap_or(i64::MAX);
     format!("{}T{}", date_text(days), time_text(local.rem_euclid(DAY)))
 }
 
 /// `PT1H2M3.5S`
 #[must_use]
-pub fn duration_text(nanoseconds: i128) -> String {
+pub(super) fn duration_text(nanoseconds: i128) -> String {
     length_text(Length { nanoseconds, ..Length::default() })
 }
 
 /// `P14M3DT4H`, each part with its own sign.
 #[must_use]
-pub fn length_text(length: Length) -> String {
+pub(super) fn length_text(length: Length) -> String {
     let Length { months, days, nanoseconds } = length;
     let sign = if nanoseconds < 0 { "-" } else { "" };
     let magnitude = nanoseconds.abs();

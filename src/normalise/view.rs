@@ -14,7 +14,7 @@ use super::cell::{Cells, number, text};
 use super::{Binding, CanonicalBatch, CanonicalColumn, Comparison};
 
 /// See `normalise::attribute_view`.
-pub fn attribute_view(binding: &Binding, batch: &CanonicalBatch) -> RecordBatch {
+pub(super) fn attribute_view(binding: &Binding, batch: &CanonicalBatch) -> RecordBatch {
     let columns: Vec<ArrayRef> = binding
         .attributes
         .iter()

@@ -52,9 +52,10 @@ impl<'s> Gathered<'s> {
     pub(super) fn gather(&self, reader: Reader<'_>, unit: usize, candidates: &Candidates) -> Result<(), Halt> {
         let mut first = 0;
         let mut pending = Pending::new(self.partitions.len());
-        let compared: Vec<usize> = reader.input().compared.iter().map(|&index| reader.input().columns[index]).collect();
-        reader.each_piece(unit, &compared, |piece| {
+        // The same columns as in the scan: which rows of a broken file can be read, and so their numbers, depends on them.
+        reader.each_piece(unit, &reader.input().columns, |piece| {
             let Piece::Rows(batch) = piece else { return Ok(()) };
+            let batch = batch.project(&reader.input().compared).expect("compared columns are among those read");
             let offsets = candidates.among(unit, first, batch.num_rows());
             first += batch.num_rows() as u64;
             if offsets.is_empty() {

@@ -309,11 +309,10 @@ impl<'a> Tally<'a> {
                 Some(&allowed) if keys > allowed => {
                     return Some(format!("{keys} keys are {}, {allowed} are allowed", severity.name()));
                 }
-                Some(_) => {}
                 None if allow.keys.is_none() && allow.ratio.is_none() && severity >= fail_on => {
                     return Some(format!("{failing} keys diverge at or above {}", fail_on.name()));
                 }
-                None => {}
+                _ => {}
             }
         }
         if let Some(allowed) = allow.keys.filter(|&allowed| failing > allowed) {

@@ -53,12 +53,14 @@ impl SourceFile {
     /// # Errors
     /// A file that is missing, unreadable, empty, or cannot be read more than once.
     pub(super) fn inspect(path: &Path, shown: &str) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|error| cannot_open(shown, &error))?;
-        let metadata = file.metadata().map_err(|error| cannot_open(shown, &error))?;
-        if !metadata.is_file() {
+        // Before it is opened, because opening a pipe would wait for its writer.
+        let kind = std::fs::metadata(path).map_err(|error| cannot_open(shown, &error))?;
+        if !kind.is_file() {
             return Err(Error::new(shown, "is not a regular file, expected one that can be read more than once")
                 .with_hint("write it to a file first"));
         }
+        let file = File::open(path).map_err(|error| cannot_open(shown, &error))?;
+        let metadata = file.metadata().map_err(|error| cannot_open(shown, &error))?;
         if metadata.size() == 0 {
             return Err(Error::new(shown, "is empty (0 bytes), expected data")
                 .with_hint("check whether the export that writes it has finished"));

@@ -5,7 +5,6 @@
 
 use std::io::{self, Read};
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -18,6 +17,7 @@ use crate::contract::Format;
 
 use super::file::{Positioned, SourceFile};
 use super::format::{Compression, foreign, not};
+use super::guard::guarded;
 use super::text::{decompressed, stream_error};
 use super::unite::Contents;
 use super::{Error, Piece, Pieces, Unit, Unreadable};
@@ -120,21 +120,21 @@ fn truncated(file: &SourceFile, expected: &str) -> Error {
 
 /// Walks over the blocks of the file format.
 fn file_batches(file: &SourceFile, handle: &Positioned) -> Result<Vec<Batch>, Error> {
-    const TAIL: u64 = 10;
+    const TAIL: usize = 10;
     let length = file.identity.bytes;
-    let mut tail = [0; TAIL as usize];
-    if length < TAIL + FILE_MAGIC.len() as u64 {
+    let mut tail = [0; TAIL];
+    if length < (TAIL + FILE_MAGIC.len()) as u64 {
         return Err(truncated(file, "a footer and `ARROW1`"));
     }
-    handle.read_exact_at(&mut tail, length - TAIL).map_err(|error| file.read_error(&error))?;
+    handle.read_exact_at(&mut tail, length - TAIL as u64).map_err(|error| file.read_error(&error))?;
     if !tail.ends_with(FILE_MAGIC) {
         return Err(truncated(file, "a footer and `ARROW1`"));
     }
     let footer_length = tail.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-    let Some(start) = (length - TAIL).checked_sub(u64::from(footer_length)) else {
+    let Some(start) = (length - TAIL as u64).checked_sub(u64::from(footer_length)) else {
         return Err(broken(file, &format!("its footer claims {footer_length} bytes, more than the file has")));
     };
-    let footer = file.range(start, length - TAIL)?;
+    let footer = file.range(start, length - TAIL as u64)?;
     let footer = root_as_footer(&footer).map_err(|error| broken(file, &format!("footer: {error}")))?;
     let check = |block: &Block| {
         let parts = [block.offset(), i64::from(block.metaDataLength()), block.bodyLength()].map(u64::try_from);
@@ -213,11 +213,17 @@ fn batch_rows_of(file: &SourceFile, message: &Message<'_>) -> Result<Option<u64>
 /// The stream within a file: all of it, or below the compression of a whole IPC file what lies after the magic.
 fn stream(file: &SourceFile, compression: Compression, has_footer: bool) -> Result<Box<dyn Read + Send>, Error> {
     let mut reader = decompressed(file, compression)?;
-    if has_footer {
-        let mut magic = [0; 8];
-        reader.read_exact(&mut magic).map_err(|error| stream_error(file, compression, &error))?;
+    if !has_footer {
+        return Ok(reader);
     }
-    Ok(reader)
+    // The magic is padded to 8 bytes, by some writers with more zeros than the format asks for.
+    let mut word = [0; 8];
+    loop {
+        reader.read_exact(&mut word).map_err(|error| stream_error(file, compression, &error))?;
+        if !word.starts_with(FILE_MAGIC) && word != [0; 8] {
+            return Ok(Box::new(io::Cursor::new(word).chain(reader)));
+        }
+    }
 }
 
 /// Walks over the messages of a stream to its end, which must be there.
@@ -289,19 +295,6 @@ fn check_rest(file: &SourceFile, reader: &mut dyn Read, has_footer: bool) -> io:
         .with_hint("several streams in one file are not one table; write them to several files")))
 }
 
-/// Runs a step of the Arrow reader; a panic in it, which hostile data could cause, becomes a problem like any other.
-fn guarded<T>(step: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(result) => result.map_err(|error| {
-            let text = error.to_string();
-            let text = text.split_once("error: ").map_or(text.as_str(), |(_, rest)| rest);
-            let mut characters = text.chars();
-            characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
-        }),
-        Err(_) => Err("the decoder gave up on malformed data".to_owned()),
-    }
-}
-
 struct IpcFile {
     file: Arc<SourceFile>,
     compression: Compression,
@@ -355,7 +348,7 @@ impl Unit for BatchUnit {
             let Some(mut own) = reader.take() else { return Vec::new() };
             let read = guarded(|| {
                 own.set_index(index)?;
-                Ok(own.next().transpose())
+                Ok::<_, ArrowError>(own.next().transpose())
             });
             let problem = match read {
                 Ok(Ok(Some(batch))) if batch.num_rows() as u64 == *rows => {
@@ -365,7 +358,7 @@ impl Unit for BatchUnit {
                 Ok(Ok(_)) => "holds another number of rows than its message says".to_owned(),
                 Ok(Err(error)) => {
                     reader = Some(own);
-                    guarded::<()>(|| Err(error)).err().unwrap_or_default()
+                    guarded::<(), _>(|| Err(error)).err().unwrap_or_default()
                 }
                 // A reader that panicked is not used again, but a fresh one may do the rest.
                 Err(problem) => {
@@ -412,7 +405,7 @@ impl Unit for StreamUnit {
             let mut own = reader.take()?;
             let read = guarded(|| {
                 let batch = own.next().transpose()?;
-                Ok((batch, own))
+                Ok::<_, ArrowError>((batch, own))
             });
             let problem = match read {
                 Ok((None, _)) if rows_left == 0 => return None,

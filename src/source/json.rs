@@ -27,13 +27,15 @@ use super::{Error, Pieces, Unit, Unreadable};
 mod build;
 mod elements;
 mod record;
+mod records;
 mod shape;
 #[cfg(test)]
 mod tests;
 
 use build::Rows;
-use elements::{ArrayScan, Elements, Mark};
+use elements::ArrayScan;
 use record::{Problem, object};
+use records::Records;
 pub(super) use shape::Members;
 use shape::Shape;
 
@@ -425,107 +427,6 @@ impl RowReader for JsonRows<'_> {
 
     fn take_batch(&mut self, rows: usize) -> Result<RecordBatch, Error> {
         self.rows.finish(rows).map_err(|error| self.layout.file.error(format!("makes no batch: {error}")))
-    }
-}
-
-/// Walks through the records of a block: lines, or the elements of an array.
-struct Records {
-    format: Format,
-    bytes: Vec<u8>,
-    position: usize,
-    line: u64,
-    /// Bytes of the current line that lie before `position`.
-    line_start: usize,
-}
-
-/// Where a record lies in its block.
-struct Record {
-    range: std::ops::Range<usize>,
-    line: u64,
-    /// Bytes before it in its line, as far as the block knows.
-    indent: usize,
-}
-
-impl Record {
-    /// The physical line and column of the 1-based byte of the record.
-    fn locate(&self, bytes: &[u8], byte: usize) -> (u64, usize) {
-        let before = &bytes[..byte.saturating_sub(1).min(bytes.len())];
-        match memchr::memrchr(b'\n', before) {
-            Some(at) => (self.line + super::text::count_lines(before), before.len() - at),
-            None => (self.line, self.indent + before.len() + 1),
-        }
-    }
-}
-
-impl Records {
-    fn new(format: Format) -> Self {
-        Self { format, bytes: Vec::new(), position: 0, line: 1, line_start: 0 }
-    }
-
-    fn begin(&mut self, block: Block) {
-        self.bytes = block.bytes;
-        self.line = block.first_line;
-        self.position = 0;
-        self.line_start = 0;
-    }
-
-    fn bytes(&self, record: &Record) -> &[u8] {
-        &self.bytes[record.range.clone()]
-    }
-
-    fn next_record(&mut self) -> Option<Record> {
-        if self.format == Format::Json { self.next_element() } else { self.next_line() }
-    }
-
-    /// The next line that is not blank.
-    fn next_line(&mut self) -> Option<Record> {
-        while self.position < self.bytes.len() {
-            let start = self.position;
-            let found = memchr::memchr(b'\n', &self.bytes[start..]).map(|at| start + at);
-            let end = found.unwrap_or(self.bytes.len());
-            let line = self.line;
-            self.position = found.map_or(end, |at| at + 1);
-            self.line += u64::from(found.is_some());
-            let text = self.bytes[start..end].trim_ascii();
-            if !text.is_empty() {
-                let text_start =
-                    start + (self.bytes[start..end].len() - self.bytes[start..end].trim_ascii_start().len());
-                let range = text_start..text_start + text.len();
-                return Some(Record { range, line, indent: text_start - start });
-            }
-        }
-        None
-    }
-
-    /// The next element; only white space after the last comma is none.
-    fn next_element(&mut self) -> Option<Record> {
-        let start = self.position;
-        let mark = Elements::default().next(&self.bytes[start..], 0);
-        let end = match mark {
-            Some((at, Mark::Comma | Mark::Close)) => start + at,
-            None => self.bytes.len(),
-        };
-        let whole = &self.bytes[start..end];
-        let text = whole.trim_ascii();
-        if text.is_empty() && mark.is_none() {
-            self.position = end;
-            return None;
-        }
-        let text_start = end - whole.trim_ascii_start().len();
-        let range = text_start..text_start + text.len();
-        self.advance_lines(start, text_start);
-        let record = Record { range, line: self.line, indent: text_start - self.line_start };
-        self.position = (end + usize::from(mark.is_some())).min(self.bytes.len());
-        self.advance_lines(text_start, self.position);
-        Some(record)
-    }
-
-    fn advance_lines(&mut self, from: usize, to: usize) {
-        let stretch = &self.bytes[from..to];
-        if let Some(last) = memchr::memrchr(b'\n', stretch) {
-            self.line_start = from + last + 1;
-            self.line += super::text::count_lines(stretch);
-        }
     }
 }
 

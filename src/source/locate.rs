@@ -11,9 +11,9 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use crate::contract::Format;
 
+use super::Error;
 use super::file::cannot_open;
 use super::format::{Compression, EXTENSIONS, by_name};
-use super::Error;
 
 /// A file that a location leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,10 +5,10 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -23,6 +23,7 @@ use crate::notation::{Notation, field};
 
 use super::file::{Positioned, SourceFile};
 use super::format::{Compression, not};
+use super::guard::guarded;
 use super::unite::Contents;
 use super::{Error, Piece, Pieces, Unit, Unreadable};
 
@@ -147,23 +148,6 @@ fn groups(file: &SourceFile, metadata: &ArrowReaderMetadata) -> Result<(Vec<Grou
         return Err(file.error(format!("its footer claims {claimed} rows, but its row groups hold {total}")));
     }
     Ok((groups, total))
-}
-
-/// Runs a step of the Parquet reader; a panic in it, which hostile pages could cause, becomes a problem like any other.
-fn guarded<T>(step: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(result) => result.map_err(|error| lower_first(&error.to_string())),
-        Err(_) => Err("the decoder gave up on malformed data".to_owned()),
-    }
-}
-
-/// Messages of other libraries begin with the kind of the error, which says nothing to our reader.
-fn lower_first(text: &str) -> String {
-    let text = ["Parquet error: ", "Parquet argument error: ", "Arrow: ", "EOF: ", "External: "]
-        .iter()
-        .fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
 /// Positioned reads for the Parquet crate, no larger than the file.
@@ -307,7 +291,7 @@ impl Groups<'_> {
         let mut reader = current.reader.take()?;
         let read = guarded(|| {
             let batch = reader.next().transpose()?;
-            Ok((batch, reader))
+            Ok::<_, ArrowError>((batch, reader))
         });
         let group = current.group;
         match read {

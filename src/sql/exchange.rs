@@ -25,8 +25,10 @@ pub(super) fn to_polars(name: &str, column: &ArrayRef) -> Result<Series, String>
     let said = |error: polars::error::PolarsError| format!("column `{name}`: {error}");
     // SAFETY: both are `repr(C)` mirrors of the interface's structs, of equal size and alignment (asserted above). Each is
     // moved, not copied: `transmute` consumes the arrow-rs value, so that its release callback is called once, by polars.
-    let (array, schema): (ArrowArray, ArrowSchema) =
-        unsafe { (std::mem::transmute(array), std::mem::transmute(schema)) };
+    let (array, schema): (ArrowArray, ArrowSchema) = unsafe {
+        let array = std::mem::transmute::<FFI_ArrowArray, ArrowArray>(array);
+        (array, std::mem::transmute::<FFI_ArrowSchema, ArrowSchema>(schema))
+    };
     // SAFETY: the structs come from `to_ffi`, which makes valid ones.
     let field = unsafe { import_field_from_c(&schema) }.map_err(said)?;
     // SAFETY: as above, and the type is the one that was exported with the array.

@@ -6,7 +6,7 @@ use super::{Finite, Number};
 
 /// How far apart is still equal, as a number.
 #[derive(Clone, Copy, Debug)]
-pub enum Bound<'a> {
+pub(crate) enum Bound<'a> {
     /// `|a − b| ≤ bound`.
     Absolute(&'a ExactDecimal),
     /// `|a − b| ≤ bound × max(|a|, |b|)`.
@@ -15,7 +15,7 @@ pub enum Bound<'a> {
 
 /// Whether two numbers are within the bound of each other, exactly. NaN is near NaN, an infinity near itself.
 #[must_use]
-pub fn near(numbers: [&Number; 2], bound: Bound<'_>) -> bool {
+pub(crate) fn near(numbers: [&Number; 2], bound: Bound<'_>) -> bool {
     let [Number::Finite(one), Number::Finite(two)] = numbers else { return numbers[0] == numbers[1] };
     match bound {
         Bound::Absolute(bound) => near_finite([one, two], &bound.into()),

@@ -13,7 +13,7 @@ use crate::source::Error;
 /// The columns of the next batch.
 pub(super) struct Columns {
     schema: SchemaRef,
-    columns: Vec<Column>,
+    gathered: Vec<Column>,
     null: Option<NullTexts>,
     bytes: usize,
 }
@@ -54,12 +54,12 @@ impl Columns {
             texts: texts.iter().map(|text| text.as_bytes().to_vec()).collect(),
             longest: texts.iter().map(String::len).max().unwrap_or(0),
         });
-        Ok(Self { schema: Arc::new(projected), columns: fields.iter().map(column).collect(), null, bytes: 0 })
+        Ok(Self { schema: Arc::new(projected), gathered: fields.iter().map(column).collect(), null, bytes: 0 })
     }
 
     /// Appends the parser's current record, whose fields are complete.
     pub(super) fn append(&mut self, parser: &Parser) {
-        for column in &mut self.columns {
+        for column in &mut self.gathered {
             let (bytes, quoting) = parser.raw_field(column.field);
             let start = column.values.len();
             append_value(&mut column.values, bytes, quoting);
@@ -91,7 +91,7 @@ impl Columns {
     /// Columns that make no batch.
     pub(super) fn finish(&mut self, rows: usize) -> Result<RecordBatch, ArrowError> {
         self.bytes = 0;
-        let arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>()?;
+        let arrays = self.gathered.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
     }

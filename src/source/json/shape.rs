@@ -116,7 +116,9 @@ impl Tree {
                 let mut values = Vec::new();
                 // A value whose syntax was checked takes apart; if it did not, it would be said when it is read.
                 if elements(raw, &mut values).is_ok() {
-                    values.iter().for_each(|value| item.absorb(value.get()));
+                    for value in values {
+                        item.absorb(value.get());
+                    }
                 }
             }
             Some(b'{') => {
