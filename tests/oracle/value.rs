@@ -251,7 +251,7 @@ impl Rules {
             text = collapse(&text);
         }
         if self.trim {
-            text = text.trim().to_owned();
+            text = String::from(text.trim());
         }
         if self.ignore_case {
             text = text.to_lowercase().replace('ß', "ss");

@@ -343,12 +343,16 @@ pub(crate) fn array(values: &[Value], data_type: &DataType, family: Family, rand
         }
         DataType::Decimal128(precision, scale) => decimals!(Decimal128Type, values, precision, scale, |units| units),
         DataType::Decimal256(precision, scale) => decimals!(Decimal256Type, values, precision, scale, i256::from_i128),
-        DataType::Float32 => Arc::new(PrimitiveArray::<Float32Type>::from_iter(
-            floats(values, random).map(|text| text.map(|text| text.parse::<f32>().unwrap())),
-        )),
-        DataType::Float64 => Arc::new(PrimitiveArray::<Float64Type>::from_iter(
-            floats(values, random).map(|text| text.map(|text| text.parse::<f64>().unwrap())),
-        )),
+        DataType::Float32 => Arc::new(
+            floats(values, random)
+                .map(|text| text.map(|text| text.parse::<f32>().unwrap()))
+                .collect::<PrimitiveArray<Float32Type>>(),
+        ),
+        DataType::Float64 => Arc::new(
+            floats(values, random)
+                .map(|text| text.map(|text| text.parse::<f64>().unwrap()))
+                .collect::<PrimitiveArray<Float64Type>>(),
+        ),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
             cast(&values.iter().map(bytes).collect::<BinaryArray>(), data_type).unwrap()
         }
@@ -379,7 +383,7 @@ fn nested(values: &[Value], data_type: &DataType, family: Family, random: &mut R
                 .flat_map(|value| if let Value::List(items) = value { items.clone() } else { Vec::new() })
                 .collect();
             let items = array(&items, field.data_type(), element(family), random);
-            let list = ListArray::new(Arc::clone(field), offsets, items, nulls(values));
+            let list = ListArray::new(Arc::clone(field), offsets, items, Some(nulls(values)));
             let list_type = DataType::List(Arc::clone(field));
             if *data_type == list_type { Arc::new(list) } else { cast(&list, data_type).unwrap() }
         }
@@ -398,14 +402,14 @@ fn nested(values: &[Value], data_type: &DataType, family: Family, random: &mut R
                     array(&members, field.data_type(), member_family(field.name()), random)
                 })
                 .collect();
-            Arc::new(StructArray::new(fields.clone(), arrays, nulls(values)))
+            Arc::new(StructArray::new(fields.clone(), arrays, Some(nulls(values))))
         }
         other => unreachable!("{other} is not nested"),
     }
 }
 
-fn nulls(values: &[Value]) -> Option<NullBuffer> {
-    Some(values.iter().map(|value| *value != Value::Null).collect::<Vec<bool>>().into())
+fn nulls(values: &[Value]) -> NullBuffer {
+    values.iter().map(|value| *value != Value::Null).collect::<Vec<bool>>().into()
 }
 
 fn bytes(value: &Value) -> Option<&[u8]> {
@@ -434,7 +438,7 @@ fn times(values: &[Value], data_type: &DataType) -> ArrayRef {
         Value::Moment(nanoseconds) => Some(i64::try_from(nanoseconds / unit).unwrap()),
         _ => None,
     });
-    let counts = PrimitiveArray::<Int64Type>::from_iter(counts);
+    let counts: PrimitiveArray<Int64Type> = counts.collect();
     match data_type {
         DataType::Date32 | DataType::Time32(_) => {
             let counts = cast(&counts, &DataType::Int32).unwrap();
