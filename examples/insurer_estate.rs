@@ -204,7 +204,8 @@ impl Policy {
             city: random.pick(&CITIES),
             postcode: format!("{:05}", random.below(99_999)),
             coverages,
-            balance_cents: (number % 4 != 0).then(|| i64::try_from(random.below(90_000)).expect("fits") - 20_000),
+            balance_cents: (!number.is_multiple_of(4))
+                .then(|| i64::try_from(random.below(90_000)).expect("fits") - 20_000),
         }
     }
 }
@@ -425,7 +426,7 @@ fn crm_fate(fate: &str, mut row: CrmRow, rows: &mut Vec<CrmRow>, truth: &mut Tru
             planted.mismatch(&["policy_status"]);
         }
         "premium" => {
-            row.policy.premium_cents = row.policy.premium_cents + 1_500;
+            row.policy.premium_cents += 1_500;
             planted.mismatch(&["premium"]);
         }
         "premium and status" => {
@@ -446,11 +447,11 @@ fn crm_fate(fate: &str, mut row: CrmRow, rows: &mut Vec<CrmRow>, truth: &mut Tru
             planted.mismatch(&["address"]);
         }
         "start" => {
-            row.policy.start_day = row.policy.start_day + 1;
+            row.policy.start_day += 1;
             planted.mismatch(&["start_date"]);
         }
         "changed" => {
-            row.policy.changed_us = row.policy.changed_us + 1;
+            row.policy.changed_us += 1;
             planted.mismatch(&["changed_at"]);
         }
         "coverages" => {
@@ -482,7 +483,7 @@ fn crm_settled(fate: &str, row: &mut CrmRow, planted: &mut Planted) {
     let rename = |row: &mut CrmRow, change: &dyn Fn(&str) -> String| row.holder = row.holder.as_deref().map(change);
     match fate {
         "premium near" => {
-            row.policy.premium_cents = row.policy.premium_cents + 1;
+            row.policy.premium_cents += 1;
             planted.settled("tolerance");
         }
         "padded" => {
@@ -585,11 +586,11 @@ fn write_billing(
                 continue;
             }
             "balance" => {
-                balance = balance - 5_000;
+                balance -= 5_000;
                 planted.mismatch(&["receivable"]);
             }
             "due" => {
-                due_day = due_day + 14;
+                due_day += 14;
                 planted.mismatch(&["due_date"]);
             }
             "currency" => {
@@ -598,7 +599,7 @@ fn write_billing(
             }
             "duplicate" => planted.kind("duplicate_key"),
             "balance near" => {
-                balance = balance + 1;
+                balance += 1;
                 planted.settled("tolerance");
             }
             "case" => {
@@ -685,7 +686,7 @@ fn claims_fate(fate: &str, policy: &Policy, lines: &mut Vec<String>, planted: &m
             lines.push(claims_line(&row.id.replace("P-", "P-7"), &coverage, &premium, &row));
         }
         "product" => {
-            coverage = "PET".to_owned();
+            coverage = String::from("PET");
             planted.mismatch(&["coverage"]);
         }
         "premium" => {
@@ -693,7 +694,7 @@ fn claims_fate(fate: &str, policy: &Policy, lines: &mut Vec<String>, planted: &m
             planted.mismatch(&["premium"]);
         }
         "unparseable" => {
-            premium = "n/a".to_owned();
+            premium = String::from("n/a");
             planted.mismatch(&["premium"]);
             *planted.reasons.entry("unparseable").or_default() += 1;
         }
@@ -703,7 +704,7 @@ fn claims_fate(fate: &str, policy: &Policy, lines: &mut Vec<String>, planted: &m
             *planted.reasons.entry("out_of_type").or_default() += 1;
         }
         "valid from" => {
-            row.start_day = row.start_day - 1;
+            row.start_day -= 1;
             planted.mismatch(&["valid_from"]);
         }
         "city" => {

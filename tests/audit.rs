@@ -70,16 +70,16 @@ fn a_cut_changed_or_reordered_ledger_is_found() {
         ("two lines changed places", join(&[lines[0], lines[2], lines[1], lines[3]])),
         ("a line came twice", join(&[lines[0], lines[1], lines[1], lines[2], lines[3]])),
         ("the last line is half", whole[..whole.len() - 20].to_owned()),
-        ("a space was added", whole.replacen("{", "{ ", 1)),
+        ("a space was added", whole.replacen('{', "{ ", 1)),
         ("the last line is gone", join(&lines[..3])),
     ];
     for (index, line) in lines.iter().enumerate() {
         let place = line.rfind(|letter: char| letter.is_ascii_digit()).unwrap();
         let other = if line.as_bytes()[place] == b'7' { "8" } else { "7" };
-        let changed = format!("{}{other}{}", &line[..place], &line[place + 1..]);
+        let edited = format!("{}{other}{}", &line[..place], &line[place + 1..]);
         let mut all = lines.clone();
-        all[index] = &changed;
-        changes.push(("a digit was changed", join(&all)));
+        all[index] = &edited;
+        changes.push(("a digit was edited", join(&all)));
     }
     for (what, text) in changes {
         fs::write(&path, text).unwrap();

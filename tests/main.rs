@@ -26,5 +26,8 @@ mod audit;
 /// The engine against a comparison in thirty obvious lines, over random tables.
 mod oracle;
 
+/// The corpora of the fuzz targets, as ordinary tests.
+mod corpus;
+
 /// Rules about the code, its documents and its fixtures.
 mod tidy;

@@ -169,7 +169,7 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         memory_limit: None,
         spill_folder: folder.path().to_owned(),
         examples: 3,
-        draft_plan: case.seed % 2 == 0,
+        draft_plan: case.seed.is_multiple_of(2),
         digest_inputs: false,
         shown: BTreeMap::new(),
         tuning: tuning(&mut Random::new(order ^ TUNING)),

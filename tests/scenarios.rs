@@ -48,7 +48,7 @@ struct ContractTruth {
     rows: Option<BTreeMap<String, u64>>,
 }
 
-pub fn folders() -> Vec<PathBuf> {
+pub(crate) fn folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = fs::read_dir(root().join("fixtures/scenarios"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -205,7 +205,9 @@ fn against_record(folder: &Path, files: &BTreeMap<&'static str, String>) -> Stri
     };
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         kept.iter().filter(|path| !known(path)).for_each(|path| fs::remove_file(path).unwrap());
-        files.iter().for_each(|(name, text)| fs::write(expected.join(name), text).unwrap());
+        for (name, text) in files {
+            fs::write(expected.join(name), text).unwrap();
+        }
         return String::new();
     }
     let mut complaints = String::new();

@@ -12,22 +12,22 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 /// The root of the repository.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A temp folder that goes when it is dropped.
-pub struct Workspace {
+pub(crate) struct Workspace {
     folder: tempfile::TempDir,
 }
 
 impl Workspace {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
     /// A workspace with a contract `pair` over two files and the key `id`.
-    pub fn pair(authority: (&str, &[u8]), projection: (&str, &[u8])) -> Self {
+    pub(crate) fn pair(authority: (&str, &[u8]), projection: (&str, &[u8])) -> Self {
         let workspace = Self::new();
         workspace.bytes(authority.0, authority.1);
         workspace.bytes(projection.0, projection.1);
@@ -35,15 +35,15 @@ impl Workspace {
         workspace
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         self.bytes(name, text.as_bytes())
     }
 
-    pub fn bytes(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn bytes(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
@@ -51,7 +51,7 @@ impl Workspace {
     }
 
     /// The binary, ready to be started here with nothing on stdin.
-    pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reconcile"));
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
         for name in ["NO_COLOR", "TZ", "RUST_BACKTRACE", "CLICOLOR_FORCE", "RECONCILE_CONFIG"] {
@@ -61,29 +61,29 @@ impl Workspace {
     }
 
     /// Runs the binary here, to its end.
-    pub fn reconcile<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Outcome {
+    pub(crate) fn reconcile<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Outcome {
         Outcome::of(&self.command(arguments).output().unwrap())
     }
 
     /// The folders of published runs, in the order of their ids.
-    pub fn runs(&self) -> Vec<PathBuf> {
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
         runs_in(&self.path().join("reports"))
     }
 
     /// The only run that was published.
-    pub fn run(&self) -> PathBuf {
+    pub(crate) fn run(&self) -> PathBuf {
         let runs = self.runs();
         assert_eq!(runs.len(), 1, "expected one run folder, found {runs:?}");
         runs.into_iter().next().unwrap()
     }
 
     /// `summary.json` of the only run.
-    pub fn summary(&self) -> Value {
+    pub(crate) fn summary(&self) -> Value {
         read_json(&self.run().join("summary.json"))
     }
 
     /// Text with what changes from run to run replaced by words.
-    pub fn filtered(&self, text: &str) -> String {
+    pub(crate) fn filtered(&self, text: &str) -> String {
         let mut text = text.replace(&self.path().display().to_string(), "[folder]");
         for run in self.runs() {
             text = text.replace(&run.file_name().unwrap().to_string_lossy().into_owned(), "[run]");
@@ -91,6 +91,7 @@ impl Workspace {
         text = text.replace(concat!("reconcile ", env!("CARGO_PKG_VERSION")), "reconcile [version]");
         let replacements = [
             (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z\b", "[instant]"),
+            (r"\b\d+h\d+m ago\b", "[age] ago"),
             (r"\bin \d+(\.\d+)? ?(ms|s|min)\b", "in [time]"),
             (r#""elapsed_ms": ?\d+"#, r#""elapsed_ms": 0"#),
         ];
@@ -102,7 +103,7 @@ impl Workspace {
 }
 
 /// The text of a contract `pair` over two files and the key `id`.
-pub fn pair_contract(authority: &str, projection: &str) -> String {
+pub(crate) fn pair_contract(authority: &str, projection: &str) -> String {
     format!(
         "version = 1\n\n[source.authority]\nlocation = \"{authority}\"\n\n[source.projection]\nlocation = \
          \"{projection}\"\n\n[contract.pair]\nversion = \"1.0.0\"\nauthority = \"authority\"\nprojection = \
@@ -111,15 +112,15 @@ pub fn pair_contract(authority: &str, projection: &str) -> String {
 }
 
 /// What came of one call of the binary.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The exit status; None where a signal ended it.
-    pub status: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Outcome {
-    pub fn of(output: &std::process::Output) -> Self {
+    pub(crate) fn of(output: &std::process::Output) -> Self {
         Self {
             status: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -128,14 +129,14 @@ impl Outcome {
     }
 
     /// Everything it said, for a message.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let status = self.status.map_or_else(|| "killed".to_owned(), |status| status.to_string());
         format!("status: {status}\n--- stdout\n{}\n--- stderr\n{}\n---", self.stdout.trim_end(), self.stderr.trim_end())
     }
 
     /// Asserts the status, that all of `texts` were said, and that nothing panicked.
     #[track_caller]
-    pub fn expect(&self, status: i32, texts: &[&str]) -> &Self {
+    pub(crate) fn expect(&self, status: i32, texts: &[&str]) -> &Self {
         assert_eq!(self.status, Some(status), "another status than {status}\n{}", self.shown());
         let said = format!("{}\n{}", self.stdout, self.stderr);
         for text in texts {
@@ -149,7 +150,7 @@ impl Outcome {
 }
 
 /// The folders of published runs below a reports folder. What is still written aside begins with a dot.
-pub fn runs_in(reports: &Path) -> Vec<PathBuf> {
+pub(crate) fn runs_in(reports: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(reports) else { return Vec::new() };
     let mut runs: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
@@ -160,7 +161,7 @@ pub fn runs_in(reports: &Path) -> Vec<PathBuf> {
 }
 
 /// Every file and folder below a folder, relative, sorted.
-pub fn tree(folder: &Path) -> Vec<String> {
+pub(crate) fn tree(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_owned()];
     while let Some(next) = waiting.pop() {
@@ -178,13 +179,13 @@ pub fn tree(folder: &Path) -> Vec<String> {
 }
 
 #[track_caller]
-pub fn read_json(path: &Path) -> Value {
+pub(crate) fn read_json(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The lines of `divergences.parquet`, each a map of the texts that are there.
-pub fn divergences(run: &Path) -> Vec<BTreeMap<String, String>> {
+pub(crate) fn divergences(run: &Path) -> Vec<BTreeMap<String, String>> {
     let file = fs::File::open(run.join("divergences.parquet")).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     reader.flat_map(|batch| lines(&batch.unwrap())).collect()
@@ -209,13 +210,13 @@ fn lines(batch: &RecordBatch) -> Vec<BTreeMap<String, String>> {
 
 /// The contract's part of a summary.
 #[track_caller]
-pub fn contract<'a>(summary: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn contract<'a>(summary: &'a Value, name: &str) -> &'a Value {
     let contracts = summary["contracts"].as_array().unwrap();
     contracts.iter().find(|contract| contract["name"] == name).unwrap_or_else(|| panic!("no contract `{name}`"))
 }
 
 /// The members of a JSON object of counts that are not zero. An attribute's count lies in its `mismatches`.
-pub fn counts(object: &Value) -> BTreeMap<String, u64> {
+pub(crate) fn counts(object: &Value) -> BTreeMap<String, u64> {
     let Some(members) = object.as_object() else { return BTreeMap::new() };
     members
         .iter()

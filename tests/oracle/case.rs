@@ -14,7 +14,7 @@ use super::write::{Column, Format, nanoseconds, plain, write};
 
 /// What a test wants to see much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Theme {
+pub(crate) enum Theme {
     Types,
     TextOptions,
     Distances,
@@ -22,10 +22,10 @@ pub enum Theme {
     Keyless,
 }
 
-pub struct Attribute {
-    pub name: String,
-    pub family: Family,
-    pub rules: Rules,
+pub(crate) struct Attribute {
+    pub(crate) name: String,
+    pub(crate) family: Family,
+    pub(crate) rules: Rules,
     projected_as: String,
     /// Lines of its table in the contract.
     options: Vec<String>,
@@ -36,17 +36,17 @@ pub struct Attribute {
     garbage: Sides<bool>,
 }
 
-pub type Row = Vec<Value>;
+pub(crate) type Row = Vec<Value>;
 
-pub struct Case {
-    pub seed: u64,
-    pub attributes: Vec<Attribute>,
+pub(crate) struct Case {
+    pub(crate) seed: u64,
+    pub(crate) attributes: Vec<Attribute>,
     /// How many of the attributes are the key.
-    pub keys: usize,
-    pub null_keys_match: bool,
-    pub tables: Sides<Vec<Row>>,
+    pub(crate) keys: usize,
+    pub(crate) null_keys_match: bool,
+    pub(crate) tables: Sides<Vec<Row>>,
     /// Columns that cannot be compared, each a `schema` divergence.
-    pub schema: Vec<String>,
+    pub(crate) schema: Vec<String>,
     extra: Sides<Vec<(String, DataType)>>,
     ignored: Vec<String>,
     formats: Sides<Format>,
@@ -71,7 +71,7 @@ const NAMES: [&str; 14] = [
 ];
 
 impl Case {
-    pub fn make(theme: Theme, seed: u64) -> Self {
+    pub(crate) fn make(theme: Theme, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut formats = Sides::from_fn(|_| random.pick(&Format::ALL));
         if theme == Theme::Nested {
@@ -137,7 +137,7 @@ impl Case {
 
     /// Writes both tables and the contract below `folder`. `order` decides the order of rows and columns
     /// and the cut into batches.
-    pub fn write(&self, folder: &Path, order: u64) {
+    pub(crate) fn write(&self, folder: &Path, order: u64) {
         let mut random = Random::new(order);
         for (side, format) in self.formats.iter() {
             random.style = self.seed ^ side as u64;
@@ -185,7 +185,7 @@ impl Case {
     }
 
     /// The contract file.
-    pub fn contract(&self) -> String {
+    pub(crate) fn contract(&self) -> String {
         let mut text = "version = 1\n".to_owned();
         for (side, format) in self.formats.iter() {
             write!(text, "[source.{side}]\nlocation = \"{side}-*.{}\"\n", format.extension()).unwrap();

@@ -1,24 +1,24 @@
 //! SplitMix64: a seed is a case, on every machine.
 
-pub struct Random {
+pub(crate) struct Random {
     state: u64,
     /// What spelling depends on besides the value: the same value is spelled the same in all of one side.
-    pub style: u64,
+    pub(crate) style: u64,
 }
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { state: seed, style: seed }
     }
 
     /// The choices of how a value is spelled, which do not depend on where it stands.
-    pub fn spelling(&self, value: &impl std::fmt::Debug) -> Self {
+    pub(crate) fn spelling(&self, value: &impl std::fmt::Debug) -> Self {
         let text = format!("{value:?}");
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
         Self::new(text.bytes().fold(0xCBF2_9CE4_8422_2325 ^ self.style.wrapping_mul(0x9E37_79B9_7F4A_7C15), hash))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -26,20 +26,20 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
     /// True in so many of a hundred.
-    pub fn percent(&mut self, percent: usize) -> bool {
+    pub(crate) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    pub fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())].clone()
     }
 
-    pub fn shuffle<T>(&mut self, values: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, values: &mut [T]) {
         for last in (1..values.len()).rev() {
             values.swap(last, self.below(last + 1));
         }

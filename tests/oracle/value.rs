@@ -7,7 +7,7 @@ use super::random::Random;
 
 /// What a cell is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     /// `units / 10^scale`, without trailing zeros.
@@ -30,7 +30,7 @@ pub enum Value {
 }
 
 /// JSON values by their spellings.
-pub const JSON: [&[&str]; 8] = [
+pub(crate) const JSON: [&[&str]; 8] = [
     &[r#"{"a":1,"b":2}"#, r#"{ "b": 2.0, "a": 1e0 }"#],
     &[r#"{"a":1}"#, r#"{"a":10e-1}"#],
     &[r#"{"a":1,"b":null}"#, r#"{"b":null,"a":1.0}"#],
@@ -42,7 +42,7 @@ pub const JSON: [&[&str]; 8] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub(crate) enum Family {
     Integer,
     Decimal,
     Float,
@@ -62,7 +62,7 @@ pub enum Family {
 }
 
 impl Family {
-    pub const SCALARS: [Self; 12] = [
+    pub(crate) const SCALARS: [Self; 12] = [
         Self::Integer,
         Self::Decimal,
         Self::Float,
@@ -77,21 +77,21 @@ impl Family {
         Self::Uuid,
     ];
 
-    pub fn is_number(self) -> bool {
+    pub(crate) fn is_number(self) -> bool {
         matches!(self, Self::Integer | Self::Decimal | Self::Float)
     }
 
     /// Needs a column type: text formats have no notation of it.
-    pub fn is_columnar_only(self) -> bool {
+    pub(crate) fn is_columnar_only(self) -> bool {
         matches!(self, Self::Binary | Self::Duration)
     }
 
-    pub fn is_nested(self) -> bool {
+    pub(crate) fn is_nested(self) -> bool {
         matches!(self, Self::IntegerList | Self::TextList | Self::Struct)
     }
 }
 
-pub fn number(mut units: i128, mut scale: u32) -> Value {
+pub(crate) fn number(mut units: i128, mut scale: u32) -> Value {
     while scale > 0 && units % 10 == 0 {
         units /= 10;
         scale -= 1;
@@ -100,13 +100,13 @@ pub fn number(mut units: i128, mut scale: u32) -> Value {
 }
 
 /// A number at a fixed number of places.
-pub fn at_scale(value: &Value, places: u32) -> Option<i128> {
+pub(crate) fn at_scale(value: &Value, places: u32) -> Option<i128> {
     let Value::Number { units, scale } = value else { return None };
     (*scale <= places).then(|| units.checked_mul(10_i128.checked_pow(places - scale)?)).flatten()
 }
 
-pub const SECOND: i128 = 1_000_000_000;
-pub const DAY: i128 = 86_400 * SECOND;
+pub(crate) const SECOND: i128 = 1_000_000_000;
+pub(crate) const DAY: i128 = 86_400 * SECOND;
 
 const TEXTS: [&str; 32] = [
     "",
@@ -144,7 +144,7 @@ const TEXTS: [&str; 32] = [
 ];
 
 /// Distinct values of a family. `resolution` is the finest step of times, in nanoseconds.
-pub fn pool(family: Family, size: usize, resolution: i128, random: &mut Random) -> Vec<Value> {
+pub(crate) fn pool(family: Family, size: usize, resolution: i128, random: &mut Random) -> Vec<Value> {
     let wide = random.below(3);
     let mut values: Vec<Value> = (0..size).map(|_| one(family, wide, resolution, random)).collect();
     values.sort();
@@ -213,19 +213,19 @@ fn or_null(family: Family, random: &mut Random) -> Value {
 
 /// What equal means beyond being the same, written by hand.
 #[derive(Clone, Debug, Default)]
-pub struct Rules {
-    pub nfc: bool,
-    pub collapse: bool,
-    pub trim: bool,
-    pub ignore_case: bool,
-    pub null_equals: Vec<&'static str>,
+pub(crate) struct Rules {
+    pub(crate) nfc: bool,
+    pub(crate) collapse: bool,
+    pub(crate) trim: bool,
+    pub(crate) ignore_case: bool,
+    pub(crate) null_equals: Vec<&'static str>,
     /// Places after the point.
-    pub round: Option<u32>,
-    pub tolerance: Option<Near>,
+    pub(crate) round: Option<u32>,
+    pub(crate) tolerance: Option<Near>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Near {
+pub(crate) enum Near {
     /// In units of 10^-4.
     Absolute(i128),
     Percent(i128),
@@ -234,7 +234,7 @@ pub enum Near {
 
 impl Rules {
     /// The value as it is compared.
-    pub fn normal(&self, value: &Value) -> Value {
+    pub(crate) fn normal(&self, value: &Value) -> Value {
         match value {
             Value::Text(text) => self.normal_text(text),
             Value::Number { .. } => self.round.map_or_else(|| value.clone(), |places| round(value, places)),
@@ -251,7 +251,7 @@ impl Rules {
             text = collapse(&text);
         }
         if self.trim {
-            text = text.trim().to_owned();
+            text = String::from(text.trim());
         }
         if self.ignore_case {
             text = text.to_lowercase().replace('ß', "ss");
@@ -264,7 +264,7 @@ impl Rules {
     }
 
     /// Whether two values, already normal, are equal.
-    pub fn equal(&self, authority: &Value, projection: &Value) -> bool {
+    pub(crate) fn equal(&self, authority: &Value, projection: &Value) -> bool {
         if *authority == Value::Garbage || *projection == Value::Garbage {
             return false;
         }

@@ -20,7 +20,7 @@ use super::random::Random;
 use super::value::{Family, JSON, SECOND, Value, at_scale};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     Parquet,
     Arrow,
     ArrowStream,
@@ -31,10 +31,10 @@ pub enum Format {
 }
 
 impl Format {
-    pub const ALL: [Self; 7] =
+    pub(crate) const ALL: [Self; 7] =
         [Self::Parquet, Self::Arrow, Self::ArrowStream, Self::Csv, Self::CsvGz, Self::Ndjson, Self::Json];
 
-    pub fn extension(self) -> &'static str {
+    pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Parquet => "parquet",
             Self::Arrow => "arrow",
@@ -46,31 +46,31 @@ impl Format {
         }
     }
 
-    pub fn is_columnar(self) -> bool {
+    pub(crate) fn is_columnar(self) -> bool {
         matches!(self, Self::Parquet | Self::Arrow | Self::ArrowStream)
     }
 
-    pub fn is_json(self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         matches!(self, Self::Ndjson | Self::Json)
     }
 
-    pub fn is_csv(self) -> bool {
+    pub(crate) fn is_csv(self) -> bool {
         matches!(self, Self::Csv | Self::CsvGz)
     }
 }
 
 /// One column of one side.
 #[derive(Clone, Debug)]
-pub struct Column {
-    pub name: String,
-    pub family: Family,
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) family: Family,
     /// The column type in a columnar format.
-    pub data_type: DataType,
+    pub(crate) data_type: DataType,
     /// The field says that its 16 bytes are a UUID.
-    pub uuid: bool,
+    pub(crate) uuid: bool,
     /// In JSON: a number or boolean is written as text.
-    pub as_text: bool,
-    pub values: Vec<Value>,
+    pub(crate) as_text: bool,
+    pub(crate) values: Vec<Value>,
 }
 
 impl Column {
@@ -84,7 +84,7 @@ impl Column {
 }
 
 /// Writes a table in one file.
-pub fn write(path: &Path, format: Format, columns: &[Column], random: &mut Random) {
+pub(crate) fn write(path: &Path, format: Format, columns: &[Column], random: &mut Random) {
     let rows = columns[0].values.len();
     let file = File::create(path).unwrap();
     match format {
@@ -199,7 +199,7 @@ fn json(value: &Value, family: Family, as_text: bool, whole: bool, random: &mut 
     }
 }
 
-pub fn element(family: Family) -> Family {
+pub(crate) fn element(family: Family) -> Family {
     if family == Family::IntegerList { Family::Integer } else { Family::Text }
 }
 
@@ -212,7 +212,7 @@ fn member_family(name: &str) -> Family {
 }
 
 /// A number as it is plainly written.
-pub fn plain(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> String {
     let Value::Number { units, scale } = value else { unreachable!("only numbers are written so") };
     let digits = format!("{:0>width$}", units.unsigned_abs(), width = *scale as usize + 1);
     let (whole, fraction) = digits.split_at(digits.len() - *scale as usize);
@@ -280,7 +280,7 @@ fn moment(nanoseconds: i128, family: Family, random: &mut Random) -> String {
     }
 }
 
-pub fn nanoseconds(unit: TimeUnit) -> i128 {
+pub(crate) fn nanoseconds(unit: TimeUnit) -> i128 {
     match unit {
         TimeUnit::Second => SECOND,
         TimeUnit::Millisecond => 1_000_000,
@@ -318,7 +318,7 @@ fn as_number(value: &Value) -> Value {
 }
 
 /// The values as an Arrow array.
-pub fn array(values: &[Value], data_type: &DataType, family: Family, random: &mut Random) -> ArrayRef {
+pub(crate) fn array(values: &[Value], data_type: &DataType, family: Family, random: &mut Random) -> ArrayRef {
     match data_type {
         DataType::Null => new_null_array(&DataType::Null, values.len()),
         DataType::Boolean => Arc::new(
@@ -343,12 +343,16 @@ pub fn array(values: &[Value], data_type: &DataType, family: Family, random: &mu
         }
         DataType::Decimal128(precision, scale) => decimals!(Decimal128Type, values, precision, scale, |units| units),
         DataType::Decimal256(precision, scale) => decimals!(Decimal256Type, values, precision, scale, i256::from_i128),
-        DataType::Float32 => Arc::new(PrimitiveArray::<Float32Type>::from_iter(
-            floats(values, random).map(|text| text.map(|text| text.parse::<f32>().unwrap())),
-        )),
-        DataType::Float64 => Arc::new(PrimitiveArray::<Float64Type>::from_iter(
-            floats(values, random).map(|text| text.map(|text| text.parse::<f64>().unwrap())),
-        )),
+        DataType::Float32 => Arc::new(
+            floats(values, random)
+                .map(|text| text.map(|text| text.parse::<f32>().unwrap()))
+                .collect::<PrimitiveArray<Float32Type>>(),
+        ),
+        DataType::Float64 => Arc::new(
+            floats(values, random)
+                .map(|text| text.map(|text| text.parse::<f64>().unwrap()))
+                .collect::<PrimitiveArray<Float64Type>>(),
+        ),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
             cast(&values.iter().map(bytes).collect::<BinaryArray>(), data_type).unwrap()
         }
@@ -379,7 +383,7 @@ fn nested(values: &[Value], data_type: &DataType, family: Family, random: &mut R
                 .flat_map(|value| if let Value::List(items) = value { items.clone() } else { Vec::new() })
                 .collect();
             let items = array(&items, field.data_type(), element(family), random);
-            let list = ListArray::new(Arc::clone(field), offsets, items, nulls(values));
+            let list = ListArray::new(Arc::clone(field), offsets, items, Some(nulls(values)));
             let list_type = DataType::List(Arc::clone(field));
             if *data_type == list_type { Arc::new(list) } else { cast(&list, data_type).unwrap() }
         }
@@ -398,14 +402,14 @@ fn nested(values: &[Value], data_type: &DataType, family: Family, random: &mut R
                     array(&members, field.data_type(), member_family(field.name()), random)
                 })
                 .collect();
-            Arc::new(StructArray::new(fields.clone(), arrays, nulls(values)))
+            Arc::new(StructArray::new(fields.clone(), arrays, Some(nulls(values))))
         }
         other => unreachable!("{other} is not nested"),
     }
 }
 
-fn nulls(values: &[Value]) -> Option<NullBuffer> {
-    Some(values.iter().map(|value| *value != Value::Null).collect::<Vec<bool>>().into())
+fn nulls(values: &[Value]) -> NullBuffer {
+    values.iter().map(|value| *value != Value::Null).collect::<Vec<bool>>().into()
 }
 
 fn bytes(value: &Value) -> Option<&[u8]> {
@@ -434,7 +438,7 @@ fn times(values: &[Value], data_type: &DataType) -> ArrayRef {
         Value::Moment(nanoseconds) => Some(i64::try_from(nanoseconds / unit).unwrap()),
         _ => None,
     });
-    let counts = PrimitiveArray::<Int64Type>::from_iter(counts);
+    let counts: PrimitiveArray<Int64Type> = counts.collect();
     match data_type {
         DataType::Date32 | DataType::Time32(_) => {
             let counts = cast(&counts, &DataType::Int32).unwrap();
