@@ -14,7 +14,8 @@ const UUID: &str = "arrow.uuid";
 /// What the text in a field stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notation {
-    /// A number in decimal notation, of any length.
+    /// In text: a number in decimal notation, of any length. On a numeric type: the type is only what the values that were
+    /// seen need, and bounds no other.
     Number,
     /// A JSON document; a JSON `null` at its top is NULL.
     Json,

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use crate::contract::{Attribute, Compare, Contract, Options, Tolerance};
 use crate::sides::{Side, Sides};
 
-use super::ground::{Ground, Shape, choose, describe, describe_comparison, shape};
+use super::ground::{Ground, Shape, any_inferred, choose, describe, describe_comparison, shape};
 use super::rules::SideRules;
 use super::{BindError, BindRequest, Binding, BoundAttribute, ColumnPath, Comparison, SchemaDifference, SchemaReason};
 
@@ -220,6 +220,8 @@ impl<'a> Binder<'a> {
                 free.push(name.clone());
             }
         }
+        // By name: the order of a source's columns changes no result.
+        free.sort_unstable();
         free
     }
 
@@ -342,6 +344,7 @@ impl<'a> Binder<'a> {
             tolerance: matches!(options.tolerance, Some(Tolerance::Absolute(_) | Tolerance::Relative(_))),
             round: options.round.is_some(),
             narrow_floats: false,
+            inferred: any_inferred(fields),
         };
         let mut shapes = fields.map(|_, field| shape(field));
         // What is translated is text from there on.
@@ -441,6 +444,7 @@ pub(super) fn own(field: &Field) -> Option<Comparison> {
         tolerance: false,
         round: false,
         narrow_floats: true,
+        inferred: false,
     };
     choose(Sides { authority: shape(field), projection: shape(field) }, &ground).ok()
 }

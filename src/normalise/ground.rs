@@ -140,6 +140,8 @@ pub(super) struct Ground<'a> {
     pub round: bool,
     /// Whether floats below 64 bits stand for the shortest decimal of their own width even among themselves.
     pub narrow_floats: bool,
+    /// Whether a side's numeric type is only what its values so far need (JSON), so that it bounds no text across.
+    pub inferred: bool,
 }
 
 impl Ground<'_> {
@@ -193,7 +195,12 @@ pub(super) fn choose(shapes: Sides<Shape<'_>>, ground: &Ground<'_>) -> Result<Co
 }
 
 fn inside(fields: Sides<&Field>, ground: &Ground<'_>) -> Result<Comparison, SchemaReason> {
-    choose(fields.map(|_, field| shape(field)), &ground.inside())
+    choose(fields.map(|_, field| shape(field)), &Ground { inferred: any_inferred(fields), ..ground.inside() })
+}
+
+/// Whether one of the columns holds numbers whose type was inferred.
+pub(super) fn any_inferred(fields: Sides<&Field>) -> bool {
+    fields.iter().any(|(_, field)| notation(field) == Some(Notation::Number))
 }
 
 fn nested(shapes: Sides<Shape<'_>>, ground: &Ground<'_>) -> Result<Comparison, SchemaReason> {
@@ -295,7 +302,9 @@ fn exact((whole, fraction): (i32, i32)) -> Comparison {
 fn text_against(typed: Shape<'_>, ground: &Ground<'_>) -> Result<Comparison, SchemaReason> {
     Ok(match typed {
         // With a tolerance or `round` the text keeps its full value, as far as it lies from the type.
-        Shape::Integer { .. } | Shape::Decimal { .. } if ground.tolerance || ground.round => Comparison::Number,
+        Shape::Integer { .. } | Shape::Decimal { .. } if ground.tolerance || ground.round || ground.inferred => {
+            Comparison::Number
+        }
         Shape::Integer { .. } | Shape::Decimal { .. } => numbers(Sides { authority: typed, projection: typed }, ground),
         // The typed side's type holds, and a float type holds the nearest of a text.
         Shape::Float { bits: 32 | 64 } if !ground.tolerance && !ground.round => Comparison::Float,

@@ -145,7 +145,7 @@ impl Column {
 
 fn described(field: &Field) -> String {
     match notation(field) {
-        Some(Notation::Number) => "a number of any length".to_owned(),
+        Some(Notation::Number) => "a number".to_owned(),
         Some(Notation::Json | Notation::JsonMember) => "JSON".to_owned(),
         Some(Notation::Uuid) => "a UUID".to_owned(),
         None => field.data_type().to_string(),

@@ -260,7 +260,9 @@ impl Shape {
     /// The Arrow field of this shape.
     pub(super) fn field(&self, name: &str) -> Field {
         match self {
-            Self::Number => field(name, DataType::Utf8, Notation::Number),
+            Self::Number | Self::Int64 | Self::Decimal128(..) | Self::Decimal256(..) => {
+                field(name, self.data_type(), Notation::Number)
+            }
             Self::Json => field(name, DataType::Utf8, Notation::Json),
             Self::Member => field(name, DataType::Utf8, Notation::JsonMember),
             _ => Field::new(name, self.data_type(), true),

@@ -23,19 +23,24 @@ fn numbers_are_exact_and_types_are_those_of_the_whole_file() {
     let wide = "12345678901234567890123456789012345678901234567890";
     let exotic = format!("{wide}{wide}");
     let cases: &[(&[&str], DataType, Option<Notation>, &[&str])] = &[
-        (&["1", "-2"], DataType::Int64, None, &["1", "-2"]),
+        (&["1", "-2"], DataType::Int64, Some(Notation::Number), &["1", "-2"]),
         (
             &["9223372036854775807", "-9223372036854775808"],
             DataType::Int64,
-            None,
+            Some(Notation::Number),
             &["9223372036854775807", "-9223372036854775808"],
         ),
-        (&["9223372036854775808", "1"], DataType::Decimal128(19, 0), None, &["9223372036854775808", "1"]),
-        (&["1", "0.10"], DataType::Decimal128(3, 2), None, &["1.00", "0.10"]),
-        (&["1e3", "-2.5E-2"], DataType::Decimal128(7, 3), None, &["1000.000", "-0.025"]),
-        (&["-0.0", "0e99"], DataType::Decimal128(2, 1), None, &["0.0", "0.0"]),
-        (&["1", "null"], DataType::Int64, None, &["1", "-"]),
-        (&[wide, "0.5"], DataType::Decimal256(51, 1), None, &[&format!("{wide}.0"), "0.5"]),
+        (
+            &["9223372036854775808", "1"],
+            DataType::Decimal128(19, 0),
+            Some(Notation::Number),
+            &["9223372036854775808", "1"],
+        ),
+        (&["1", "0.10"], DataType::Decimal128(3, 2), Some(Notation::Number), &["1.00", "0.10"]),
+        (&["1e3", "-2.5E-2"], DataType::Decimal128(7, 3), Some(Notation::Number), &["1000.000", "-0.025"]),
+        (&["-0.0", "0e99"], DataType::Decimal128(2, 1), Some(Notation::Number), &["0.0", "0.0"]),
+        (&["1", "null"], DataType::Int64, Some(Notation::Number), &["1", "-"]),
+        (&[wide, "0.5"], DataType::Decimal256(51, 1), Some(Notation::Number), &[&format!("{wide}.0"), "0.5"]),
         (&[&exotic, "1.50"], DataType::Utf8, Some(Notation::Number), &[&exotic, "1.50"]),
         (&["1e999999999999999999999", "1"], DataType::Utf8, Some(Notation::Number), &["1e999999999999999999999", "1"]),
         (&["true", "false"], DataType::Boolean, None, &["true", "false"]),
