@@ -50,6 +50,19 @@ pub struct Binding {
     pub left_out: Sides<Vec<String>>,
 }
 
+impl Binding {
+    /// The same attributes without the options that change what a value looks like (trim, case, spaces, unicode,
+    /// null_equals, translate, round).
+    #[must_use]
+    pub fn as_it_stands(&self) -> Self {
+        let mut plain = self.clone();
+        for attribute in &mut plain.attributes {
+            attribute.rules = attribute.rules.as_ref().map(|_, rules| std::sync::Arc::new(rules.as_it_stands()));
+        }
+        plain
+    }
+}
+
 /// One attribute and how its two columns are brought together.
 #[derive(Clone, Debug)]
 pub struct BoundAttribute {
@@ -398,6 +411,9 @@ pub enum BindError {
         /// What its comparison is.
         comparison: String,
     },
+    /// Nothing is left to compare, so that any two tables would agree.
+    #[error("no column is compared: without a key and without attributes any two tables of equal length would agree")]
+    NothingCompared,
     /// Another option that does not fit the columns.
     #[error("attribute `{attribute}`: {problem}")]
     Option {

@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field};
 
 const EXTENSION: &str = "ARROW:extension:name";
 const NUMBER: &str = "reconcile.number";
-const JSON: &str = "arrow.json";
+const JSON: &str = "reconcile.json";
+const JSON_DOCUMENT: &str = "arrow.json";
 const JSON_MEMBER: &str = "reconcile.json_member";
 const UUID: &str = "arrow.uuid";
 
@@ -17,8 +18,10 @@ pub enum Notation {
     /// In text: a number in decimal notation, of any length. On a numeric type: the type is only what the values that were
     /// seen need, and bounds no other.
     Number,
-    /// A JSON document; a JSON `null` at its top is NULL.
+    /// A value of a JSON source that is itself JSON; a JSON `null` at its top is NULL.
     Json,
+    /// A JSON document (the Arrow canonical extension); a JSON `null` is a value, not NULL.
+    JsonDocument,
     /// A member of a JSON object under `type = "json"`: the text `null` is a JSON null, the empty text is an absent member.
     JsonMember,
     /// Sixteen bytes that are a UUID (the Arrow canonical extension, which Parquet's UUID type becomes).
@@ -31,6 +34,7 @@ pub fn notation(field: &Field) -> Option<Notation> {
     match field.metadata().get(EXTENSION)?.as_str() {
         NUMBER => Some(Notation::Number),
         JSON => Some(Notation::Json),
+        JSON_DOCUMENT => Some(Notation::JsonDocument),
         JSON_MEMBER => Some(Notation::JsonMember),
         UUID => Some(Notation::Uuid),
         _ => None,
@@ -43,6 +47,7 @@ pub fn field(name: &str, data_type: DataType, notation: Notation) -> Field {
     let extension = match notation {
         Notation::Number => NUMBER,
         Notation::Json => JSON,
+        Notation::JsonDocument => JSON_DOCUMENT,
         Notation::JsonMember => JSON_MEMBER,
         Notation::Uuid => UUID,
     };

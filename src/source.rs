@@ -147,7 +147,11 @@ const BATCH_ROWS: usize = 8192;
 /// # Errors
 /// A location that is missing, empty, foreign, unreadable, or whose files cannot be united.
 pub fn open(source: &Source, options: &OpenOptions) -> Result<Opened, Error> {
-    open_cut(source, options, Cuts::default())
+    let opened = open_cut(source, options, Cuts::default())?;
+    if opened.schema.fields().is_empty() {
+        return Err(without_columns(source.location.shown(), &opened.units));
+    }
+    Ok(opened)
 }
 
 fn open_cut(source: &Source, options: &OpenOptions, cuts: Cuts) -> Result<Opened, Error> {
@@ -177,6 +181,26 @@ fn open_cut(source: &Source, options: &OpenOptions, cuts: Cuts) -> Result<Opened
     let united = unite::unite(members)?;
     warnings.extend(united.warnings);
     Ok(Opened { schema: united.schema, units: united.units, files: facts, warnings, witnesses: files })
+}
+
+/// The error for a source that shows no column: JSON of which no row could be read, or that has none.
+fn without_columns(written: &str, units: &[Box<dyn Unit>]) -> Error {
+    for unit in units {
+        let mut pieces = match unit.read(&[]) {
+            Ok(pieces) => pieces,
+            Err(error) => return error,
+        };
+        match pieces.find(|piece| !matches!(piece, Ok(Piece::Rows(_)))) {
+            Some(Ok(Piece::Unreadable(first))) => {
+                let problem = format!("{}; no row of the source can be read", first.problem);
+                return Error::new(first.place, problem).with_hint("check that the file is what its extension says");
+            }
+            Some(Err(error)) => return error,
+            _ => {}
+        }
+    }
+    Error::new(written, "has no rows, and without rows this format has no columns to compare")
+        .with_hint("an empty table needs a format that keeps its columns: Parquet, Arrow, or CSV with a header")
 }
 
 fn remote(scheme: &str, shown: &str) -> Error {

@@ -5,7 +5,7 @@
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::datatypes::DataType as ArrowType;
-use polars::prelude::{DataFrame, DataType, Expr, IntoLazy, Series};
+use polars::prelude::{AggExpr, DataFrame, DataType, Expr, IntoLazy, Series};
 use polars::sql::sql_expr;
 
 mod exchange;
@@ -25,17 +25,24 @@ impl Predicate {
     /// What the SQL parser says.
     pub fn parse(written: &str) -> Result<Self, String> {
         let mut columns = Vec::new();
-        let expression =
-            sql_expr(written).map_err(|error| first_line(&error))?.map_expr(|expression| match expression {
-                Expr::Column(name) => {
-                    columns.push(name.to_string());
-                    Expr::Column(name)
-                }
-                Expr::Cast { expr, dtype, .. } => {
-                    Expr::Cast { expr, dtype, options: polars::chunked_array::cast::CastOptions::NonStrict }
-                }
-                other => other,
-            });
+        let mut beyond = None;
+        let parsed = sql_expr(written).map_err(|error| first_line(&error))?;
+        let expression = parsed.map_expr(|expression| match expression {
+            Expr::Column(name) => {
+                columns.push(name.to_string());
+                Expr::Column(name)
+            }
+            Expr::Cast { expr, dtype, .. } => {
+                Expr::Cast { expr, dtype, options: polars::chunked_array::cast::CastOptions::NonStrict }
+            }
+            other => {
+                beyond = beyond.take().or_else(|| beyond_one_row(&other));
+                other
+            }
+        });
+        if let Some(what) = beyond {
+            return Err(format!("`{written}` uses {what}, which looks at other rows; a predicate is about one row"));
+        }
         columns.sort();
         columns.dedup();
         Ok(Self { written: written.to_owned(), expression, columns })
@@ -81,11 +88,71 @@ impl Predicate {
             return Err(format!("`{}` is no predicate: it gives {}, not true or false", self.written, answer.dtype()));
         }
         let answer = answer.bool().map_err(|error| first_line(&error))?;
-        if answer.len() == rows {
+        if answer.len() != rows && !self.columns.is_empty() {
+            return Err(format!(
+                "`{}` is no predicate about one row: {rows} rows gave {} answers",
+                self.written,
+                answer.len()
+            ));
+        }
+        if answer.len() == rows && !self.columns.is_empty() {
             return Ok(answer.iter().map(|value| Some(value.unwrap_or(false))).collect());
         }
         let constant = answer.get(0).unwrap_or(false);
         Ok(std::iter::repeat_n(Some(constant), rows).collect())
+    }
+}
+
+/// What of an expression looks at more than one row, so that its answer would depend on how rows are batched. What is not
+/// known to keep to its row counts as looking further.
+fn beyond_one_row(expression: &Expr) -> Option<String> {
+    /// Functions that keep to their row, besides those of texts (`str.`) and times (`dt.`).
+    const OF_ONE_ROW: [&str; 29] = [
+        "abs",
+        "negate",
+        "pow",
+        "sqrt",
+        "cbrt",
+        "sign",
+        "exp",
+        "log",
+        "round",
+        "floor",
+        "ceil",
+        "clip",
+        "coalesce",
+        "fill_null",
+        "is_null",
+        "is_not_null",
+        "is_finite",
+        "is_infinite",
+        "is_nan",
+        "is_not_nan",
+        "is_between",
+        "is_in",
+        "not",
+        "any_horizontal",
+        "all_horizontal",
+        "min_horizontal",
+        "max_horizontal",
+        "concat_str",
+        "replace",
+    ];
+    match expression {
+        Expr::Alias(..) | Expr::Literal(_) | Expr::BinaryExpr { .. } | Expr::Ternary { .. } => None,
+        Expr::Function { function, .. } => {
+            let name = function.to_string();
+            let of_one_row = OF_ONE_ROW.contains(&name.as_str())
+                || (name.starts_with("str.") && !name.contains("vertical") && !name.contains("join"))
+                || name.starts_with("dt.");
+            (!of_one_row).then(|| format!("`{name}`"))
+        }
+        // The list of an `in` is imploded, which is about no row at all.
+        Expr::Agg(AggExpr::Implode { input, .. }) if matches!(**input, Expr::Literal(_)) => None,
+        Expr::Agg(_) | Expr::Len => Some("an aggregate".to_owned()),
+        Expr::Over { .. } => Some("a window".to_owned()),
+        Expr::SubPlan(..) => Some("a subquery".to_owned()),
+        _ => Some("something".to_owned()),
     }
 }
 
@@ -162,6 +229,11 @@ mod tests {
             ("premium > 10", [true, false, false]),
             ("line in ('home', 'motor') and not rate = 0.5", [false, false, true]),
             ("line like 'm%'", [true, false, false]),
+            ("upper(line) = 'HOME' or length(text) > 2", [false, false, true]),
+            ("coalesce(line, 'none') = 'none' and abs(premium) > 0 is null", [false, true, false]),
+            ("case when rate > 2 then true else false end", [false, false, true]),
+            ("round(rate) = 2 or extract(year from day) = 1970", [true, true, true]),
+            ("substr(text, 1, 1) = '3' or starts_with(line, 'm')", [true, false, true]),
             ("true", [true, true, true]),
         ] {
             assert_eq!(selected(predicate).as_deref(), Ok(expected.as_slice()), "{predicate}");
@@ -170,9 +242,14 @@ mod tests {
 
     #[test]
     fn a_predicate_that_cannot_be_is_said() {
-        for (predicate, said) in
-            [("absent = 1", "columns are: line"), ("line = ", "unable to parse"), ("rate + 1", "no predicate")]
-        {
+        for (predicate, said) in [
+            ("absent = 1", "columns are: line"),
+            ("line = ", "unable to parse"),
+            ("rate + 1", "no predicate"),
+            ("count(*) = 3", "looks at other rows"),
+            ("rate = max(rate)", "looks at other rows"),
+            ("sum(rate) over () > 1", "looks at other rows"),
+        ] {
             let error = selected(predicate).unwrap_err();
             assert!(error.contains(said), "{predicate}: {error}");
             assert!(!error.contains('\n'), "{error}");

@@ -11,6 +11,7 @@ use crate::sides::{Side, Sides};
 
 use super::ground::{Ground, Shape, any_inferred, choose, describe, describe_comparison, shape};
 use super::rules::SideRules;
+use super::text::TextRules;
 use super::{BindError, BindRequest, Binding, BoundAttribute, ColumnPath, Comparison, SchemaDifference, SchemaReason};
 
 /// Decides for every attribute its two columns and its comparison, before the first row is read.
@@ -30,6 +31,9 @@ pub fn bind(request: BindRequest<'_>) -> Result<Binding, Vec<BindError>> {
     }
     binder.rest();
     binder.check_only();
+    if binder.binding.attributes.is_empty() && binder.binding.schema.is_empty() && binder.errors.is_empty() {
+        binder.errors.push(BindError::NothingCompared);
+    }
     if binder.errors.is_empty() { Ok(binder.binding) } else { Err(binder.errors) }
 }
 
@@ -400,6 +404,11 @@ impl<'a> Binder<'a> {
         };
         if options.round.is_some() && !is_number(comparison) && *comparison != Comparison::Null {
             complain(&format!("`round` needs numbers, these are {}", describe_comparison(comparison)));
+        }
+        if let Some((one, other)) = TextRules::new(options, false).contradiction(options) {
+            complain(&format!(
+                "translate gives two values to one, as `{one}` and `{other}` are alike under its options"
+            ));
         }
         let Some(tolerance) = &options.tolerance else { return errors };
         if candidate.is_key || self.contract.key.is_empty() {

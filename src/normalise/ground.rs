@@ -100,7 +100,7 @@ fn shape_of(data_type: &DataType, notation: Option<Notation>) -> Shape<'_> {
         | DataType::Decimal256(precision, scale) => Shape::Decimal { precision: *precision, scale: *scale },
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => match notation {
             Some(Notation::Number) => Shape::NumberText,
-            Some(Notation::Json | Notation::JsonMember) => Shape::Json,
+            Some(Notation::Json | Notation::JsonDocument | Notation::JsonMember) => Shape::Json,
             Some(Notation::Uuid) => Shape::Uuid,
             None => Shape::Text,
         },
@@ -279,7 +279,7 @@ fn numbers(shapes: Sides<Shape<'_>>, ground: &Ground<'_>) -> Comparison {
     if let (Shape::Float { bits: one }, Shape::Float { bits: two }) = (authority, projection) {
         // Narrow floats with a tolerance: their shortest decimals are those of their own width, which the widened
         // value no longer shows.
-        let narrow = (ground.tolerance || ground.narrow_floats) && one == two && one < 64;
+        let narrow = one.min(two) < 64 && (ground.tolerance || ground.narrow_floats && one == two);
         return if ground.round || narrow { Comparison::Number } else { Comparison::Float };
     }
     match (digits(authority), digits(projection)) {

@@ -54,6 +54,11 @@ impl SideRules {
         Self { text, spelling, logical: options.logical_type, round: options.round, ..Self::plain(field) }
     }
 
+    /// The same rules without the options that change what a value looks like.
+    pub(super) fn as_it_stands(&self) -> Self {
+        Self { text: TextRules::default(), round: None, translated: None, ..self.clone() }
+    }
+
     /// The rules for values inside a list, struct or map: text options and zones hold there, type and round do not.
     pub(super) fn inside(&self, field: &Field) -> Self {
         Self { field: field.clone(), own: None, logical: None, round: None, translated: None, ..self.clone() }

@@ -40,6 +40,19 @@ impl TextRules {
         rules
     }
 
+    /// Two keys of `translate` that are alike under the other options but stand for different values.
+    #[must_use]
+    pub(super) fn contradiction<'o>(&self, options: &'o Options) -> Option<(&'o str, &'o str)> {
+        let mut seen = std::collections::BTreeMap::new();
+        for (from, to) in options.translate.as_deref()? {
+            let (earlier, value) = *seen.entry(self.fold(from)).or_insert((from, to));
+            if self.fold(value) != self.fold(to) {
+                return Some((earlier, from));
+            }
+        }
+        None
+    }
+
     /// Only the translation of these rules, for texts that stand for values of another type.
     #[must_use]
     pub(super) fn only_translate(&self) -> Self {

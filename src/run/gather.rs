@@ -149,7 +149,7 @@ impl<'s> Gathered<'s> {
                 Held::Spilled(extent) => unspill_batch(self.spill, extent).map_err(Halt::Spill)?,
             };
             let canonical = normalise(&reader.inputs.binding, reader.side, &batch);
-            if let Some(scope) = reader.scope(&canonical)? {
+            if let Some(scope) = reader.scope(&batch, &canonical)? {
                 rows.in_scope.push((0..batch.num_rows()).map(|row| scope.value(row)).collect());
             }
             rows.raw.push(batch);

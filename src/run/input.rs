@@ -16,6 +16,9 @@ pub(super) struct Inputs {
     pub(super) sides: Sides<Input>,
     /// `--where`, over attributes.
     pub(super) row_filter: Option<Predicate>,
+    /// The same attributes before the options that change what a text or number looks like: a row is in scope where the
+    /// predicate holds for it either way.
+    pub(super) as_it_stands: Option<Binding>,
 }
 
 /// One side, opened.
@@ -54,7 +57,8 @@ pub(super) fn open(contract: &Contract, tuning: &Tuning) -> Result<Inputs, Vec<H
         }
     }
     let sides = opened.try_map(|side, opened| input(contract, side, opened, &binding)).map_err(|halt| vec![halt])?;
-    Ok(Inputs { binding, sides, row_filter })
+    let as_it_stands = row_filter.as_ref().map(|_| binding.as_it_stands());
+    Ok(Inputs { binding, sides, row_filter, as_it_stands })
 }
 
 fn open_side(contract: &Contract, side: Side, tuning: &Tuning) -> Result<Opened, Halt> {

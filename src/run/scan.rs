@@ -57,10 +57,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether `--where` holds for each row; None where it is not given.
-    pub(super) fn scope(&self, canonical: &CanonicalBatch) -> Result<Option<BooleanArray>, Halt> {
-        let Some(predicate) = &self.inputs.row_filter else { return Ok(None) };
-        let view = attribute_view(&self.inputs.binding, canonical);
-        predicate.mask(&view).map(Some).map_err(|said| Halt::Contract(format!("--where: {said}")))
+    pub(super) fn scope(&self, rows: &RecordBatch, canonical: &CanonicalBatch) -> Result<Option<BooleanArray>, Halt> {
+        let (Some(predicate), Some(as_it_stands)) = (&self.inputs.row_filter, &self.inputs.as_it_stands) else {
+            return Ok(None);
+        };
+        let said = |said: String| Halt::Contract(format!("--where: {said}"));
+        let compared = predicate.mask(&attribute_view(&self.inputs.binding, canonical)).map_err(said)?;
+        let raw = normalise(as_it_stands, self.side, rows);
+        let standing = predicate.mask(&attribute_view(as_it_stands, &raw)).map_err(said)?;
+        Ok(Some(arrow::compute::or(&compared, &standing).expect("both masks are of the same rows")))
     }
 
     /// Which rows of a batch `filter` keeps; None: all.
@@ -147,7 +152,7 @@ impl<'a> Reader<'a> {
         facts.read += compared.num_rows() as u64;
         facts.bytes += compared.get_array_memory_size() as u64;
         let canonical = normalise(&self.inputs.binding, self.side, &compared);
-        let scope = self.scope(&canonical)?;
+        let scope = self.scope(&compared, &canonical)?;
         let keyed = self.all_keyed(&canonical);
         let mut spilled = Ok(());
         self.digester().digest(&canonical, |row, digest| {

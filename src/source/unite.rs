@@ -146,7 +146,7 @@ impl Column {
 fn described(field: &Field) -> String {
     match notation(field) {
         Some(Notation::Number) => "a number".to_owned(),
-        Some(Notation::Json | Notation::JsonMember) => "JSON".to_owned(),
+        Some(Notation::Json | Notation::JsonDocument | Notation::JsonMember) => "JSON".to_owned(),
         Some(Notation::Uuid) => "a UUID".to_owned(),
         None => field.data_type().to_string(),
     }

@@ -46,7 +46,7 @@ fn every_column_of_either_side_is_compared_or_a_difference() {
     contract.attributes =
         vec![attribute("policy_status", &["status"], &["policyStatus"]), attribute("id", &["id"], &["no"])];
     let binding = bound(&contract, &authority, &projection).unwrap();
-    let expected = (vec!["id", "policy_status", "b", "a"], vec!["only_here", "only_there"]);
+    let expected = (vec!["id", "policy_status", "a", "b"], vec!["only_here", "only_there"]);
     assert_eq!(names(&binding), expected);
     assert_eq!((binding.key_count, binding.attributes[0].columns.projection.index), (1, 3));
     contract.compare = Compare::Declared;
@@ -102,7 +102,7 @@ fn a_key_without_common_ground_is_an_error_and_an_attribute_a_difference() {
     };
     assert_eq!(errors, [expected]);
     let binding = bound(&contract(&[]), &authority, &projection).unwrap();
-    assert_eq!(names(&binding), (vec![], vec!["id", "a"]));
+    assert_eq!(names(&binding), (vec![], vec!["a", "id"]));
 }
 
 #[test]
@@ -134,13 +134,37 @@ fn a_bare_tolerance_is_for_undeclared_numbers_that_are_not_the_key() {
         Some(Tolerance::Absolute(crate::contract::ExactDecimal { coefficient: 1, exponent: 0 }));
     let binding = bound(&contract, &authority, &projection).unwrap();
     let tolerant: Vec<bool> = binding.attributes.iter().map(|attribute| attribute.tolerance.is_some()).collect();
-    assert_eq!(tolerant, [false, true, false, true]);
-    assert_eq!(binding.attributes[3].comparison, Comparison::Number);
+    assert_eq!(names(&binding).0, ["id", "amount", "count", "name"]);
+    assert_eq!(tolerant, [false, true, true, false]);
+    assert_eq!(binding.attributes[2].comparison, Comparison::Number);
 }
 
 #[test]
 fn names_may_hold_anything_and_are_case_sensitive() {
     let both = schema(&[("id", INT), ("a.b", INT), ("A.b", INT), (" \"kind\"", INT)]);
     let binding = bound(&contract(&["id"]), &both, &both).unwrap();
-    assert_eq!(names(&binding), (vec!["id", "a.b", "A.b", " \"kind\""], vec![]));
+    assert_eq!(names(&binding), (vec!["id", " \"kind\"", "A.b", "a.b"], vec![]));
+}
+
+#[test]
+fn a_multiset_of_nothing_is_refused_because_it_could_only_agree() {
+    let both = schema(&[("id", INT)]);
+    let mut nothing = contract(&[]);
+    nothing.compare = Compare::Declared;
+    assert_eq!(bound(&nothing, &both, &both).unwrap_err(), [BindError::NothingCompared]);
+}
+
+#[test]
+fn translations_that_fall_together_under_other_options_are_refused() {
+    let both = schema(&[("id", INT), ("status", DataType::Utf8)]);
+    let mut ambiguous = contract(&["id"]);
+    let mut status = attribute("status", &["status"], &["status"]);
+    let map = [("B", "x"), ("b", "y")].map(|(from, to)| (from.to_owned(), to.to_owned()));
+    status.options.translate = Some(std::sync::Arc::new(map.into()));
+    ambiguous.attributes = vec![status.clone()];
+    assert!(bound(&ambiguous, &both, &both).is_ok());
+    status.options.ignore_case = true;
+    ambiguous.attributes = vec![status];
+    let errors = bound(&ambiguous, &both, &both).unwrap_err();
+    assert!(errors[0].to_string().contains("`B` and `b` are alike"), "{errors:?}");
 }

@@ -3,7 +3,7 @@
 use arrow::datatypes::DataType;
 use proptest::prelude::*;
 
-use super::super::tests::{Everything, cuts, gzip, read, read_all, read_columns, source, write};
+use super::super::tests::{Everything, cuts, gzip, read, refusal, read_all, read_columns, source, write};
 use super::super::{OpenOptions, Opened, open_cut};
 use crate::notation::{Notation, notation};
 
@@ -146,9 +146,10 @@ fn elements_of_an_array_are_rows_and_broken_ones_are_said() {
         }
     }
     let empty = write(folder.path(), "empty.json", " [ ] \n");
-    let everything = read(&empty).unwrap();
-    assert_eq!(everything.batch.num_rows(), 0);
-    assert_eq!(everything.warnings.len(), 1);
+    assert!(refusal(&empty).contains("without rows this format has no columns"), "{}", refusal(&empty));
+    let broken = write(folder.path(), "broken.ndjson", "x\ny\n");
+    let said = refusal(&broken);
+    assert!(said.contains("broken.ndjson, line 1") && said.contains("no row of the source can be read"), "{said}");
 }
 
 #[test]
