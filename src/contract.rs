@@ -19,6 +19,7 @@ mod meaning;
 mod raw;
 mod read;
 mod schema;
+mod secrets;
 mod shape;
 mod tree;
 mod values;
@@ -26,6 +27,7 @@ mod values;
 pub use check::{DiffRequest, for_diff, load, parse_text};
 pub use error::{Error, Errors, Problem};
 pub use schema::json_schema;
+pub use secrets::Secrets;
 pub use values::parse_size;
 
 /// A whole `reconcile.toml` with what it includes.
@@ -239,6 +241,8 @@ pub struct Contract {
     pub repair: RepairPolicy,
     /// Options that parse but that this version does not act on.
     pub unserved: Vec<Unserved>,
+    /// What came from the environment, which no text for people repeats.
+    pub secrets: Secrets,
     /// BLAKE3 of the contract's meaning in a canonical text, independent of comments and order of tables.
     pub digest: [u8; 32],
 }

@@ -1,6 +1,6 @@
 //! Turns an audit into files and text, one renderer a format. Never compares, never decides a verdict.
 
-mod escape;
+pub(crate) mod escape;
 pub mod json;
 pub mod markdown;
 pub mod parquet;

@@ -61,9 +61,11 @@ pub fn run(
 /// # Errors
 /// Every problem, as lines for people.
 pub fn check_sources(contract: &Contract) -> Result<(Binding, Vec<String>), Vec<String>> {
+    let redacted = |text: &str| contract.secrets.redact(text).into_owned();
     let inputs = open(contract, &Tuning::default())
-        .map_err(|halts| halts.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    let warnings = inputs.sides.iter().flat_map(|(_, input)| input.opened.warnings.clone()).collect();
+        .map_err(|halts| halts.iter().map(|halt| redacted(&halt.to_string())).collect::<Vec<_>>())?;
+    let warnings = inputs.sides.iter().flat_map(|(_, input)| &input.opened.warnings);
+    let warnings = warnings.map(|warning| redacted(warning)).collect();
     Ok((inputs.binding, warnings))
 }
 
@@ -104,7 +106,7 @@ impl Batch<'_> {
         if let Some(limit) = self.settings.memory_limit.filter(|&limit| limit < Settings::LEAST_MEMORY) {
             return Some(Halt::Contract(format!(
                 "memory limit: {} MiB are too few to work with, at least {} MiB are needed\nhint: raise `--memory-limit` or `run.memory_limit`",
-                limit >> 20,
+                mebibytes(limit),
                 Settings::LEAST_MEMORY >> 20
             )));
         }
@@ -123,6 +125,12 @@ impl Batch<'_> {
             hidden.join("; ")
         )))
     }
+}
+
+/// A number of bytes in MiB, with the decimal that tells it from a rounder one.
+fn mebibytes(bytes: u64) -> String {
+    let tenths = (u128::from(bytes) * 10) >> 20;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// How a batch is carried out; every instant and name that could vary comes in here.

@@ -8,6 +8,9 @@ mod support;
 /// Every folder of `fixtures/scenarios` does what its hand-written counts and its recorded output say.
 mod scenarios;
 
+/// No output and no file repeats what came from the environment.
+mod secrets;
+
 /// What a newcomer sees in the first minute: `reconcile.toml` at the root, against truths counted elsewhere.
 mod newcomer;
 

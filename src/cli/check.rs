@@ -58,7 +58,11 @@ fn open(contract: &Contract) -> OpenedContract {
     match run::check_sources(contract) {
         Ok((binding, mut warnings)) => {
             warnings.extend(binding.schema.iter().map(schema_warning));
-            let sentence = Some(format!("contract \"{name}\": {}", sentence(&binding)));
+            for warning in &mut warnings {
+                contract.secrets.redact_in(warning);
+            }
+            let sentence = sentence(&binding);
+            let sentence = Some(format!("contract \"{name}\": {}", contract.secrets.redact(&sentence)));
             OpenedContract { name, sentence, warnings, problems: Vec::new() }
         }
         Err(problems) => OpenedContract { name, sentence: None, warnings: Vec::new(), problems },

@@ -60,9 +60,14 @@ impl<'a> Listed<'a> {
         Self { contract, last, overdue }
     }
 
+    /// Without what came from the environment.
+    fn shown(&self, text: &str) -> String {
+        self.contract.secrets.redact(text).into_owned()
+    }
+
     fn cells(&self) -> Vec<String> {
         let contract = self.contract;
-        let key = if contract.key.is_empty() { "(multiset)".to_owned() } else { contract.key.join(", ") };
+        let key = if contract.key.is_empty() { "(multiset)".to_owned() } else { self.shown(&contract.key.join(", ")) };
         let mut last =
             self.last.map_or_else(|| "never run".to_owned(), |(verdict, run_id)| format!("{verdict} in {run_id}"));
         if self.overdue {
@@ -73,7 +78,7 @@ impl<'a> Listed<'a> {
             contract.sources.projection.name.clone(),
             contract.sources.authority.name.clone(),
             key,
-            contract.team.clone().unwrap_or_else(|| "-".to_owned()),
+            contract.team.as_deref().map_or_else(|| "-".to_owned(), |team| self.shown(team)),
             contract.cadence.map_or_else(|| "-".to_owned(), shown_span),
             last,
         ]
@@ -84,13 +89,13 @@ impl<'a> Listed<'a> {
         json!({
             "name": contract.name,
             "version": contract.version.text,
-            "description": contract.description,
+            "description": contract.description.as_deref().map(|text| self.shown(text)),
             "projection": contract.sources.projection.name,
             "owners": [contract.sources.authority.name],
-            "key": contract.key,
-            "team": contract.team,
-            "runbook": contract.runbook,
-            "tags": contract.tags,
+            "key": contract.key.iter().map(|name| self.shown(name)).collect::<Vec<_>>(),
+            "team": contract.team.as_deref().map(|text| self.shown(text)),
+            "runbook": contract.runbook.as_deref().map(|text| self.shown(text)),
+            "tags": contract.tags.iter().map(|tag| self.shown(tag)).collect::<Vec<_>>(),
             "cadence": contract.cadence.map(shown_span),
             "overdue": self.overdue,
             "last_verdict": self.last.map(|(verdict, _)| verdict),
@@ -176,6 +181,7 @@ pub(super) mod tests {
             severity: BTreeMap::new(),
             repair: RepairPolicy::default(),
             unserved: Vec::new(),
+            secrets: crate::contract::Secrets::default(),
             digest: [0; 32],
         }
     }

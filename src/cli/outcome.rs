@@ -14,13 +14,14 @@ use jiff::Timestamp;
 use super::failure::{self, Failure};
 use super::interrupt::Interrupt;
 use super::{Comparison, ExitStatus, Format, Global};
-use crate::audit::{Audit, Recorder};
+use crate::audit::{Audit, ContractAudit, Recorder};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
 use crate::contract::Contract;
 use crate::history::RunFolder;
 use crate::plan::Action;
 use crate::report;
+use crate::report::escape::visible;
 use crate::run::{self, Progress, Settings, Stop, Tuning};
 
 /// How many divergences of each contract are printed where nothing else is said.
@@ -51,11 +52,7 @@ pub(super) fn carry_out(batch: Batch<'_>, global: &Global, console: &mut Console
     let stop = Stop::default();
     let interrupt = Interrupt::install(&stop)
         .map_err(|error| Failure::new(format!("signals: cannot be caught: {}", failure::plain(&error))))?;
-    let spill = tempfile::Builder::new()
-        .prefix("reconcile-")
-        .tempdir()
-        .map_err(|error| Failure::path(&std::env::temp_dir(), "no folder for spilled data", &error))?;
-    let settings = settings(&batch, spill.path());
+    let settings = settings(&batch);
     let mut warnings = batch.warnings;
     let folder = match &batch.reports {
         Some(reports) => {
@@ -94,7 +91,7 @@ pub(super) fn carry_out(batch: Batch<'_>, global: &Global, console: &mut Console
     Ok(ExitStatus::of_audit(&audit))
 }
 
-fn settings(batch: &Batch<'_>, spill: &Path) -> Settings {
+fn settings(batch: &Batch<'_>) -> Settings {
     let started_at = Timestamp::now();
     let threads = match batch.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -119,7 +116,8 @@ fn settings(batch: &Batch<'_>, spill: &Path) -> Settings {
         command: batch.command.to_owned(),
         threads,
         memory_limit: batch.memory_limit,
-        spill_folder: spill.to_path_buf(),
+        // What is spilled has no name, so not even a killed process leaves anything behind.
+        spill_folder: std::env::temp_dir(),
         // A small `--limit` shortens what is printed, not the files, which show the usual number.
         examples: comparison.limit.unwrap_or(LIMIT).max(LIMIT),
         draft_plan: !comparison.no_plan,
@@ -175,6 +173,11 @@ pub(super) fn print(
             console.warning(warning, None);
         }
     }
+    if format != Format::Text {
+        for contract in &audit.contracts {
+            say_error(contract, console);
+        }
+    }
     // Rendered whole before it is written, so that a defect in a renderer cannot leave half a document on stdout.
     let mut text = Vec::new();
     let rendered = match format {
@@ -191,6 +194,20 @@ pub(super) fn print(
         Format::Markdown => report::markdown::render(audit, &mut text),
     };
     rendered.and_then(|()| console.out().write_all(&text)).map_err(|error| Failure::stdout(&error))
+}
+
+/// What kept a contract from being compared, for whoever reads no data.
+fn say_error(contract: &ContractAudit, console: &mut Console) {
+    let mut lines = contract.error.iter().flat_map(|error| error.lines()).peekable();
+    while let Some(line) = lines.next() {
+        let mut hints = Vec::new();
+        while let Some(hint) = lines.peek().and_then(|line| line.strip_prefix("hint: ")) {
+            hints.push(visible(hint));
+            lines.next();
+        }
+        let hint = (!hints.is_empty()).then(|| hints.join("\n"));
+        console.error(&format!("contract \"{}\": {}", contract.name, visible(line)), hint.as_deref());
+    }
 }
 
 /// Tells each divergence to the run folder, to stdout, to both or to none.

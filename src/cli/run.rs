@@ -73,13 +73,15 @@ fn select(configuration: &Configuration, options: &Run) -> Result<Vec<Arc<Contra
 
 fn unknown(configuration: &Configuration, about: &str, word: &str, known: &BTreeSet<&str>) -> Problem {
     let known_list: Vec<&str> = known.iter().copied().collect();
+    // Tags may have come from the environment; all contracts of a file know of the same variables.
+    let secrets = configuration.contracts.first().map(|contract| contract.secrets.clone()).unwrap_or_default();
     let there_are = if known.is_empty() { "none".to_owned() } else { known_list.join(", ") };
     Problem {
         file: Some(configuration.file.clone()),
         position: None,
         about: Some(about.to_owned()),
-        message: format!("is not in the file (there are: {there_are})"),
-        hint: nearest(word, known.iter().copied()),
+        message: secrets.redact(&format!("is not in the file (there are: {there_are})")).into_owned(),
+        hint: nearest(word, known.iter().copied()).map(|hint| secrets.redact(&hint).into_owned()),
     }
 }
 

@@ -6,6 +6,7 @@
 //! ```
 //! A file with any problem gives no configuration at all. Whether columns exist is not its business.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use super::raw;
 use super::read::{Disk, Files, OneText};
 use super::tree::{Problems, Table};
-use super::{Configuration, Errors, Problem, RunSettings, Source};
+use super::{Configuration, Errors, Problem, RunSettings, Secrets, Source};
 
 mod agreement;
 mod attribute;
@@ -47,7 +48,14 @@ pub(super) fn check(
     disk: &dyn Disk,
 ) -> Result<Configuration, Errors> {
     let (mut problems, mut warnings) = (Problems::default(), Problems::default());
-    let gathered = gather::gather(file, environment, disk, &mut problems, &mut warnings);
+    let read = RefCell::new(Vec::new());
+    let remembering = |name: &str| {
+        let value = environment(name);
+        read.borrow_mut().extend(value.iter().map(|value| (name.to_owned(), value.clone())));
+        value
+    };
+    let gathered = gather::gather(file, &remembering, disk, &mut problems, &mut warnings);
+    let secrets = Secrets::new(read.take());
     let empty = Table::default();
     let defaults = gathered.main.table("defaults").unwrap_or(&empty);
     let sources = check_sources(&gathered, defaults, &mut problems, &mut warnings);
@@ -58,23 +66,38 @@ pub(super) fn check(
         let Some(table) = table else { continue };
         let setting = agreement::Setting { sources: &sources, declared: &gathered.sources, disk };
         let made = agreement::check_contract(entry, table, &setting, &mut problems, &mut warnings);
-        contracts.extend(made.map(|draft| Arc::new(draft.seal())));
+        contracts.extend(made.map(|mut draft| {
+            draft.contract.secrets = secrets.clone();
+            Arc::new(draft.seal())
+        }));
     }
     if gathered.contracts.is_empty() && gathered.complete {
         problems.push(Problem {
             file: Some(file.to_path_buf()),
             message: "there is no contract, expected at least one".to_owned(),
-            hint: Some("write [contract.NAME], or let `reconcile init` propose one".to_owned()),
+            hint: Some(
+                "write [contract.NAME] as docs/contract.md says; the shipped reconcile.toml is an example".to_owned(),
+            ),
             ..Problem::default()
         });
     }
     say_unused(&gathered, &merged, &mut warnings);
     let run = check_run(file, gathered.main.table("run").unwrap_or(&empty), &mut warnings);
     if !problems.is_empty() {
-        return Err(Errors(problems.sorted(&gathered.files)));
+        return Err(Errors(redacted(problems.sorted(&gathered.files), &secrets)));
     }
-    let warnings = warnings.sorted(&gathered.files);
+    let warnings = redacted(warnings.sorted(&gathered.files), &secrets);
     Ok(Configuration { file: file.to_path_buf(), run, sources, contracts, warnings })
+}
+
+/// Complaints name variables already; this is for what another file's text or a path repeats.
+fn redacted(mut problems: Vec<Problem>, secrets: &Secrets) -> Vec<Problem> {
+    for problem in &mut problems {
+        for text in [Some(&mut problem.message), problem.about.as_mut(), problem.hint.as_mut()].into_iter().flatten() {
+            secrets.redact_in(text);
+        }
+    }
+    problems
 }
 
 fn check_sources(

@@ -6,7 +6,7 @@ pub(super) const VALUE_CHARACTERS: usize = 60;
 
 /// A text on one line in which nothing can hide: control characters, bidirectional marks, invisible characters and
 /// white space other than U+0020 are written as escapes.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -50,8 +50,8 @@ impl<'a> Tally<'a> {
     pub(super) fn new(contract: &'a Contract, settings: &'a Settings) -> Self {
         let inputs = contract.sources.as_ref().map(|_, source| InputFacts {
             source: source.name.clone(),
-            context: source.context.clone(),
-            location: source.location.shown().to_owned(),
+            context: source.context.as_deref().map(|context| contract.secrets.redact(context).into_owned()),
+            location: contract.secrets.redact(source.location.shown()).into_owned(),
             ..InputFacts::default()
         });
         let harmless = contract.unserved.iter().filter(|option| !option.hides);
@@ -95,7 +95,7 @@ impl<'a> Tally<'a> {
                 .files
                 .iter()
                 .map(|file| InputFile {
-                    path: file.shown.clone(),
+                    path: self.contract.secrets.redact(&file.shown).into_owned(),
                     bytes: file.bytes,
                     modified: file.modified,
                     blake3: digests.next().unwrap_or_default(),
@@ -158,7 +158,9 @@ impl<'a> Tally<'a> {
     /// Records the rows that could not be read.
     pub(super) fn unreadable(&mut self, recorder: &mut dyn Recorder) -> io::Result<()> {
         for (side, range) in std::mem::take(&mut self.unreadable) {
-            let divergence = judge_unreadable(self.contract, side, &range.place, &range.problem);
+            let secrets = &self.contract.secrets;
+            let (place, problem) = (secrets.redact(&range.place), secrets.redact(&range.problem));
+            let divergence = judge_unreadable(self.contract, side, &place, &problem);
             self.count(Kind::Unreadable, std::slice::from_ref(&divergence));
             *self.keys.entry(Kind::Unreadable).or_default() += range.rows - 1;
             self.tell(divergence, recorder)?;
@@ -325,7 +327,11 @@ impl<'a> Tally<'a> {
         ))
     }
 
-    fn close(mut self, verdict: Verdict, because: String, error: Option<String>) -> ContractAudit {
+    fn close(mut self, verdict: Verdict, mut because: String, mut error: Option<String>) -> ContractAudit {
+        let secrets = &self.contract.secrets;
+        secrets.redact_in(&mut because);
+        error.iter_mut().chain(&mut self.warnings).for_each(|text| secrets.redact_in(text));
+        let for_people = |text: &Option<String>| text.as_deref().map(|text| secrets.redact(text).into_owned());
         let covered = |books: &Books| books.read - books.unreadable - books.uncompared;
         let in_scope = self.books.authority.read + self.books.projection.read;
         let compared = covered(&self.books.authority) + covered(&self.books.projection);
@@ -356,9 +362,9 @@ impl<'a> Tally<'a> {
         ContractAudit {
             name: self.contract.name.clone(),
             version: self.contract.version.text.clone(),
-            team: self.contract.team.clone(),
-            runbook: self.contract.runbook.clone(),
-            description: self.contract.description.clone(),
+            team: for_people(&self.contract.team),
+            runbook: for_people(&self.contract.runbook),
+            description: for_people(&self.contract.description),
             contract_digest: self.contract.digest,
             verdict,
             because,

@@ -146,7 +146,8 @@ pub(super) fn plain(error: &io::Error) -> String {
 pub(super) fn cannot_open(shown: &str, error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound => Error::new(shown, "does not exist, expected a file, a directory or a glob")
-            .with_hint("check `location`; a relative path starts at the folder of the contract file"),
+            .with_hint("check the path: in a contract file a relative one starts at that file's folder, on the command line at the \
+                 working directory"),
         io::ErrorKind::PermissionDenied => {
             Error::new(shown, "cannot be opened: permission denied").with_hint("grant read permission to this user")
         }

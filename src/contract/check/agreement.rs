@@ -11,8 +11,8 @@ use super::super::shape;
 use super::super::tree::{Entry, Node, Place, Problems, Table, Value};
 use super::super::values;
 use super::super::{
-    Allow, Attribute, Compare, Contract, Ignore, Kind, Location, Repair, RepairPolicy, Severity, Source, Unserved,
-    meaning,
+    Allow, Attribute, Compare, Contract, Ignore, Kind, Location, Repair, RepairPolicy, Secrets, Severity, Source,
+    Unserved, meaning,
 };
 use super::{attribute, location};
 use crate::sides::{Side, Sides};
@@ -63,7 +63,7 @@ pub(super) fn check_contract(
         version: table.node("version").and_then(|node| values::version(node).ok())?,
         description: text("description"),
         team: text("team"),
-        runbook: text("runbook"),
+        runbook: table.text("runbook").map(location::runbook),
         tags: table.texts("tags").into_iter().map(|(tag, _)| tag.to_owned()).collect(),
         cadence: span("cadence"),
         sources: sources?,
@@ -86,6 +86,7 @@ pub(super) fn check_contract(
         severity: severities(table),
         repair: repair(table),
         unserved,
+        secrets: Secrets::default(),
         digest: [0; 32],
     };
     Some(Draft { contract, unserved_values })

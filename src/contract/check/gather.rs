@@ -101,7 +101,7 @@ impl Gatherer<'_> {
                     None => self.problems.push(Problem {
                         file: Some(file.to_path_buf()),
                         message: format!("cannot be read: {error}"),
-                        hint: Some("name the file with --config, or let `reconcile init` write one".to_owned()),
+                        hint: Some("name the file with --config, or write one as docs/contract.md says; the shipped reconcile.toml is an example".to_owned()),
                         ..Problem::default()
                     }),
                 }

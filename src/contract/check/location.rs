@@ -82,6 +82,16 @@ fn without_secrets(text: &Text, scheme: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
+/// Where to read what to do: a URL without its secrets, any other text as it stands.
+pub(super) fn runbook(text: &Text) -> String {
+    match text.text.split_once("://") {
+        Some((scheme, _)) if !scheme.is_empty() && scheme.chars().all(|letter| letter.is_ascii_alphanumeric()) => {
+            without_secrets(text, &scheme.to_ascii_lowercase())
+        }
+        _ => text.text.clone(),
+    }
+}
+
 /// What is not done about a location that is not files, as a sentence part.
 pub(super) fn consequence(scheme: &str) -> String {
     let serves = SCHEMES.iter().find(|(_, canonical, _)| *canonical == scheme).map(|(.., serves)| *serves);
@@ -134,6 +144,18 @@ mod tests {
         );
         assert_eq!(shown("postgres://secret/shop", Some("postgres://${HOST}/shop")), "postgres://${HOST}/shop");
         assert_eq!(shown("postgres://a:secret@db", Some("${SCHEME}a:secret@db")), "postgres://…");
+    }
+
+    #[test]
+    fn a_runbook_that_is_a_url_is_shown_without_its_secrets() {
+        let cases = [
+            ("https://amy:secret@wiki/page?token=secret#secret", "https://wiki/page"),
+            ("the blue folder, page 3", "the blue folder, page 3"),
+            ("see https://wiki/page#top", "see https://wiki/page#top"),
+        ];
+        for (written, expected) in cases {
+            assert_eq!(runbook(&Text { text: written.to_owned(), written: None }), expected);
+        }
     }
 
     #[test]

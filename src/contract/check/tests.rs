@@ -444,7 +444,6 @@ fn options_of_later_versions_are_said_when_used() {
         said,
         [
             ("window", false),
-            ("cadence", false),
             ("invariant", true),
             ("attribute.a.owner", true),
             ("attribute.a.derive", true),
@@ -582,7 +581,7 @@ fn a_file_without_contracts_never_agrees() {
     assert_eq!(
         Desk::default().file("reconcile.toml", "version = 1").problems(),
         [
-            "error: reconcile.toml: there is no contract, expected at least one\nhint: write [contract.NAME], or let `reconcile init` propose one"
+            "error: reconcile.toml: there is no contract, expected at least one\nhint: write [contract.NAME] as docs/contract.md says; the shipped reconcile.toml is an example"
         ]
     );
     assert_eq!(Desk::default().problems().len(), 1);
