@@ -162,7 +162,7 @@ pub struct Settings {
 
 impl Settings {
     /// Below this a run cannot hold its buffers.
-    pub const LEAST_MEMORY: u64 = 64 << 20;
+    pub const LEAST_MEMORY: u64 = 256 << 20;
     /// What may be held where no limit is given.
     const USUAL_MEMORY: u64 = 4 << 30;
 

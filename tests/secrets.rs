@@ -87,5 +87,5 @@ fn what_failed_is_said_on_stderr_in_every_format_for_programs() {
 #[test]
 fn too_little_memory_is_named_as_it_was_meant() {
     let workspace = workspace("id > 0");
-    call(&workspace, &["run", "pair", "--memory-limit", "10MB"]).expect(2, &["9.5 MiB", "64 MiB", "--memory-limit"]);
+    call(&workspace, &["run", "pair", "--memory-limit", "10MB"]).expect(2, &["9.5 MiB", "256 MiB", "--memory-limit"]);
 }

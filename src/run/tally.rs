@@ -40,6 +40,8 @@ pub(super) struct Tally<'a> {
     inputs: Sides<InputFacts>,
     schema: Vec<SchemaDifference>,
     unreadable: Vec<(Side, Unreadable)>,
+    /// The first few of those, for the reader of a summary: side, place, problem.
+    first_unreadable: Vec<String>,
     captured: Sides<Option<i64>>,
     table: Sides<Sum>,
     warnings: Vec<String>,
@@ -69,6 +71,7 @@ impl<'a> Tally<'a> {
             inputs,
             schema: Vec::new(),
             unreadable: Vec::new(),
+            first_unreadable: Vec::new(),
             captured: Sides::default(),
             table: Sides::default(),
             warnings: harmless.map(|option| format!("`{}`: {}", option.option, option.consequence)).collect(),
@@ -160,6 +163,9 @@ impl<'a> Tally<'a> {
         for (side, range) in std::mem::take(&mut self.unreadable) {
             let secrets = &self.contract.secrets;
             let (place, problem) = (secrets.redact(&range.place), secrets.redact(&range.problem));
+            if self.first_unreadable.len() < Self::UNREADABLE_SHOWN {
+                self.first_unreadable.push(format!("{side}: {place}: {problem}"));
+            }
             let divergence = judge_unreadable(self.contract, side, &place, &problem);
             self.count(Kind::Unreadable, std::slice::from_ref(&divergence));
             *self.keys.entry(Kind::Unreadable).or_default() += range.rows - 1;
@@ -251,13 +257,23 @@ impl<'a> Tally<'a> {
         self.compared = true;
     }
 
+    /// How many of the rows that could not be read a summary names.
+    const UNREADABLE_SHOWN: usize = 3;
+
     /// The contract was compared to the end.
     pub(super) fn finished(self) -> ContractAudit {
         if let Err(unbalanced) = balanced(&self.books) {
             return self.halted(&Halt::Unbalanced(unbalanced));
         }
         let (verdict, because) = self.verdict();
-        self.close(verdict, because, None)
+        let mut told = self.first_unreadable.clone();
+        if !told.is_empty() {
+            told.push(
+                "hint: mend or fetch the file again; until then rows that seem missing or orphaned may be these"
+                    .to_owned(),
+            );
+        }
+        self.close(verdict, because, (!told.is_empty()).then(|| told.join("\n")))
     }
 
     /// The contract could not be opened: every problem is told.
@@ -290,10 +306,14 @@ impl<'a> Tally<'a> {
     fn verdict(&self) -> (Verdict, String) {
         let unreadable = self.books.authority.unreadable + self.books.projection.unreadable;
         if unreadable > 0 {
-            return (Verdict::Unverified, format!("{unreadable} rows could not be read"));
+            return (Verdict::Unverified, format!("{} could not be read", counted(unreadable, "row")));
         }
         if let Some(columns) = self.keys.get(&Kind::Schema) {
-            return (Verdict::Drifted, format!("{columns} columns could not be compared"));
+            return (Verdict::Drifted, format!("{} could not be compared", counted(*columns, "column")));
+        }
+        let nothing_in_scope = self.books.iter().all(|(_, books)| books.read == 0 && books.out_of_scope > 0);
+        if nothing_in_scope {
+            return (Verdict::Agreed, "no row satisfies `--where`, so nothing was compared".to_owned());
         }
         match self.exceeded() {
             Some(because) => (Verdict::Drifted, because),
@@ -309,16 +329,20 @@ impl<'a> Tally<'a> {
         for (&severity, &keys) in self.keys_by_severity.iter().rev() {
             match allow.severity.get(&severity) {
                 Some(&allowed) if keys > allowed => {
-                    return Some(format!("{keys} keys are {}, {allowed} are allowed", severity.name()));
+                    return Some(format!(
+                        "{} of severity {}, {allowed} are allowed",
+                        counted(keys, "key"),
+                        severity.name()
+                    ));
                 }
                 None if allow.keys.is_none() && allow.ratio.is_none() && severity >= fail_on => {
-                    return Some(format!("{failing} keys diverge at or above {}", fail_on.name()));
+                    return Some(format!("{} at or above {}", diverge(failing), fail_on.name()));
                 }
                 _ => {}
             }
         }
         if let Some(allowed) = allow.keys.filter(|&allowed| failing > allowed) {
-            return Some(format!("{failing} keys diverge at or above {}, {allowed} are allowed", fail_on.name()));
+            return Some(format!("{} at or above {}, {allowed} are allowed", diverge(failing), fail_on.name()));
         }
         let ratio = allow.ratio.filter(|ratio| ratio.less_than(failing, self.books.authority.read))?;
         Some(format!(
@@ -385,6 +409,16 @@ impl<'a> Tally<'a> {
     }
 }
 
+/// So many keys diverge.
+fn diverge(keys: u64) -> String {
+    if keys == 1 { "1 key diverges".to_owned() } else { format!("{keys} keys diverge") }
+}
+
+/// A count with its noun.
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// The worst divergences, in the order of the report: severity, kind, key, attribute.
 struct Examples {
     most: usize,
@@ -392,8 +426,8 @@ struct Examples {
     seen: u64,
 }
 
-/// Sorts the worst first; the last part keeps equal ones apart in the order they came.
-type Rank = (std::cmp::Reverse<Severity>, Kind, Vec<u8>, Option<std::sync::Arc<str>>, u64);
+/// Sorts the worst first, and what could not be read before all of its severity; the last part keeps equal ones apart in the order they came.
+type Rank = (std::cmp::Reverse<Severity>, bool, Kind, Vec<u8>, Option<std::sync::Arc<str>>, u64);
 
 impl Examples {
     fn offer(&mut self, divergence: Divergence) {
@@ -402,12 +436,19 @@ impl Examples {
         if self.held.len() >= self.most {
             // Most are turned away here, before their key is looked at.
             let Some((worst, _)) = self.held.last_key_value() else { return };
-            if (severity, divergence.kind) > (worst.0, worst.1) {
+            if (severity, divergence.kind != Kind::Unreadable, divergence.kind) > (worst.0, worst.1, worst.2) {
                 return;
             }
         }
         let key = natural(divergence.key.as_deref().unwrap_or_default());
-        let rank = (severity, divergence.kind, key, divergence.attribute.clone(), self.seen);
+        let rank = (
+            severity,
+            divergence.kind != Kind::Unreadable,
+            divergence.kind,
+            key,
+            divergence.attribute.clone(),
+            self.seen,
+        );
         self.held.insert(rank, divergence);
         if self.held.len() > self.most {
             self.held.pop_last();

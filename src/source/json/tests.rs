@@ -3,7 +3,7 @@
 use arrow::datatypes::DataType;
 use proptest::prelude::*;
 
-use super::super::tests::{Everything, cuts, gzip, read, refusal, read_all, read_columns, source, write};
+use super::super::tests::{Everything, cuts, gzip, read, read_all, read_columns, refusal, source, write};
 use super::super::{OpenOptions, Opened, open_cut};
 use crate::notation::{Notation, notation};
 
