@@ -274,8 +274,9 @@ pub(super) fn strays(reports: &Path, ledger: &Ledger, without_line: &[String]) -
     known.extend([ledger::FILE, ledger::LOCK]);
     let mut strays = Vec::new();
     for name in names(reports)? {
-        let staging = name.starts_with('.') && name.ends_with(PARTIAL);
-        if !known.contains(name.as_str()) && !(staging && lives(&reports.join(&name))?) {
+        let staging = name.starts_with('.') && name.ends_with(PARTIAL) && reports.join(&name).is_dir();
+        let ours = known.contains(name.as_str()) || (staging && lives(&reports.join(&name))?);
+        if !ours {
             strays.push(name);
         }
     }

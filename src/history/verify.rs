@@ -27,7 +27,10 @@ pub struct Verification {
 /// What could not be read at all. Of kind `NotFound` where there is no folder, or no ledger in it.
 pub fn verify(reports: &Path) -> io::Result<Verification> {
     // Held to the end, so that neither a publication nor a prune is seen half-way.
-    fs::read_dir(reports).map_err(at(reports))?;
+    fs::read_dir(reports).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("{}: does not exist", reports.display())),
+        _ => at(reports)(error),
+    })?;
     let _lock = ledger::lock_shared(reports)?;
     // Without a ledger there is nothing to prove anything with, and silence would look like proof.
     let path = reports.join(FILE);
