@@ -43,7 +43,8 @@ pub fn last_verdicts(reports: &Path) -> io::Result<BTreeMap<String, (String, Str
     Ok(verdicts)
 }
 
-/// Reads a published run back as an audit, for `report RUN`. `run` is a run id, a unique prefix, `latest`, or a path.
+/// Reads a published run back as an audit, for `report RUN`. `run` is a run id, a unique prefix, `latest`, or a path. The
+/// audit's warnings say where the ledger beside the folder does not know the run.
 ///
 /// # Errors
 /// That there is no such run, or that its files contradict themselves.
@@ -53,15 +54,48 @@ pub fn load(reports: &Path, run: &str) -> io::Result<Audit> {
     let bytes = fs::read(&path).map_err(at(&path))?;
     let manifest = Manifest::parse(&bytes).map_err(|problem| invalid(&path, problem))?;
     // A folder that was taken out of its place has no ledger beside it; then only what it says itself can be checked.
-    if let Some(beside) = folder.parent() {
-        let ledger = Ledger::read(beside)?;
-        let line = ledger.runs().find(|(_, line)| line.run_id == manifest.run_id);
-        let digest = blake3::hash(&bytes).to_hex();
-        if line.is_some_and(|(_, line)| line.manifest != digest.as_str()) {
-            return Err(invalid(&path, "changed: its BLAKE3 is not the one in the ledger"));
+    let warning = match folder.parent() {
+        Some(beside) => unlike_the_ledger(beside, &folder, &manifest, &bytes)?,
+        None => None,
+    };
+    let mut audit = manifest.into_audit().map_err(|problem| invalid(&path, problem))?;
+    audit.warnings.extend(warning);
+    Ok(audit)
+}
+
+/// Where the ledger beside a run folder does not know the run. A manifest other than the one it knows is an error.
+fn unlike_the_ledger(beside: &Path, folder: &Path, manifest: &Manifest, bytes: &[u8]) -> io::Result<Option<String>> {
+    let ledger_path = beside.join(ledger::FILE);
+    if !ledger_path.exists() {
+        return Ok(None);
+    }
+    let ledger = Ledger::read(beside)?;
+    let digest = blake3::hash(bytes).to_hex();
+    let line_of = |run_id: &str| ledger.runs().find(|(_, line)| line.run_id == run_id);
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let changed = |number: usize| {
+        let place = format!("line {number} of {}", ledger_path.display());
+        invalid(
+            &folder.join(manifest::FILE),
+            format!("changed: its BLAKE3 is not the one in the ledger ({place}); `reconcile audit verify` says more"),
+        )
+    };
+    // By the folder's name too, lest a changed run id takes the manifest out of the ledger's reach.
+    for run_id in [manifest.run_id.as_str(), &name] {
+        if let Some((number, line)) = line_of(run_id)
+            && line.manifest != digest.as_str()
+        {
+            return Err(changed(number));
         }
     }
-    manifest.into_audit().map_err(|problem| invalid(&path, problem))
+    let problem = if line_of(&manifest.run_id).is_none() {
+        format!("{} has no line of run `{}`", ledger_path.display(), manifest.run_id)
+    } else if name != manifest.run_id {
+        format!("it holds run `{}`", manifest.run_id)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(format!("{}: {problem}; `reconcile audit verify` says more", folder.display())))
 }
 
 fn find(reports: &Path, run: &str) -> io::Result<PathBuf> {

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod prometheus;
 mod sum;
 pub mod text;
+mod told;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -1,5 +1,8 @@
 //! `reconcile audit`: proves that runs and ledger are unchanged, and removes old runs. How is `history`'s business.
 
+use std::io;
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -10,7 +13,7 @@ use crate::history::{self, Retention, Verification};
 
 pub(super) fn verify(options: &Reports, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let reports = configuration::reports(options, global)?;
-    let found = history::verify(&reports).map_err(|error| Failure::path(&reports, "cannot be verified", &error))?;
+    let found = history::verify(&reports).map_err(|error| unverifiable(&reports, &error))?;
     for note in &found.notes {
         console.note(note);
     }
@@ -27,6 +30,19 @@ pub(super) fn verify(options: &Reports, global: &Global, console: &mut Console) 
     };
     console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
     Ok(if found.changed.is_empty() { ExitStatus::Agreed } else { ExitStatus::Drifted })
+}
+
+/// A folder without a ledger is most often the wrong folder.
+fn unverifiable(reports: &Path, error: &io::Error) -> Failure {
+    let what = "cannot be verified";
+    if error.kind() != io::ErrorKind::NotFound {
+        return Failure::path(reports, what, error);
+    }
+    Failure::with_hint(
+        failure::path_message(reports, what, error),
+        "name the folder of the runs with --reports; the first `reconcile run` makes the ledger, and one that was there \
+         must be restored",
+    )
 }
 
 fn sentences(reports: &str, found: &Verification) -> String {

@@ -52,13 +52,19 @@ impl RunFolder {
         let lock = ledger::lock(reports)?;
         let mut ledger = Ledger::read(reports)?;
         ledger.readable()?;
-        let mut notes: Vec<_> = ledger
-            .complaints()
-            .into_iter()
-            .map(|complaint| format!("{complaint}; `reconcile audit verify` says more"))
-            .collect();
+        let broken = ledger.broken().into_iter().next();
+        let mut notes: Vec<_> = match &broken {
+            Some(place) => vec![format!(
+                "{place}; the ledger was changed before this run, so what it says up to there is not proved, and no run \
+                 is adopted; `reconcile audit verify` says more"
+            )],
+            None => ledger.cut_short().map(|cut| format!("{cut}; `reconcile audit verify` says more")).collect(),
+        };
         notes.extend(remove_leftovers(reports)?);
-        notes.extend(adopt(reports, &mut ledger, &lock)?);
+        notes.extend(match broken {
+            Some(_) => not_adopted(reports, &ledger)?,
+            None => adopt(reports, &mut ledger, &lock)?,
+        });
         let target = reports.join(run_id);
         if target.exists() || ledger.runs().any(|(_, run)| run.run_id == run_id) {
             return Err(exists(&target));
@@ -213,11 +219,23 @@ fn lives(staging: &Path) -> io::Result<bool> {
     }
 }
 
+/// Says which runs have no line. Where the chain is broken, a line may have been taken out, and adopting its run would hide
+/// that.
+fn not_adopted(reports: &Path, ledger: &Ledger) -> io::Result<Vec<String>> {
+    let runs = without_line(reports, ledger)?.into_iter();
+    Ok(runs.map(|run| format!("run `{run}` has no ledger line and was not adopted: the ledger is broken")).collect())
+}
+
 /// Appends the line of each whole run folder that has none, in the order of the run ids, and says so.
 fn adopt(reports: &Path, ledger: &mut Ledger, lock: &Lock) -> io::Result<Vec<String>> {
     let mut notes = Vec::new();
     for run_id in without_line(reports, ledger)? {
         let folder = reports.join(&run_id);
+        // A manifest is written before the folder gets its name, so a crash leaves none without one.
+        if !folder.join(manifest::FILE).is_file() {
+            notes.push(format!("run `{run_id}` has no ledger line and was not adopted: {} is missing", manifest::FILE));
+            continue;
+        }
         let (changed, manifest) = verify::check_folder(&folder, &run_id, None)?;
         let digest = record(&folder, manifest::FILE)?;
         match (changed.first(), manifest, digest) {
@@ -235,12 +253,45 @@ fn adopt(reports: &Path, ledger: &mut Ledger, lock: &Lock) -> io::Result<Vec<Str
     Ok(notes)
 }
 
-/// Run folders that the ledger does not know, sorted by run id.
+/// Folders that the ledger does not know, sorted by name: those whose name has the form of a run id, whatever they hold,
+/// and those that hold a manifest.
 pub(super) fn without_line(reports: &Path, ledger: &Ledger) -> io::Result<Vec<String>> {
     let known: std::collections::BTreeSet<_> = ledger.runs().map(|(_, run)| run.run_id.as_str()).collect();
     let mut unknown = names(reports)?;
     unknown.retain(|name| !name.starts_with('.') && !known.contains(name.as_str()));
-    // A manifest is written before the folder gets its name, so a folder without one is none of ours.
-    unknown.retain(|name| reports.join(name).join(manifest::FILE).is_file());
+    unknown.retain(|name| {
+        let folder = reports.join(name);
+        folder.join(manifest::FILE).is_file() || (is_run_id(name) && folder.is_dir())
+    });
     Ok(unknown)
+}
+
+/// What lies in `reports` and belongs neither to a run nor to the ledger, sorted by name. `without_line` are the folders
+/// that are spoken of already.
+pub(super) fn strays(reports: &Path, ledger: &Ledger, without_line: &[String]) -> io::Result<Vec<String>> {
+    let mut known: std::collections::BTreeSet<_> = ledger.runs().map(|(_, run)| run.run_id.as_str()).collect();
+    known.extend(without_line.iter().map(String::as_str));
+    known.extend([ledger::FILE, ledger::LOCK]);
+    let mut strays = Vec::new();
+    for name in names(reports)? {
+        let staging = name.starts_with('.') && name.ends_with(PARTIAL) && reports.join(&name).is_dir();
+        let ours = known.contains(name.as_str()) || (staging && lives(&reports.join(&name))?);
+        if !ours {
+            strays.push(name);
+        }
+    }
+    Ok(strays)
+}
+
+/// The form of a run id: the instant of its begin in UTC, `Z-`, and what tells runs of the same instant apart.
+fn is_run_id(name: &str) -> bool {
+    let digits = |text: &str, least: usize| text.len() >= least && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = name.split_once('T').and_then(|(day, rest)| Some((day, rest.split_once("Z-")?)));
+    parts.is_some_and(|(day, (time, salt))| {
+        day.len() == 8
+            && digits(day, 8)
+            && digits(time, 6)
+            && !salt.is_empty()
+            && salt.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }

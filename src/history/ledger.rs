@@ -21,7 +21,7 @@ use super::merkle;
 use super::place::{at, invalid, sync_folder};
 
 pub(super) const FILE: &str = "ledger.ndjson";
-const LOCK: &str = ".ledger.lock";
+pub(super) const LOCK: &str = ".ledger.lock";
 const FORMAT_VERSION: u32 = 1;
 const LINE_DIGEST: &str = r#","line_digest":""#;
 
@@ -240,8 +240,13 @@ impl Ledger {
         prunes.flat_map(|prune| prune.runs.iter().map(String::as_str)).collect()
     }
 
-    /// Everything in which the lines contradict themselves or each other, each a sentence that names the line.
+    /// Everything in which the ledger is not as it was written, each a sentence that names the line.
     pub(super) fn complaints(&self) -> Vec<String> {
+        self.broken().into_iter().chain(self.cut_short()).collect()
+    }
+
+    /// Everything in which the lines contradict themselves or each other, each a sentence that names the line.
+    pub(super) fn broken(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         let mut expected = 1;
         let mut before = "0".repeat(64);
@@ -273,14 +278,16 @@ impl Ledger {
             }
             before.clone_from(&line.digest);
         }
-        let count = self.lines.len();
-        if self.torn_bytes > 0 {
-            complaints.push(at_line(count + 1, &format!("cut short after {} bytes", self.torn_bytes)));
-        }
-        if self.unterminated {
-            complaints.push(at_line(count, "the newline at its end is missing"));
-        }
         complaints
+    }
+
+    /// What a crash may have left at the end, which the next append repairs.
+    pub(super) fn cut_short(&self) -> impl Iterator<Item = String> {
+        let count = self.lines.len();
+        let bytes = if self.torn_bytes == 1 { "1 byte".to_owned() } else { format!("{} bytes", self.torn_bytes) };
+        let torn = (self.torn_bytes > 0).then(|| at_line(count + 1, &format!("cut short after {bytes}")));
+        let unterminated = self.unterminated.then(|| at_line(count, "the newline at its end is missing"));
+        torn.into_iter().chain(unterminated)
     }
 
     /// Appends a line and brings it to the disk; on an error the ledger is what it was. A line that a crash cut short is

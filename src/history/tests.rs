@@ -193,7 +193,76 @@ fn a_cut_at_any_byte_of_the_ledger_is_found() {
         assert_ne!(changed(reports.path()), Vec::<String>::new(), "cut to {length} bytes");
     }
     fs::remove_file(&path).expect("removable");
-    assert!(changed(reports.path()).iter().all(|problem| problem.contains("has no ledger line")));
+    let error = verify(reports.path()).expect_err("nothing proves anything");
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    assert!(error.to_string().contains("ledger.ndjson: is not there"), "{error}");
+}
+
+#[test]
+fn a_folder_that_is_missing_or_holds_no_ledger_cannot_be_verified() {
+    let reports = reports();
+    for folder in [reports.path().to_owned(), reports.path().join("nowhere")] {
+        let error = verify(&folder).expect_err("there is nothing to read");
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        assert!(error.to_string().contains(&folder.display().to_string()), "{error}");
+    }
+}
+
+#[test]
+fn a_run_without_line_is_found_also_where_its_manifest_is_gone() {
+    let reports = reports();
+    publish_many(reports.path(), 2);
+    kill_before_line(reports.path());
+    fs::remove_file(reports.path().join(id(2)).join(manifest::FILE)).expect("removable");
+    assert!(changed(reports.path())[0].starts_with("run `20260301T020000Z-0002` has no ledger line"));
+    let (_folder, notes) = RunFolder::begin(reports.path(), &id(3)).expect("it begins");
+    assert!(notes[0].contains("was not adopted: manifest.json is missing"), "{notes:?}");
+    assert_eq!(ledger_lines(reports.path()).len(), 1);
+}
+
+#[test]
+fn a_repeated_line_is_not_another_unchanged_run() {
+    let reports = reports();
+    publish_many(reports.path(), 2);
+    let lines = ledger_lines(reports.path());
+    write_ledger(reports.path(), &[lines[0].clone(), lines[1].clone(), lines[1].clone()]);
+    let verification = verify(reports.path()).expect("it can be read");
+    assert_eq!(verification.unchanged, 2);
+    assert!(verification.changed.iter().any(|problem| problem.contains("has a line already")));
+}
+
+#[test]
+fn nothing_is_adopted_into_a_broken_ledger_and_the_broken_place_is_named() {
+    for (order, place) in [([0, 2, 3], "line 2: its sequence is 3"), ([0, 2, 1], "line 2: its sequence is 3")] {
+        let reports = reports();
+        publish_many(reports.path(), 4);
+        let lines = ledger_lines(reports.path());
+        write_ledger(reports.path(), &order.map(|index: usize| lines[index].clone()));
+        let (folder, notes) = RunFolder::begin(reports.path(), &id(5)).expect("it begins");
+        assert!(notes[0].contains(place) && notes[0].contains("the ledger was changed before this run"), "{notes:?}");
+        assert!(notes[1].contains("was not adopted: the ledger is broken"), "{notes:?}");
+        folder.publish(&sample::small(&id(5))).expect("it is published");
+        assert!(ledger_lines(reports.path()).iter().all(|line| !line.contains("adopted")));
+        assert!(!changed(reports.path()).is_empty());
+    }
+}
+
+#[test]
+fn a_report_says_where_the_ledger_does_not_know_its_folder() {
+    let reports = reports();
+    publish_many(reports.path(), 2);
+    let path = |name: &str| reports.path().join(name).to_str().expect("UTF-8").to_owned();
+    assert_eq!(load(reports.path(), &path(&id(1))).expect("a run").warnings, Vec::<String>::new());
+    fs::rename(reports.path().join(id(1)), reports.path().join("copy")).expect("writable");
+    let warnings = load(reports.path(), &path("copy")).expect("a run").warnings;
+    assert!(warnings[0].contains("copy: it holds run `20260301T020000Z-0001`"), "{warnings:?}");
+    kill_before_line(reports.path());
+    let warnings = load(reports.path(), &path(&id(2))).expect("a run").warnings;
+    assert!(warnings[0].contains("has no line of run `20260301T020000Z-0002`"), "{warnings:?}");
+    // Under the name of a run that the ledger knows.
+    fs::rename(reports.path().join(id(2)), reports.path().join(id(1))).expect("writable");
+    let error = load(reports.path(), &path(&id(1))).expect_err("another manifest").to_string();
+    assert!(error.contains(&path(&id(1))) && error.contains("not the one in the ledger"), "{error}");
 }
 
 #[test]
@@ -276,6 +345,8 @@ fn files_and_folders_that_are_missing_or_put_in_are_named() {
         "run `20260301T020000Z-0002`: its folder is missing, and no line says that it was pruned",
     ];
     assert_eq!(changed, expected);
+    let notes = verify(reports.path()).expect("it can be read").notes;
+    assert_eq!(notes, ["`somebody-elses` is neither a run nor the ledger"]);
 }
 
 #[test]

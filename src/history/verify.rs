@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::folder::without_line;
+use super::folder::{strays, without_line};
 use super::ledger::{self, ContractVerdict, FILE, Ledger, RunRecord};
 use super::manifest::{self, Manifest};
 use super::place::{at, names, record};
@@ -17,22 +17,38 @@ pub struct Verification {
     pub unchanged: usize,
     /// What was changed, is missing, or came in another order, each a sentence that names it.
     pub changed: Vec<String>,
-    /// Legal but worth a word: a folder without a line yet, a pruned run.
+    /// Legal but worth a word: an adopted or pruned run, what lies beside the runs and is none.
     pub notes: Vec<String>,
 }
 
 /// Proves that ledger and run folders are unchanged.
 ///
 /// # Errors
-/// What could not be read at all.
+/// What could not be read at all. Of kind `NotFound` where there is no folder, or no ledger in it.
 pub fn verify(reports: &Path) -> io::Result<Verification> {
     // Held to the end, so that neither a publication nor a prune is seen half-way.
-    fs::read_dir(reports).map_err(at(reports))?;
+    fs::read_dir(reports).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("{}: does not exist", reports.display())),
+        _ => at(reports)(error),
+    })?;
     let _lock = ledger::lock_shared(reports)?;
+    // Without a ledger there is nothing to prove anything with, and silence would look like proof.
+    let path = reports.join(FILE);
+    fs::symlink_metadata(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::new(error.kind(), format!("{}: is not there, so nothing can be proved", path.display()))
+        }
+        _ => at(&path)(error),
+    })?;
     let ledger = Ledger::read(reports)?;
     let mut found = Verification { unchanged: 0, changed: ledger.complaints(), notes: ledger::notes(&ledger) };
     let pruned = ledger.pruned();
+    let mut known = BTreeSet::new();
     for (number, run) in ledger.runs() {
+        // A repeated line is complained of already; its run is one run.
+        if !known.insert(run.run_id.as_str()) {
+            continue;
+        }
         let folder = reports.join(&run.run_id);
         let there = folder.is_dir();
         if !there && pruned.contains(run.run_id.as_str()) {
@@ -55,11 +71,13 @@ pub fn verify(reports: &Path) -> io::Result<Verification> {
         found.unchanged += usize::from(changed.is_empty());
         found.changed.extend(changed);
     }
-    let known: BTreeSet<_> = ledger.runs().map(|(_, run)| run.run_id.as_str()).collect();
     for run in pruned.difference(&known) {
         found.changed.push(format!("run `{run}` is named as pruned, but no line of {FILE} holds it"));
     }
-    for run_id in without_line(reports, &ledger)? {
+    let without_line = without_line(reports, &ledger)?;
+    let strays = strays(reports, &ledger, &without_line)?;
+    found.notes.extend(strays.iter().map(|name| format!("`{name}` is neither a run nor the ledger")));
+    for run_id in without_line {
         found.changed.push(format!(
             "run `{run_id}` has no ledger line: the ledger was cut, or the run was stopped before it was recorded \
              (then the next run adopts it)"

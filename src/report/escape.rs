@@ -1,8 +1,21 @@
 //! Makes what came out of the data safe and short to look at. It never changes a file that a program reads: Parquet and
 //! JSON hold every value as it stands.
 
-/// How many characters of a value a person is shown.
-pub(super) const VALUE_CHARACTERS: usize = 60;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// How many columns of a value a person is shown.
+pub(super) const VALUE_COLUMNS: usize = 60;
+
+/// How many columns of a terminal a text takes.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// The same of a character that others may stand upon. Those take none by themselves, but count as one, so that no pile of
+/// them is ever without end.
+fn columns_of(character: char) -> usize {
+    character.width().unwrap_or(0).max(1)
+}
 
 /// A text on one line in which nothing can hide: control characters, bidirectional marks, invisible characters and
 /// white space other than U+0020 are written as escapes.
@@ -31,34 +44,63 @@ pub(super) fn quoted(value: Option<&str>) -> String {
 /// Two values that differ, each short, cut so that the difference is still seen.
 pub(super) fn quoted_pair(authority: Option<&str>, projection: Option<&str>) -> (String, String) {
     let whole = (quoted(authority), quoted(projection));
-    let cut = (shorten(&whole.0, VALUE_CHARACTERS), shorten(&whole.1, VALUE_CHARACTERS));
+    let cut = (shorten(&whole.0, VALUE_COLUMNS), shorten(&whole.1, VALUE_COLUMNS));
     if cut.0 != cut.1 || whole.0 == whole.1 {
         return cut;
     }
     // Cut in the middle both look alike, so the window moves to where they part.
     let same = whole.0.chars().zip(whole.1.chars()).take_while(|(one, other)| one == other).count();
-    let start = same.saturating_sub(VALUE_CHARACTERS / 4);
+    let start = same.saturating_sub(VALUE_COLUMNS / 4);
     (window(&whole.0, start), window(&whole.1, start))
 }
 
-/// A text of at most `characters` characters, with … in its middle where it was longer.
-pub(super) fn shorten(text: &str, characters: usize) -> String {
-    let count = text.chars().count();
-    if count <= characters {
+/// A text of at most so many columns, with … in its middle where it was wider.
+pub(super) fn shorten(text: &str, columns: usize) -> String {
+    if text.chars().map(columns_of).sum::<usize>() <= columns {
         return text.to_owned();
     }
-    let kept = characters.saturating_sub(1);
-    let (head, tail) = (kept.div_ceil(2), kept / 2);
-    text.chars().take(head).chain(['…']).chain(text.chars().skip(count - tail)).collect()
+    let kept = columns.saturating_sub(1);
+    let head: String = fitting(text.chars(), kept.div_ceil(2)).collect();
+    let tail: Vec<char> = fitting(text.chars().rev(), kept / 2).collect();
+    head.chars().chain(['…']).chain(tail.into_iter().rev()).collect()
 }
 
 fn window(text: &str, start: usize) -> String {
-    let kept = VALUE_CHARACTERS - 2;
-    let after = if text.chars().count() > start + kept { "…" } else { "" };
-    std::iter::once('…').chain(text.chars().skip(start).take(kept)).chain(after.chars()).collect()
+    let rest = || text.chars().skip(start);
+    let shown: String = fitting(rest(), VALUE_COLUMNS - 2).collect();
+    let after = if rest().count() > shown.chars().count() { "…" } else { "" };
+    format!("…{shown}{after}")
 }
 
-fn hides(character: char) -> bool {
+/// As many of the characters, from the first, as so many columns hold.
+fn fitting(characters: impl Iterator<Item = char>, columns: usize) -> impl Iterator<Item = char> {
+    characters
+        .scan(0, |taken, character| {
+            *taken += columns_of(character);
+            Some((*taken, character))
+        })
+        .take_while(move |(taken, _)| *taken <= columns)
+        .map(|(_, character)| character)
+}
+
+/// A text on lines of at most so many columns, parted at spaces. A word that is wider stays whole, so that a path can be
+/// copied.
+pub(super) fn lines(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && columns(&line) + 1 + columns(word) > width {
+            lines.push(std::mem::take(&mut line));
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+pub(super) fn hides(character: char) -> bool {
     character.is_control()
         || (character.is_whitespace() && character != ' ')
         || matches!(
@@ -146,8 +188,23 @@ mod tests {
         let shown = quoted_pair(Some(&authority), Some(&projection));
         assert_ne!(shown.0, shown.1);
         assert!(shown.0.contains("x1y") && shown.1.contains("x2y"), "{shown:?}");
-        assert!(shown.0.chars().count() <= VALUE_CHARACTERS);
+        assert!(shown.0.chars().count() <= VALUE_COLUMNS);
         assert_eq!(shorten("abcdefghij", 5), "ab…ij");
+    }
+
+    #[test]
+    fn what_is_cut_is_cut_by_columns() {
+        assert_eq!(columns("木a"), 3);
+        assert_eq!(shorten("木木木木", 8), "木木木木");
+        assert_eq!(shorten("木木木木木", 8), "木木…木");
+        assert_eq!(shorten(&"e\u{301}".repeat(100), 5).chars().count(), 5);
+    }
+
+    #[test]
+    fn a_text_is_parted_at_spaces_only() {
+        assert_eq!(lines("one two three", 8), ["one two", "three"]);
+        assert_eq!(lines("a/very/long/path: no", 8), ["a/very/long/path:", "no"]);
+        assert_eq!(lines("", 8), [""]);
     }
 
     #[test]

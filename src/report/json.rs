@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::escape::hides;
 use crate::audit::{Audit, Books, ContractAudit, InputFacts, PlanCounts};
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
@@ -41,7 +42,7 @@ pub fn summary(audit: &Audit) -> Value {
 /// Never: it has only text keys, so it is always JSON.
 #[must_use]
 pub fn summary_line(audit: &Audit) -> String {
-    serde_json::to_string(&Summary::of(audit)).expect("the summary has only text keys, so it is always JSON")
+    harmless(&serde_json::to_string(&Summary::of(audit)).expect("the summary has only text keys, so it is always JSON"))
 }
 
 /// One divergence as a line of `--format ndjson`, without the newline: the columns of `divergences.parquet`, with the key
@@ -70,7 +71,22 @@ pub fn divergence_line(contract: &str, divergence: &Divergence) -> String {
         cause: None,
         fingerprint: hex(&divergence.fingerprint),
     };
-    serde_json::to_string(&line).expect("a line has only text keys, so it is always JSON")
+    harmless(&serde_json::to_string(&line).expect("a line has only text keys, so it is always JSON"))
+}
+
+/// The same JSON, in which no character can control or deceive a terminal: outside of its texts JSON holds none of them,
+/// and within them an escape is the same character.
+fn harmless(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        if hides(character) {
+            let mut units = [0; 2];
+            shown.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 /// Bytes as lowercase hex.
@@ -347,5 +363,18 @@ mod tests {
         let strange = Divergence { key: Some("not json".into()), ..divergences[0].clone() };
         let read: Value = serde_json::from_str(&divergence_line("crm", &strange)).expect("valid JSON all the same");
         assert_eq!(read["key"], "not json");
+    }
+
+    #[test]
+    fn no_line_can_control_a_terminal_and_none_says_another_thing() {
+        let mut divergence = sample::divergences().swap_remove(2);
+        let value = "\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{200b}\u{e0041}木";
+        divergence.key = Some(format!("{{\"id\":\"{}\"}}", "\u{202e}").into());
+        divergence.values.projection = Some(value.into());
+        let line = divergence_line("a", &divergence);
+        assert!(!line.chars().any(hides), "{line}");
+        assert!(line.contains("\\u202e\\u200b\\udb40\\udc41木"), "{line}");
+        let read: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!((read["projection_value"].as_str(), read["key"]["id"].as_str()), (Some(value), Some("\u{202e}")));
     }
 }

@@ -3,9 +3,10 @@
 
 use std::io::{self, Write};
 
-use super::escape::{count, counted, elapsed, percent, quoted_pair, shorten, visible};
+use super::escape::{count, counted, elapsed, percent, shorten, visible};
 use super::json::{hex, matched};
 use super::sum::{signal_name, sum};
+use super::told::Told;
 use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::contract::{Kind, Severity};
 use crate::sides::Side;
@@ -162,10 +163,7 @@ fn examples(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "| severity | kind | key | attribute | authority | projection | reason |")?;
     writeln!(out, "| --- | --- | --- | --- | --- | --- | --- |")?;
     for divergence in &contract.examples {
-        let values = divergence.values.as_ref().map(|_, value| value.as_deref());
-        let absent = divergence.attribute.is_none() && values.authority.is_none() && values.projection.is_none();
-        let (authority, projection) =
-            if absent { (String::new(), String::new()) } else { quoted_pair(values.authority, values.projection) };
+        let values = Told::of(divergence).by_side();
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} |",
@@ -173,8 +171,8 @@ fn examples(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
             divergence.kind.name(),
             markup_free(&shorten(&visible(divergence.key.as_deref().unwrap_or_default()), 100)),
             plain(divergence.attribute.as_deref().unwrap_or_default()),
-            markup_free(&authority),
-            markup_free(&projection),
+            markup_free(&values.authority),
+            markup_free(&values.projection),
             plain(&divergence.reason.to_string())
         )?;
     }

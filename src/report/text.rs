@@ -3,9 +3,10 @@
 
 use std::io::{self, Write};
 
-use super::escape::{count, counted, elapsed, percent, quoted_pair, shorten, visible};
+use super::escape::{columns, count, counted, elapsed, lines, percent, shorten, visible};
 use super::json::matched;
 use super::sum::{severities, signal_name, sum};
+use super::told::{Told, rows_sentence};
 use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
@@ -25,8 +26,14 @@ pub struct Style {
 const ATTRIBUTES_NAMED: usize = 12;
 /// How wide a line may be where its parts can be parted.
 const WIDTH: usize = 80;
+/// What stands before a warning of the run itself.
+const WARNING: &str = "warning: ";
 /// How much of it a label takes, with the space around it.
 const LABEL: usize = 14;
+/// How much of it stands before an example's key.
+const HEAD: usize = 27;
+/// How far in stands what is told below an example's head.
+const INDENT: usize = 12;
 
 /// Writes the audit; the last line is the sum a person wants.
 ///
@@ -39,13 +46,16 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         divergences(contract, style, out)?;
         plan(contract, out)?;
         for warning in &contract.warnings {
-            labelled("warning", &visible(warning), out)?;
+            sentence("warning", warning, out)?;
         }
         examples(contract, style, out)?;
         writeln!(out)?;
     }
     for warning in &audit.warnings {
-        writeln!(out, "warning: {}", visible(warning))?;
+        for (index, line) in lines(&visible(warning), WIDTH - WARNING.len()).iter().enumerate() {
+            let label = if index == 0 { WARNING } else { "" };
+            writeln!(out, "{label:<9}{line}")?;
+        }
     }
     if let Some(signal) = audit.interrupted {
         writeln!(out, "interrupted by {}: what was finished is above", signal_name(signal))?;
@@ -75,12 +85,12 @@ fn heading(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::R
     if let Some(description) = contract.description.as_ref().filter(|_| style.verbose) {
         writeln!(out, "  {}", visible(description))?;
     }
-    labelled("because", &visible(&contract.because), out)?;
+    sentence("because", &contract.because, out)?;
     // The error brings its hint on a line of its own, as everywhere.
     for line in contract.error.iter().flat_map(|error| error.lines()) {
         match line.strip_prefix("hint: ") {
-            Some(hint) => labelled("hint", &visible(hint), out)?,
-            None => labelled("error", &visible(line), out)?,
+            Some(hint) => sentence("hint", hint, out)?,
+            None => sentence("error", line, out)?,
         }
     }
     if let Some(runbook) = contract.runbook.as_ref().filter(|_| contract.verdict != Verdict::Agreed) {
@@ -194,17 +204,52 @@ fn example(divergence: &Divergence, style: Style, out: &mut dyn Write) -> io::Re
         Severity::Medium => "33",
         Severity::Low | Severity::Info => "2",
     };
-    let key = divergence.key.as_deref().map(|key| shorten(&visible(key), 100)).unwrap_or_default();
     let reason = shorten(&visible(&divergence.reason.to_string()), 60);
+    let told = Told::of(divergence);
+    let room = WIDTH - HEAD;
+    let key = match (&told, divergence.key.as_deref()) {
+        (Told::Problem(side, _), None) => side.name().to_owned(),
+        (_, key) => shorten(&visible(key.unwrap_or_default()), room),
+    };
     let head = format!("  {}  {:<13}  {key}", painted(&severity, color, style), divergence.kind.name());
-    let values = divergence.values.as_ref().map(|_, value| value.as_deref());
-    if divergence.attribute.is_none() && values.authority.is_none() && values.projection.is_none() {
-        return writeln!(out, "{}  {reason}", head.trim_end());
+    let head = head.trim_end();
+    let beside = matches!(told, Told::Nothing | Told::Problem(..)) && columns(&key) + 2 + columns(&reason) <= room;
+    if beside {
+        writeln!(out, "{head}  {reason}")?;
+    } else {
+        writeln!(out, "{head}")?;
     }
-    writeln!(out, "{}", head.trim_end())?;
-    let (authority, projection) = quoted_pair(values.authority, values.projection);
-    let attribute = divergence.attribute.as_deref().map(|name| shorten(&visible(name), 60) + "  ").unwrap_or_default();
-    writeln!(out, "            {attribute}{authority} → {projection}  {reason}")
+    let mut parts = Vec::new();
+    match told {
+        Told::Nothing => {}
+        Told::Pair { authority, projection } => {
+            parts.extend(divergence.attribute.as_deref().map(|name| ("  ", shorten(&visible(name), 60))));
+            parts.extend([("  ", authority), (" ", format!("→ {projection}"))]);
+        }
+        Told::Rows(rows) => parts.push(("  ", rows_sentence(&rows))),
+        Told::Problem(_, problem) => {
+            for line in lines(&problem, WIDTH - INDENT) {
+                writeln!(out, "{:INDENT$}{line}", "")?;
+            }
+        }
+    }
+    if !beside {
+        parts.push(("  ", reason));
+    }
+    flow(&parts, out)
+}
+
+/// Parts below an example's head, each after what parts it from the one before, on as many lines as they need.
+fn flow(parts: &[(&str, String)], out: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::new();
+    for (space, part) in parts {
+        if !line.is_empty() && INDENT + columns(&line) + space.len() + columns(part) > WIDTH {
+            writeln!(out, "{:INDENT$}{line}", "")?;
+            line.clear();
+        }
+        line.extend([if line.is_empty() { "" } else { space }, part.as_str()]);
+    }
+    if line.is_empty() { Ok(()) } else { writeln!(out, "{:INDENT$}{line}", "") }
 }
 
 fn plan(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
@@ -237,7 +282,7 @@ fn wrapped(label: &str, parts: &[String], out: &mut dyn Write) -> io::Result<()>
     let mut line = String::new();
     for (index, part) in parts.iter().enumerate() {
         let comma = if index + 1 < parts.len() { "," } else { "" };
-        if !line.is_empty() && LABEL + line.chars().count() + 1 + part.chars().count() + comma.len() > WIDTH {
+        if !line.is_empty() && LABEL + columns(&line) + 1 + columns(part) + comma.len() > WIDTH {
             labelled(label, &line, out)?;
             label = "";
             line.clear();
@@ -246,6 +291,14 @@ fn wrapped(label: &str, parts: &[String], out: &mut dyn Write) -> io::Result<()>
         line.extend([space, part.as_str(), comma]);
     }
     if line.is_empty() { Ok(()) } else { labelled(label, &line, out) }
+}
+
+/// A text on as many lines as it needs.
+fn sentence(label: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
+    for (index, line) in lines(&visible(text), WIDTH - LABEL).iter().enumerate() {
+        labelled(if index == 0 { label } else { "" }, line, out)?;
+    }
+    Ok(())
 }
 
 fn labelled(label: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -307,7 +360,8 @@ mod tests {
 
           the worst 4 of 4 divergences
           critical  missing        {"policy_id":17}  kind:missing
-          critical  missing        {"policy_id":12345678901234567890123456789012345678}  rule:old | policies
+          critical  missing        {"policy_id":12345678901234567890123456789012345678}
+                    rule:old | policies
           medium    mismatch       {"policy_id":18}
                     premium  "10.00" → "n/a"  unparseable
           medium    mismatch       {"policy_id":19}
@@ -324,9 +378,51 @@ mod tests {
           rows        authority 0, projection 0, matched 0
           coverage    0.00%
 
-        warning: run `20260228T020000Z-0001` was adopted: it has a folder but no ledger line
+        warning: run `20260228T020000Z-0001` was adopted: it has a folder but no ledger
+                 line
         next: reconcile check --sources
         3 contracts: 1 agreed (1 low), 1 drifted (2 critical, 2 medium), 1 unverified
+        "#);
+    }
+
+    #[test]
+    fn each_kind_is_told_in_its_own_way_within_the_width() {
+        let mut audit = sample::audit();
+        let contract = &mut audit.contracts[1];
+        let of = |kind, key: Option<&str>, authority: Option<&str>, projection: Option<&str>| {
+            let mut divergence = sample::divergences().swap_remove(0);
+            divergence.kind = kind;
+            divergence.key = key.map(Box::from);
+            divergence.values.authority = authority.map(Box::from);
+            divergence.values.projection = projection.map(Box::from);
+            divergence
+        };
+        let problem = "exports/claims-2026-03-01.csv:812: 7 fields, expected 9 as in the header of the file";
+        let wide = "木".repeat(60);
+        contract.examples = vec![
+            of(Kind::Unreadable, None, None, Some(problem)),
+            of(Kind::DuplicateKey, Some(r#"{"id":1}"#), Some("1"), Some("2")),
+            of(Kind::NullKey, Some(r#"{"id":null}"#), None, Some("1")),
+            of(Kind::Missing, Some(&wide), None, None),
+            of(Kind::Mismatch, Some(r#"{"id":2}"#), Some(&wide), Some("a value of some forty columns, no more")),
+        ];
+        contract.because = "3 keys at or above `high` and ".repeat(5);
+        let text = rendered(&audit, PLAIN);
+        assert!(text.lines().all(|line| columns(line) <= WIDTH), "{text}");
+        let examples = text.split("divergences\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+        insta::assert_snapshot!(examples.unwrap_or_default(), @r#"
+        critical  unreadable     projection  kind:missing
+                  exports/claims-2026-03-01.csv:812: 7 fields, expected 9 as in the
+                  header of the file
+        critical  duplicate_key  {"id":1}
+                  1 row at the authority, 2 in the projection  kind:missing
+        critical  null_key       {"id":null}
+                  1 row in the projection  kind:missing
+        critical  missing        木木木木木木木木木木木木木…木木木木木木木木木木木木木
+                  kind:missing
+        critical  mismatch       {"id":2}
+                  "木木木木木木木木木木木木木木…木木木木木木木木木木木木木木"
+                  → "a value of some forty columns, no more"  kind:missing
         "#);
     }
 
