@@ -57,10 +57,11 @@ impl<'s> Gathered<'s> {
         candidates: &Candidates,
     ) -> Result<(), Halt> {
         let mut pending = Pending::new(self.partitions.len());
-        if let Some(rows) = candidates.few(unit).filter(|_| whole) {
-            if self.fetch(reader, unit, &rows, &mut pending)? {
-                return self.keep(&mut pending);
-            }
+        let few = if whole { candidates.few(unit) } else { None };
+        if let Some(rows) = few
+            && self.fetch(reader, unit, &rows, &mut pending)?
+        {
+            return self.keep(&mut pending);
         }
         let mut first = 0;
         // The same columns as in the scan: which rows of a broken file can be read, and so their numbers, depends on them.
