@@ -400,7 +400,7 @@ impl<'a> Tally<'a> {
             keys_by_severity: self.keys_by_severity,
             attributes: self.attributes,
             key: self.contract.key.clone(),
-            examples: self.examples.held.into_values().collect(),
+            examples: self.examples.chosen(),
             plan: self.plan,
             plan_truncated: truncated,
             inputs: self.inputs,
@@ -419,40 +419,50 @@ fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// The worst divergences, in the order of the report: severity, kind, key, attribute.
+/// The worst divergences of each kind: a reader wants to see every kind before the hundredth of one.
 struct Examples {
     most: usize,
-    held: BTreeMap<Rank, Divergence>,
+    held: BTreeMap<Kind, BTreeMap<Rank, Divergence>>,
     seen: u64,
 }
 
-/// Sorts the worst first, and what could not be read before all of its severity; the last part keeps equal ones apart in the order they came.
+/// Sorts the worst first, and what could not be read before all of its severity; the last part keeps equal ones apart in
+/// the order they came.
 type Rank = (std::cmp::Reverse<Severity>, bool, Kind, Vec<u8>, Option<std::sync::Arc<str>>, u64);
 
 impl Examples {
     fn offer(&mut self, divergence: Divergence) {
         self.seen += 1;
         let severity = std::cmp::Reverse(divergence.severity);
-        if self.held.len() >= self.most {
+        let held = self.held.entry(divergence.kind).or_default();
+        if held.len() >= self.most {
             // Most are turned away here, before their key is looked at.
-            let Some((worst, _)) = self.held.last_key_value() else { return };
-            if (severity, divergence.kind != Kind::Unreadable, divergence.kind) > (worst.0, worst.1, worst.2) {
+            let Some((worst, _)) = held.last_key_value() else { return };
+            if severity > worst.0 {
                 return;
             }
         }
         let key = natural(divergence.key.as_deref().unwrap_or_default());
-        let rank = (
-            severity,
-            divergence.kind != Kind::Unreadable,
-            divergence.kind,
-            key,
-            divergence.attribute.clone(),
-            self.seen,
-        );
-        self.held.insert(rank, divergence);
-        if self.held.len() > self.most {
-            self.held.pop_last();
+        let readable = divergence.kind != Kind::Unreadable;
+        let rank = (severity, readable, divergence.kind, key, divergence.attribute.clone(), self.seen);
+        held.insert(rank, divergence);
+        if held.len() > self.most {
+            held.pop_last();
         }
+    }
+
+    /// As many as are wanted: an equal share of each kind, what is left over to the worst, all in the order of the report.
+    fn chosen(self) -> Vec<Divergence> {
+        let share = self.most / self.held.len().max(1);
+        let (mut chosen, mut others) = (BTreeMap::new(), BTreeMap::new());
+        for of_kind in self.held.into_values() {
+            for (index, (rank, divergence)) in of_kind.into_iter().enumerate() {
+                if index < share { &mut chosen } else { &mut others }.insert(rank, divergence);
+            }
+        }
+        let left = self.most.saturating_sub(chosen.len());
+        chosen.extend(others.into_iter().take(left));
+        chosen.into_values().collect()
     }
 }
 
@@ -486,5 +496,30 @@ mod tests {
         let mut keys = [r#"{"id":10}"#, r#"{"id":9}"#, r#"{"id":"P-100"}"#, r#"{"id":"P-20"}"#, r#"{"id":1}"#];
         keys.sort_by_key(|key| natural(key));
         assert_eq!(keys, [r#"{"id":"P-20"}"#, r#"{"id":"P-100"}"#, r#"{"id":1}"#, r#"{"id":9}"#, r#"{"id":10}"#]);
+    }
+
+    #[test]
+    fn every_kind_is_among_the_examples_and_the_worst_come_first() {
+        let divergence = |kind: Kind, key: u32| Divergence {
+            kind,
+            severity: kind.default_severity(),
+            reason: crate::classify::Reason::Default,
+            key: Some(key.to_string().into()),
+            attribute: None,
+            values: Sides::default(),
+            authority_source: "authority".into(),
+            fingerprint: [0; 32],
+        };
+        let mut examples = Examples { most: 5, held: BTreeMap::new(), seen: 0 };
+        for key in (0..100).rev() {
+            examples.offer(divergence(Kind::Mismatch, key));
+            examples.offer(divergence(Kind::Missing, key));
+        }
+        examples.offer(divergence(Kind::Unreadable, 7));
+        let chosen = examples.chosen();
+        let shown: Vec<_> =
+            chosen.iter().map(|one| (one.kind.name(), one.key.as_deref().unwrap_or_default())).collect();
+        let expected = [("unreadable", "7"), ("missing", "0"), ("missing", "1"), ("missing", "2"), ("mismatch", "0")];
+        assert_eq!(shown, expected);
     }
 }
