@@ -26,6 +26,9 @@ mod signals;
 /// `audit verify` and `audit prune` through the binary.
 mod audit;
 
+/// Defects that were found and mended.
+mod regression;
+
 /// The engine against a comparison in thirty obvious lines, over random tables.
 mod oracle;
 
