@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::Schema;
+use arrow::compute::nullif;
+use arrow::datatypes::{DataType, Schema};
 
 use crate::contract::{Contract, Options, Tolerance};
 use crate::sides::{Side, Sides};
@@ -219,6 +220,7 @@ pub fn normalise(binding: &Binding, side: Side, batch: &RecordBatch) -> Canonica
             let everything = column::all_there(batch.num_rows());
             return finish(Converted::unreadable(&attribute.comparison, &everything), |_| String::new());
         };
+        let array = without_null_equals(array, rules);
         let converted = converted(&array, &attribute.comparison, rules);
         finish(converted, |row| shown(&array, rules, row).unwrap_or_default())
     });
@@ -239,6 +241,22 @@ fn finish(converted: Converted, show: impl Fn(usize) -> String) -> CanonicalColu
         shown: show(*row).into(),
     };
     CanonicalColumn { faults: converted.faults.iter().map(fault).collect(), values: converted.values }
+}
+
+/// Values that are not text and whose written form `null_equals` lists are NULL; text is looked at when it is read.
+fn without_null_equals(array: ArrayRef, rules: &SideRules) -> ArrayRef {
+    let data_type = match array.data_type() {
+        DataType::Dictionary(_, values) => values.as_ref(),
+        other => other,
+    };
+    if !rules.text.has_null_equals() || data_type.is_string() || data_type.is_nested() || data_type.is_null() {
+        return array;
+    }
+    let mut stands_for_null = vec![false; array.len()];
+    bytes::each_written(&array, rules, |row, written| {
+        stands_for_null[row] = written.is_ok_and(|text| rules.text.stands_for_null(&text));
+    });
+    nullif(&array, &stands_for_null.into()).unwrap_or(array)
 }
 
 /// One column under its comparison, translated first where that is asked of values that are not text.

@@ -281,6 +281,12 @@ fn text_options_do_what_they_name() {
     let nulls =
         pair(StringArray::from(vec![Some("N/A"), Some(""), None]), StringArray::from(vec![None, None, Some("N/A")]));
     all(&nulls.with(|options| options.null_equals = vec![String::new(), "N/A".to_owned()]), "equal");
+    let placeholder = |options: &mut Options| options.null_equals = vec!["-1".to_owned()];
+    let numbers = pair(Int64Array::from(vec![Some(-1), Some(-1), Some(1)]), text(&["-1", "-1", "1"]));
+    all(&numbers.with(placeholder), "equal");
+    let numbers = pair(Int64Array::from(vec![Some(-1), None]), Int64Array::from(vec![None, Some(-1)]));
+    all(&numbers.with(placeholder), "equal");
+    all(&pair(Int64Array::from(vec![-1, 1]), Int64Array::from(vec![1, -1])).with(placeholder), "differs");
 }
 
 #[test]

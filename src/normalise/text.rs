@@ -65,6 +65,18 @@ impl TextRules {
         self.changes_nothing() && self.null_equals.is_empty() && self.translate.is_none()
     }
 
+    /// Whether some texts stand for NULL.
+    #[must_use]
+    pub(super) fn has_null_equals(&self) -> bool {
+        !self.null_equals.is_empty()
+    }
+
+    /// Whether a value's written form stands for NULL.
+    #[must_use]
+    pub(super) fn stands_for_null(&self, written: &str) -> bool {
+        self.null_equals.contains(self.fold(written).as_ref())
+    }
+
     fn changes_nothing(&self) -> bool {
         self.unicode.is_none() && !self.collapse_spaces && self.trim.is_none() && !self.ignore_case
     }
