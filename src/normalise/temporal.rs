@@ -66,11 +66,18 @@ fn whole_days(local: i128) -> Result<i32, FaultReason> {
     i32::try_from(local.div_euclid(DAY)).map_err(|_| FaultReason::OutOfType)
 }
 
-fn local(moment: Moment, _: &SideRules) -> Result<i128, FaultReason> {
+fn local(moment: Moment, rules: &SideRules) -> Result<i128, FaultReason> {
     match moment {
         Moment::Local(local) | Moment::Written(Stamp { local, offset: None }) => Ok(local),
-        // Never without its zone: two instants may show one clock.
-        Moment::Instant(_) | Moment::Written(_) => Err(FaultReason::Unparseable),
+        Moment::Written(stamp) => {
+            let (Some(zone), Some(instant)) = (&rules.zone, stamp.instant()) else {
+                return Err(FaultReason::Unparseable);
+            };
+            let local = local_of(instant, zone)?;
+            // Where two instants show one clock, that clock does not say which of them is meant.
+            instant_of(local, zone).map(|_| local)
+        }
+        Moment::Instant(_) => Err(FaultReason::Unparseable),
     }
 }
 

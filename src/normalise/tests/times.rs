@@ -130,3 +130,16 @@ fn tolerances_of_time_include_their_bound() {
     all(&half_a_second(pair(Date32Array::from(vec![1]), Date32Array::from(vec![2]))), "differs");
     all(&half_a_second(pair(DurationSecondArray::from(vec![1]), text(&["PT1.5S"]))), "equal");
 }
+
+#[test]
+fn a_text_with_an_offset_meets_local_time_where_a_zone_is_named() {
+    let offsets = text(&["2024-07-01T12:00:00Z", "2024-07-01T14:00:00+02:00"]);
+    let clocks = || local(&[NOON + 2 * HOUR, NOON + 2 * HOUR]);
+    let rome = |options: &mut Options| options.timezone = Some(TimeZone::get("Europe/Rome").unwrap());
+    all(&pair(clocks(), offsets.clone()).with(rome), "equal");
+    all(&pair(clocks(), offsets), "unparseable");
+    all(&pair(local(&[NOON]), text(&["2024-07-01T12:00:00Z"])).with(rome), "differs");
+    // 02:30 in Rome is two instants on that night, so the clock does not say which is meant.
+    let fold = local(&[1_729_996_200]);
+    all(&pair(fold, text(&["2024-10-27T00:30:00Z"])).with(rome), "ambiguous");
+}
