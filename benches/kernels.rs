@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use reconcile::diff::{JoinRules, Position, Record, join};
-use reconcile::digest::{Digester, Encoded, Lanes, encode, hash_rows};
+use reconcile::digest::{Buffers, Digester, Encoded, Lanes, encode, hash_rows};
 use reconcile::normalise::{CanonicalBatch, CanonicalColumn};
 use reconcile::sides::{Side, Sides};
 
@@ -77,9 +77,10 @@ fn hash_encoded_rows(bencher: Bencher<'_, '_>, shape: &str) {
 fn digest_rows(bencher: Bencher<'_, '_>, shape: &str) {
     let table = table(shape);
     let digester = Digester { key_count: 1, side: Side::Authority, tag_bits: 64 };
+    let mut buffers = Buffers::default();
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
         let mut mix = 0;
-        digester.digest(black_box(&table), |_, digest| mix ^= digest.key_tag);
+        digester.digest(black_box(&table), &mut buffers, |_, digest| mix ^= digest.key_tag);
         mix
     });
 }
@@ -91,16 +92,13 @@ fn join_records(bencher: Bencher<'_, '_>, differing_in_a_million: u64) {
         (0..rows)
             .map(|row| {
                 let changed = mixed(row) % 1_000_000 < differing_in_a_million;
-                Record {
-                    key_tag: mixed(row),
-                    row_tag: mixed(row ^ if changed { salt } else { 0 }),
-                    position: Position::new(0, row, true),
-                }
+                let row_tag = mixed(row ^ if changed { salt } else { 0 });
+                Record::new(mixed(row), row_tag, 0, Position::new(0, row, true))
             })
             .collect()
     };
     let sides = Sides { authority: side(1), projection: side(2) };
-    let rules = JoinRules { multiset: false, scoped: false, distrust: false };
+    let rules = JoinRules { multiset: false, scoped: false };
     bencher
         .counter(ItemsCount::new(2 * rows))
         .with_inputs(|| sides.clone())

@@ -1,17 +1,17 @@
-//! Turns canonical batches into digests: for each row the BLAKE3 of its key and of the whole row, over the bytes below.
+//! Turns canonical batches into digests: for each row the BLAKE3 of the whole row over the bytes below, and a tag of its key.
 //!
 //! Equal rows have equal digests and, but for a collision of BLAKE3, only they do. The digest is not for signatures
 //! (anyone can compute it) and says nothing about nearness: an attribute with a tolerance is in it as it stands.
 //! This module never reads, never pairs rows, never judges.
 //!
-//! # The bytes of a row, format 1
+//! # The bytes of a row, format 2
 //!
 //! The columns, their order and their comparisons are fixed for all rows of a contract. All integers are little-endian.
 //!
 //! ```text
 //! ┌────────┬────────────┬───────────────┬───────────────────┬──────────────────┬──────────────┬───────────────┐
 //! │ fault  │ NULL bits  │ fixed widths  │ lengths           │ variable bytes   │ fault tail   │ zeros up to a │
-//! │ 1 byte │ ⌈n/8⌉      │ in order      │ 4 bytes a column  │ in order         │ where fault≠0│ multiple of 64│
+//! │ 1 byte │ ⌈n/8⌉      │ in order      │ 1 byte a column   │ in order         │ where fault≠0│ multiple of 64│
 //! └────────┴────────────┴───────────────┴───────────────────┴──────────────────┴──────────────┴───────────────┘
 //! ```
 //!
@@ -20,8 +20,8 @@
 //! * NULL bits: bit i of the area is set where column i is NULL (or faulted); its other bytes are then zeros.
 //! * fixed widths: boolean 1 byte; integers, decimals of at most 18 digits and times of day 8; dates 4; floats 8 (IEEE 754, one NaN, no
 //!   negative zero); decimals of at most 38 digits, timestamps, instants and durations 16; decimals of at most 76 digits 32.
-//! * lengths: of each variable column's bytes (text in UTF-8, binary, UUIDs, numbers, JSON, nested values); `FF FF FF FF` means
-//!   that the bytes are preceded by their length in 8 bytes.
+//! * lengths: of each variable column's bytes (text in UTF-8, binary, UUIDs, numbers, JSON, nested values); `FF` means that
+//!   the bytes are preceded by their length in 8 bytes.
 //! * fault tail: for each faulted column its index (4 bytes), its reason (1 byte), the length (8 bytes) and bytes of the value as it stands;
 //!   their number is that of the bytes that remain, and no tail is empty.
 //!
@@ -36,6 +36,7 @@
 
 mod encode;
 mod hash;
+mod tag;
 
 pub use encode::{Encoded, encode};
 pub use hash::{Lanes, hash_rows};
@@ -44,7 +45,7 @@ use crate::normalise::CanonicalBatch;
 use crate::sides::Side;
 
 /// The version of the bytes above. It goes into every manifest; a change of the bytes changes it.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Rows that are encoded together: about 150 bytes each, so that the buffer stays in the second-level cache.
 const ROWS_AT_ONCE: usize = 1024;
@@ -52,9 +53,9 @@ const ROWS_AT_ONCE: usize = 1024;
 /// The digests of one row, cut to what the comparison keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowDigest {
-    /// The first eight bytes of the key's digest.
+    /// Brings rows of equal keys together; without a key, the first eight bytes of the row's digest.
     pub key_tag: u64,
-    /// The first eight bytes of the row's digest.
+    /// The second eight bytes of the row's digest.
     pub row_tag: u64,
     /// The whole of the row's digest, for sums.
     pub row: Sum,
@@ -100,6 +101,14 @@ impl std::ops::SubAssign for Sum {
     }
 }
 
+/// What digesting works with; kept from batch to batch, so that it is allocated once.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    encoded: Encoded,
+    lanes: Lanes,
+    keys: Vec<u64>,
+}
+
 /// How the digests are made; one for a contract.
 #[derive(Clone, Copy, Debug)]
 pub struct Digester {
@@ -113,24 +122,21 @@ pub struct Digester {
 
 impl Digester {
     /// Digests every row of a batch, in order.
-    pub fn digest(&self, batch: &CanonicalBatch, mut each: impl FnMut(usize, RowDigest)) {
+    pub fn digest(&self, batch: &CanonicalBatch, buffers: &mut Buffers, mut each: impl FnMut(usize, RowDigest)) {
         let mask = if self.tag_bits >= 64 { u64::MAX } else { !(u64::MAX >> self.tag_bits) };
         let tag = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().expect("eight bytes")) & mask;
-        let mut keys = Lanes::default();
-        let mut rows = Lanes::default();
-        let mut buffer = Encoded::default();
+        let Buffers { encoded, lanes, keys } = buffers;
         let mut start = 0;
         while start < batch.rows {
             let range = start..batch.rows.min(start + ROWS_AT_ONCE);
-            encode(&batch.columns, self.side, range.clone(), &mut buffer);
-            hash_rows(&buffer, &mut rows);
+            encode(&batch.columns, self.side, range.clone(), encoded);
+            hash_rows(encoded, lanes);
             if self.key_count > 0 {
-                encode(&batch.columns[..self.key_count], self.side, range.clone(), &mut buffer);
-                hash_rows(&buffer, &mut keys);
+                tag::tag_keys(&batch.columns[..self.key_count], &range, keys);
             }
             for (offset, row) in range.clone().enumerate() {
-                let whole = rows.digest(offset);
-                let key_tag = if self.key_count > 0 { tag(&keys.digest(offset)[..8]) } else { tag(&whole[..8]) };
+                let whole = lanes.digest(offset);
+                let key_tag = if self.key_count > 0 { keys[offset] & mask } else { tag(&whole[..8]) };
                 let row_tag = tag(&whole[8..16]);
                 each(row, RowDigest { key_tag, row_tag, row: Sum::from_digest(whole) });
             }

@@ -179,6 +179,8 @@ pub struct Tuning {
     pub tag_bits: u32,
     /// Rows in a batch; 0: the source's choice.
     pub batch_rows: usize,
+    /// Whether one side's records are indexed and asked by the other's; None: where that serves.
+    pub index: Option<bool>,
     /// Bits of the partition number; None: by the rows.
     pub partition_bits: Option<u32>,
     /// Bytes that may be held before they are spilled; None: by the memory limit.
@@ -187,7 +189,7 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { tag_bits: 64, batch_rows: 0, partition_bits: None, budget: None }
+        Self { tag_bits: 64, batch_rows: 0, index: None, partition_bits: None, budget: None }
     }
 }
 

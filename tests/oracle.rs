@@ -191,7 +191,8 @@ fn tuning(random: &mut Random) -> Tuning {
         tag_bits: random.pick(&[1, 3, 8, 64, 64]),
         batch_rows: random.pick(&[0, 0, 1, 3, 1_000]),
         partition_bits: random.pick(&[None, None, Some(0), Some(3)]),
-        budget: random.pick(&[None, None, None, Some(64)]),
+        budget: random.pick(&[None, None, None, Some(64), Some(700)]),
+        index: random.pick(&[None, Some(true), Some(true), Some(false)]),
     }
 }
 

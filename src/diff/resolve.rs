@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, i256};
 
-use crate::digest::{Digester, Encoded, encode};
+use crate::digest::{Buffers, Digester, Encoded, encode};
 use crate::normalise::{Binding, CanonicalBatch, CanonicalColumn, FaultReason, within};
 use crate::sides::{Side, Sides};
 
@@ -140,13 +140,21 @@ fn rank(difference: &Difference) -> Side {
     }
 }
 
-/// Sort key and identity of every row: without a key the whole row.
-fn keys_of(binding: &Binding, side: Side, canonical: &CanonicalBatch) -> Vec<Key> {
+/// The first eight bytes of the BLAKE3 of every row's key, without a key of the whole row: the order of what is found.
+#[must_use]
+pub fn key_order(binding: &Binding, side: Side, canonical: &CanonicalBatch) -> Vec<u64> {
     let columns = key_columns(binding, canonical);
     let mut tags = Vec::with_capacity(canonical.rows);
     let digester = Digester { key_count: 0, side, tag_bits: 64 };
     let batch = CanonicalBatch { rows: canonical.rows, columns: columns.to_vec() };
-    digester.digest(&batch, |_, digest| tags.push(digest.key_tag));
+    digester.digest(&batch, &mut Buffers::default(), |_, digest| tags.push(digest.key_tag));
+    tags
+}
+
+/// Sort key and identity of every row: without a key the whole row.
+fn keys_of(binding: &Binding, side: Side, canonical: &CanonicalBatch) -> Vec<Key> {
+    let columns = key_columns(binding, canonical);
+    let tags = key_order(binding, side, canonical);
     let mut encoded = Encoded::default();
     encode(columns, side, 0..canonical.rows, &mut encoded);
     tags.into_iter().enumerate().map(|(row, tag)| (tag, encoded.row(row).to_vec())).collect()

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 
 use super::*;
-use crate::digest::Sum;
+use crate::sides::Sides;
 
 /// A spill that lies in memory.
 #[derive(Default)]
@@ -25,15 +25,16 @@ impl Spill for Heap {
     }
 }
 
-fn record(key_tag: u64, row_tag: u64, row: u64) -> Record {
-    Record { key_tag, row_tag, position: Position::new(0, row, true) }
+/// Small numbers stand for tags that differ in the bits that are kept.
+fn record(key: u64, row_tag: u64, row: u64) -> Record {
+    Record::new(key << 40, row_tag << 40, 0, Position::new(0, row, true))
 }
 
 fn records(tags: &[(u64, u64)]) -> Vec<Record> {
     tags.iter().zip(0..).map(|(&(key, row), number)| record(key, row, number)).collect()
 }
 
-const KEYED: JoinRules = JoinRules { multiset: false, scoped: false, distrust: false };
+const KEYED: JoinRules = JoinRules { multiset: false, scoped: false };
 
 /// Joins, and tells what agrees and the candidate rows of each side.
 fn joined(authority: &[(u64, u64)], projection: &[(u64, u64)], rules: JoinRules) -> (u64, Vec<u64>, Vec<u64>) {
@@ -75,20 +76,53 @@ fn without_a_key_equal_rows_pair_as_often_as_both_sides_have_them() {
 }
 
 #[test]
-fn where_a_tag_has_collided_nothing_agrees_by_its_tags() {
-    let rules = JoinRules { distrust: true, ..KEYED };
-    assert_eq!(joined(&[(1, 10)], &[(1, 10)], rules), (0, vec![0], vec![0]));
+fn a_record_tells_keys_rows_and_positions_apart() {
+    let at = |key_tag, row_tag, row| Record::new(key_tag, row_tag, 3, Position::new(5, row, true));
+    let one = at(1 << 40, 1 << 40, 7);
+    assert_eq!((one.position().unit(), one.position().row(), one.position().in_scope()), (5, 7, true));
+    assert!(one.same_row(at(1 << 40, 1 << 40, 9)));
+    for bit in 17..61 {
+        assert_ne!(one.key(), at(1 << 40 ^ 1 << bit, 1 << 40, 7).key(), "bit {bit} of the key tag");
+    }
+    for bit in 36..64 {
+        assert!(!one.same_row(at(1 << 40, 1 << 40 ^ 1 << bit, 7)), "bit {bit} of the row tag");
+    }
+}
+
+/// What an index says of rows that ask one after the other, as a join says it.
+fn asked(first: &[(u64, u64)], second: &[(u64, u64)]) -> (u64, Vec<u64>, Vec<u64>) {
+    let shelf = Shelf::new(records(first), &mut Vec::new());
+    let index = Index::new(vec![Some(shelf)]);
+    let mut caught = Vec::new();
+    for some in records(second).chunks(3) {
+        let mut questions = Questions::default();
+        for record in some {
+            questions.ask(0, usize::try_from(record.position().row()).unwrap(), *record);
+        }
+        index.answer(&mut questions, |row| caught.push(u64::from(row)));
+    }
+    let swept = index.shelf(0).unwrap().sweep();
+    let let_go = |row: &u64| swept.let_go.contains(&record(second[usize::try_from(*row).unwrap()].0, 0, 0).key());
+    let rows = 0..second.len() as u64;
+    let second: Vec<u64> = rows.filter(|row| caught.contains(row) || let_go(row)).collect();
+    let mut first: Vec<u64> = swept.candidates.iter().map(|position| position.row()).collect();
+    first.sort_unstable();
+    (swept.agree, first, second)
 }
 
 #[test]
 fn a_key_is_out_of_scope_where_none_of_its_rows_is_in_it() {
     let rules = JoinRules { scoped: true, ..KEYED };
-    let at = |row, in_scope| Record { key_tag: row, row_tag: row, position: Position::new(0, row, in_scope) };
-    let sides =
-        Sides { authority: vec![at(1, false), at(2, true), at(3, false)], projection: vec![at(1, false), at(3, true)] };
+    let at = |row, in_scope| Record::new(row << 40, row << 40, 0, Position::new(0, row, in_scope));
+    let sides = Sides {
+        authority: vec![at(1, false), at(2, true), at(3, false)],
+        projection: vec![at(1, false), at(2, true), at(3, true)],
+    };
     let joined = join(sides, rules);
     assert_eq!((joined.agree, joined.out_of_scope), (1, Sides { authority: 1, projection: 1 }));
-    assert_eq!(joined.candidates.authority, [Position::new(0, 2, true)]);
+    // Equal rows of which only one is in scope are looked at: the sums are of rows in scope.
+    assert_eq!(joined.candidates.authority, [Position::new(0, 3, false)]);
+    assert_eq!(joined.candidates.projection, [Position::new(0, 3, true)]);
 }
 
 proptest! {
@@ -96,28 +130,44 @@ proptest! {
     fn records_come_back_from_memory_and_from_the_spill(
         tags in proptest::collection::vec((any::<u64>(), any::<u64>()), 0..200),
         bits in 0_u32..4,
-        limit in 0_u64..2_000,
+        limit in 0_u64..4_000,
+        room in 0_u64..300,
     ) {
         let (budget, heap) = (Budget::new(limit), Heap::default());
-        let all = Records::new(bits, &budget, &heap);
+        let all = Records::new(bits, room, &budget, &heap);
+        let made = |row: u64, (key_tag, row_tag): (u64, u64)| {
+            (partition_of(key_tag, bits), Record::new(key_tag, row_tag, bits, Position::new(0, row, true)))
+        };
+        let mut expected = Vec::new();
         for some in tags.chunks(17) {
             let mut collector = all.collector();
-            for (row, &(key_tag, row_tag)) in (0..).zip(some) {
-                collector.pair(&RowDigest { key_tag, row_tag, row: Sum::default() }, Position::new(0, row, true)).unwrap();
+            for (row, tags) in (0..).zip(some) {
+                let (partition, record) = made(row, *tags);
+                collector.pair(partition, record).unwrap();
+                expected.push((partition, record));
             }
             collector.finish().unwrap();
         }
+        prop_assert!(budget.has(0), "no more is held than the budget has");
         let mut found = Vec::new();
         for partition in 0..1 << bits {
-            for record in all.take(partition).unwrap().0 {
-                prop_assert_eq!(partition_of(record.key_tag, bits), partition);
-                found.push((record.key_tag, record.row_tag));
-            }
+            let resident = all.resident(partition);
+            let taken = all.take(partition).unwrap();
+            prop_assert!(resident || !taken.is_empty());
+            found.extend(taken.into_iter().map(|record| (partition, record)));
         }
-        let mut expected = tags.clone();
         expected.sort_unstable();
         found.sort_unstable();
         prop_assert_eq!(found, expected);
+        prop_assert!(budget.has(limit), "all is given back");
+    }
+
+    #[test]
+    fn an_index_says_what_a_join_says(
+        first in proptest::collection::vec((0_u64..12, 0_u64..3), 0..40),
+        second in proptest::collection::vec((0_u64..12, 0_u64..3), 0..40),
+    ) {
+        prop_assert_eq!(asked(&first, &second), joined(&first, &second, KEYED));
     }
 
     #[test]

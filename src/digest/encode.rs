@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use arrow::array::{
-    Array, ArrayAccessor, AsArray, BooleanArray, GenericByteArray, GenericByteViewArray, PrimitiveArray,
+    Array, AsArray, BooleanArray, ByteView, GenericByteArray, GenericByteViewArray, OffsetSizeTrait, PrimitiveArray,
 };
+use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, ByteArrayType, ByteViewType, DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type,
-    Int64Type,
+    ArrowNativeType, ArrowPrimitiveType, ByteArrayType, ByteViewType, DataType, Date32Type, Decimal128Type,
+    Decimal256Type, Float64Type, Int64Type,
 };
 
 use crate::normalise::{CanonicalColumn, FaultReason};
@@ -19,11 +20,10 @@ pub(super) const BLOCK: usize = 64;
 /// The bytes of some rows, one after the other, each padded to whole blocks.
 #[derive(Debug, Default)]
 pub struct Encoded {
+    /// Grows and is never cleared: every row writes or clears all of its own bytes.
     bytes: Vec<u8>,
     /// Where each row begins, and at the end where the last one ends.
     starts: Vec<usize>,
-    /// Where the next variable value of each row goes.
-    cursors: Vec<usize>,
 }
 
 impl Encoded {
@@ -49,7 +49,7 @@ enum Layout<'a> {
     Float(&'a PrimitiveArray<Float64Type>),
     Wide(&'a PrimitiveArray<Decimal128Type>),
     Widest(&'a PrimitiveArray<Decimal256Type>),
-    Variable,
+    Variable(Variable<'a>),
 }
 
 impl<'a> Layout<'a> {
@@ -64,13 +64,13 @@ impl<'a> Layout<'a> {
             DataType::Decimal128(..) => Self::Wide(values.as_primitive()),
             DataType::Decimal256(..) => Self::Widest(values.as_primitive()),
             // Fixed-size binary too: across there may be one of another size.
-            _ => Self::Variable,
+            _ => Self::Variable(Variable::of(values)),
         }
     }
 
     fn width(&self) -> usize {
         match self {
-            Self::Null | Self::Variable => 0,
+            Self::Null | Self::Variable(_) => 0,
             Self::Boolean(_) => 1,
             Self::Date(_) => 4,
             Self::Integer(_) | Self::Float(_) => 8,
@@ -80,58 +80,279 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Encodes the rows of a range over the given columns into `encoded`, whose former content is forgotten.
-pub fn encode(columns: &[CanonicalColumn], side: Side, range: Range<usize>, encoded: &mut Encoded) {
-    let layouts: Vec<Layout<'_>> = columns.iter().map(Layout::of).collect();
-    let null_bytes = columns.len().div_ceil(8);
-    let fixed: usize = layouts.iter().map(Layout::width).sum();
-    let variable = layouts.iter().filter(|layout| matches!(layout, Layout::Variable)).count();
-    let head = 1 + null_bytes + fixed + 4 * variable;
-
-    lay_out(columns, &layouts, head, &range, encoded);
-    let mut at = 1 + null_bytes;
-    let mut length_at = 1 + null_bytes + fixed;
-    for (index, (column, layout)) in columns.iter().zip(&layouts).enumerate() {
-        write_nulls(column, index, &range, encoded);
-        write_fixed(layout, at, &range, encoded);
-        at += layout.width();
-        if matches!(layout, Layout::Variable) {
-            with_bytes(column, VariableWriter { encoded, range: range.clone(), length_at });
-            length_at += 4;
-        }
-    }
-    write_faults(columns, side, &range, encoded);
+/// A column of strings of bytes, whatever its Arrow layout.
+pub(super) enum Variable<'a> {
+    Offsets(&'a [i32], &'a [u8]),
+    LargeOffsets(&'a [i64], &'a [u8]),
+    Views(&'a [u128], &'a [Buffer]),
+    FixedSize(usize, &'a [u8]),
 }
 
-/// Decides where each row begins, and clears the buffer.
-fn lay_out(
-    columns: &[CanonicalColumn],
-    layouts: &[Layout<'_>],
-    head: usize,
-    range: &Range<usize>,
-    encoded: &mut Encoded,
-) {
-    encoded.cursors.clear();
-    encoded.cursors.resize(range.len(), head);
-    for (column, layout) in columns.iter().zip(layouts) {
-        if matches!(layout, Layout::Variable) {
-            with_bytes(column, LengthAdder { lengths: &mut encoded.cursors, range: range.clone() });
+impl<'a> Variable<'a> {
+    /// Sees the column's strings.
+    pub(super) fn of(values: &'a dyn Array) -> Self {
+        fn views<T: ByteViewType + ?Sized>(array: &GenericByteViewArray<T>) -> Variable<'_> {
+            Variable::Views(array.views(), array.data_buffers())
         }
-        for (row, fault) in faults_in(column, range) {
-            encoded.cursors[row] += FAULT_HEAD + fault.shown.len();
+        fn offsets<T: ByteArrayType<Offset = i32>>(array: &GenericByteArray<T>) -> Variable<'_> {
+            Variable::Offsets(array.value_offsets(), array.value_data())
+        }
+        fn large_offsets<T: ByteArrayType<Offset = i64>>(array: &GenericByteArray<T>) -> Variable<'_> {
+            Variable::LargeOffsets(array.value_offsets(), array.value_data())
+        }
+        match values.data_type() {
+            DataType::Utf8 => offsets(values.as_string::<i32>()),
+            DataType::LargeUtf8 => large_offsets(values.as_string::<i64>()),
+            DataType::Utf8View => views(values.as_string_view()),
+            DataType::Binary => offsets(values.as_binary::<i32>()),
+            DataType::LargeBinary => large_offsets(values.as_binary::<i64>()),
+            DataType::BinaryView => views(values.as_binary_view()),
+            DataType::FixedSizeBinary(_) => {
+                let array = values.as_fixed_size_binary();
+                Self::FixedSize(
+                    usize::try_from(array.value_length()).expect("a size is not negative"),
+                    array.value_data(),
+                )
+            }
+            other => unreachable!("`normalise` makes no canonical column of type {other}"),
         }
     }
+
+    /// Hands over the bytes that a row's slot holds, also where it is NULL.
+    pub(super) fn with_value<T>(&self, row: usize, job: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Self::Views(views, _) if view_length(views[row]) <= INLINE => {
+                job(&views[row].to_le_bytes()[4..4 + view_length(views[row])])
+            }
+            _ => {
+                let (data, start, length) = self.stretch(row);
+                job(&data[start..start + length])
+            }
+        }
+    }
+
+    /// Where a row's bytes lie that are not within a view.
+    #[inline]
+    fn stretch(&self, row: usize) -> (&'a [u8], usize, usize) {
+        match self {
+            Self::Offsets(offsets, data) => {
+                let (start, end) = (offsets[row].as_usize(), offsets[row + 1].as_usize());
+                (data, start, end - start)
+            }
+            Self::LargeOffsets(offsets, data) => {
+                let (start, end) = (offsets[row].as_usize(), offsets[row + 1].as_usize());
+                (data, start, end - start)
+            }
+            Self::Views(views, buffers) => {
+                let view = ByteView::from(views[row]);
+                (&buffers[view.buffer_index as usize], view.offset as usize, view.length as usize)
+            }
+            Self::FixedSize(size, data) => (data, row * size, *size),
+        }
+    }
+
+    #[inline]
+    fn length(&self, row: usize) -> usize {
+        match self {
+            Self::Views(views, _) => view_length(views[row]),
+            _ => self.stretch(row).2,
+        }
+    }
+
+    /// Writes a row's bytes to the beginning of `to`. What follows them may be written over: a copy of a known size takes
+    /// less time than one that fits.
+    #[inline]
+    fn put(&self, row: usize, to: &mut [u8]) {
+        if let Self::Views(views, _) = self {
+            let view = views[row];
+            let length = view_length(view);
+            if length <= INLINE {
+                let bytes = (view >> 32) & ((1 << (8 * length)) - 1);
+                to[..16].copy_from_slice(&bytes.to_le_bytes());
+                return;
+            }
+        }
+        let (data, start, length) = self.stretch(row);
+        match data.get(start..start + BLOCK) {
+            Some(block) if length <= BLOCK => to[..BLOCK].copy_from_slice(block),
+            _ => to[..length].copy_from_slice(&data[start..start + length]),
+        }
+    }
+
+    /// Adds to each row's length what its slot takes beside the length byte; NULL takes nothing.
+    fn add_lengths(&self, nulls: Option<&NullBuffer>, range: &Range<usize>, lengths: &mut [usize]) {
+        fn add(lengths: &mut [usize], nulls: Option<&NullBuffer>, start: usize, slots: impl Iterator<Item = usize>) {
+            let taken = |length: usize| if length >= LONG { length + 8 } else { length };
+            match nulls {
+                None => lengths.iter_mut().zip(slots).for_each(|(length, slot)| *length += taken(slot)),
+                Some(nulls) => {
+                    for ((row, length), slot) in (start..).zip(lengths).zip(slots) {
+                        *length += if nulls.is_valid(row) { taken(slot) } else { 0 };
+                    }
+                }
+            }
+        }
+        fn offsets<O: OffsetSizeTrait>(offsets: &[O], range: &Range<usize>) -> impl Iterator<Item = usize> {
+            offsets[range.start..=range.end].windows(2).map(|pair| pair[1].as_usize() - pair[0].as_usize())
+        }
+        match self {
+            Self::Offsets(all, _) => add(lengths, nulls, range.start, offsets(all, range)),
+            Self::LargeOffsets(all, _) => add(lengths, nulls, range.start, offsets(all, range)),
+            Self::Views(views, _) => {
+                add(lengths, nulls, range.start, views[range.clone()].iter().map(|view| view_length(*view)));
+            }
+            Self::FixedSize(size, _) => add(lengths, nulls, range.start, std::iter::repeat(*size)),
+        }
+    }
+}
+
+/// Bytes that a view holds itself.
+const INLINE: usize = 12;
+
+#[inline]
+fn view_length(view: u128) -> usize {
+    (view & u128::from(u32::MAX)) as usize
+}
+
+/// The nulls of a column, where there are any.
+pub(super) fn some_nulls(values: &dyn Array) -> Option<&NullBuffer> {
+    values.nulls().filter(|nulls| nulls.null_count() > 0)
+}
+
+/// Lengths from here on take eight bytes before the value; below, one byte says all.
+const LONG: usize = 0xFF;
+
+/// Bytes after the last row that may be written over.
+const SLACK: usize = 2 * BLOCK;
+
+/// Rows that are written together, so that they stay in the first-level cache while the columns pass over them.
+const ROWS_AT_ONCE: usize = 128;
+
+/// Encodes the rows of a range over the given columns into `encoded`, whose former content is forgotten.
+pub fn encode(columns: &[CanonicalColumn], side: Side, range: Range<usize>, encoded: &mut Encoded) {
     encoded.starts.clear();
     encoded.starts.push(0);
-    let mut end = 0;
-    for cursor in &mut encoded.cursors {
-        let start = end;
-        end += cursor.div_ceil(BLOCK) * BLOCK;
-        encoded.starts.push(end);
-        *cursor = start + head;
+    let table = Table::new(columns);
+    let mut start = range.start;
+    while start < range.end {
+        let some = start..range.end.min(start + ROWS_AT_ONCE);
+        start = some.end;
+        table.encode(columns, side, &some, encoded);
     }
-    encoded.bytes.clear();
-    encoded.bytes.resize(end, 0);
+}
+
+/// The columns, and where their parts lie in a row.
+struct Table<'a> {
+    layouts: Vec<Layout<'a>>,
+    /// Where the fixed widths begin: after fault byte and NULL bits.
+    fixed_at: usize,
+    /// Where the lengths begin.
+    lengths_at: usize,
+    /// Where the variable bytes begin.
+    head: usize,
+}
+
+impl<'a> Table<'a> {
+    fn new(columns: &'a [CanonicalColumn]) -> Self {
+        let layouts: Vec<Layout<'_>> = columns.iter().map(Layout::of).collect();
+        let fixed_at = 1 + columns.len().div_ceil(8);
+        let lengths_at = fixed_at + layouts.iter().map(Layout::width).sum::<usize>();
+        let variable = layouts.iter().filter(|layout| matches!(layout, Layout::Variable(_))).count();
+        Self { layouts, fixed_at, lengths_at, head: lengths_at + variable }
+    }
+
+    /// Appends some rows.
+    fn encode(&self, columns: &[CanonicalColumn], side: Side, range: &Range<usize>, encoded: &mut Encoded) {
+        let first = encoded.rows();
+        let mut lengths = [self.head; ROWS_AT_ONCE];
+        self.lay_out(columns, range, &mut lengths[..range.len()], encoded);
+        let starts = &encoded.starts[first..first + range.len()];
+        self.write_variable(columns, range, starts, &mut lengths, &mut encoded.bytes);
+        for (index, column) in columns.iter().enumerate() {
+            write_nulls(column, index, range, starts, &mut encoded.bytes);
+        }
+        let mut at = self.fixed_at;
+        let mut layouts = self.layouts.as_slice();
+        while let Some(first) = layouts.first() {
+            let written = if let Some(integers) = some_integers::<4>(layouts, range) {
+                write_integers(integers, at, starts, &mut encoded.bytes)
+            } else if let Some(integers) = some_integers::<2>(layouts, range) {
+                write_integers(integers, at, starts, &mut encoded.bytes)
+            } else {
+                write_fixed(first, at, range, starts, &mut encoded.bytes);
+                1
+            };
+            at += layouts[..written].iter().map(Layout::width).sum::<usize>();
+            layouts = &layouts[written..];
+        }
+        write_faults(columns, side, range, starts, &mut lengths, &mut encoded.bytes);
+    }
+
+    /// Decides where each row begins and ends.
+    fn lay_out(&self, columns: &[CanonicalColumn], range: &Range<usize>, lengths: &mut [usize], encoded: &mut Encoded) {
+        for (column, layout) in columns.iter().zip(&self.layouts) {
+            if let Layout::Variable(variable) = layout {
+                variable.add_lengths(some_nulls(&column.values), range, lengths);
+            }
+            for (row, fault) in faults_in(column, range) {
+                lengths[row] += FAULT_HEAD + fault.shown.len();
+            }
+        }
+        let mut end = encoded.starts.last().copied().unwrap_or_default();
+        for length in lengths {
+            end += length.div_ceil(BLOCK) * BLOCK;
+            encoded.starts.push(end);
+        }
+        if encoded.bytes.len() < end + SLACK {
+            encoded.bytes.resize((end + SLACK).next_power_of_two(), 0);
+        }
+    }
+
+    /// Writes head and strings of each row and clears what follows them; `ends` becomes where they end. Rows come in order, for
+    /// each writes some way into the next.
+    fn write_variable(
+        &self,
+        columns: &[CanonicalColumn],
+        range: &Range<usize>,
+        starts: &[usize],
+        ends: &mut [usize],
+        bytes: &mut [u8],
+    ) {
+        let variables: Vec<(&Variable<'_>, Option<&NullBuffer>)> = columns
+            .iter()
+            .zip(&self.layouts)
+            .filter_map(|(column, layout)| match layout {
+                Layout::Variable(variable) => Some((variable, some_nulls(&column.values))),
+                _ => None,
+            })
+            .collect();
+        for ((&start, end), row) in starts.iter().zip(ends).zip(range.clone()) {
+            let bytes = &mut bytes[start..];
+            for block in &mut bytes.as_chunks_mut::<BLOCK>().0[..self.head.div_ceil(BLOCK)] {
+                *block = [0; BLOCK];
+            }
+            let mut at = self.head;
+            for (length_at, (variable, nulls)) in (self.lengths_at..).zip(&variables) {
+                if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                    continue;
+                }
+                let length = variable.length(row);
+                bytes[length_at] = length.min(LONG) as u8;
+                if length >= LONG {
+                    bytes[at..at + 8].copy_from_slice(&(length as u64).to_le_bytes());
+                    at += 8;
+                }
+                variable.put(row, &mut bytes[at..]);
+                at += length;
+            }
+            bytes[at..at + BLOCK].fill(0);
+            // A tail of faults is written later, and what follows it is clear too.
+            if *end > at {
+                bytes[at..end.next_multiple_of(BLOCK)].fill(0);
+            }
+            *end = start + at;
+        }
+    }
 }
 
 /// Column index, reason and length before a faulted value.
@@ -149,14 +370,22 @@ fn faults_in<'a>(
         .map(move |fault| (fault.row as usize - start, fault))
 }
 
-fn write_faults(columns: &[CanonicalColumn], side: Side, range: &Range<usize>, encoded: &mut Encoded) {
+/// Writes the tails from where each row's strings end.
+fn write_faults(
+    columns: &[CanonicalColumn],
+    side: Side,
+    range: &Range<usize>,
+    starts: &[usize],
+    ends: &mut [usize],
+    bytes: &mut [u8],
+) {
     let mark = match side {
         Side::Authority => 1,
         Side::Projection => 2,
     };
     for (index, column) in columns.iter().enumerate() {
         for (row, fault) in faults_in(column, range) {
-            encoded.bytes[encoded.starts[row]] = mark;
+            bytes[starts[row]] = mark;
             let reason = match fault.reason {
                 FaultReason::Unparseable => 1,
                 FaultReason::OutOfType => 2,
@@ -164,10 +393,9 @@ fn write_faults(columns: &[CanonicalColumn], side: Side, range: &Range<usize>, e
             };
             let shown = fault.shown.as_bytes();
             let index = u32::try_from(index).expect("a table has fewer than 2³² columns");
-            let mut put = |bytes: &[u8]| {
-                let at = encoded.cursors[row];
-                encoded.bytes[at..at + bytes.len()].copy_from_slice(bytes);
-                encoded.cursors[row] += bytes.len();
+            let mut put = |part: &[u8]| {
+                bytes[ends[row]..ends[row] + part.len()].copy_from_slice(part);
+                ends[row] += part.len();
             };
             put(&index.to_le_bytes());
             put(&[reason]);
@@ -177,138 +405,89 @@ fn write_faults(columns: &[CanonicalColumn], side: Side, range: &Range<usize>, e
     }
 }
 
-fn write_nulls(column: &CanonicalColumn, index: usize, range: &Range<usize>, encoded: &mut Encoded) {
-    let (byte, bit) = (1 + index / 8, 1_u8 << (index % 8));
+fn write_nulls(column: &CanonicalColumn, index: usize, range: &Range<usize>, starts: &[usize], bytes: &mut [u8]) {
+    let (byte, bit) = (1 + index / 8, index % 8);
     if column.values.data_type() == &DataType::Null {
-        for &start in &encoded.starts[..range.len()] {
-            encoded.bytes[start + byte] |= bit;
+        for &start in starts {
+            bytes[start + byte] |= 1 << bit;
         }
-    } else if let Some(nulls) = column.values.nulls().filter(|nulls| nulls.null_count() > 0) {
-        for (offset, row) in range.clone().enumerate() {
-            if nulls.is_null(row) {
-                encoded.bytes[encoded.starts[offset] + byte] |= bit;
-            }
+    } else if let Some(nulls) = some_nulls(&column.values) {
+        for (&start, row) in starts.iter().zip(range.clone()) {
+            bytes[start + byte] |= u8::from(nulls.is_null(row)) << bit;
         }
     }
 }
 
-fn write_fixed(layout: &Layout<'_>, at: usize, range: &Range<usize>, encoded: &mut Encoded) {
+fn write_fixed(layout: &Layout<'_>, at: usize, range: &Range<usize>, starts: &[usize], bytes: &mut [u8]) {
     match layout {
-        Layout::Null | Layout::Variable => {}
+        Layout::Null | Layout::Variable(_) => {}
         Layout::Boolean(array) => {
-            for (offset, row) in range.clone().enumerate() {
-                if array.is_valid(row) {
-                    encoded.bytes[encoded.starts[offset] + at] = u8::from(array.value(row));
-                }
+            for (&start, row) in starts.iter().zip(range.clone()) {
+                bytes[start + at] = u8::from(array.is_valid(row) && array.value(row));
             }
         }
-        Layout::Date(array) => write_values(array, at, range, encoded, i32::to_le_bytes),
-        Layout::Integer(array) => write_values(array, at, range, encoded, i64::to_le_bytes),
-        Layout::Float(array) => write_values(array, at, range, encoded, |value: f64| value.to_bits().to_le_bytes()),
-        Layout::Wide(array) => write_values(array, at, range, encoded, i128::to_le_bytes),
-        Layout::Widest(array) => write_values(array, at, range, encoded, arrow::datatypes::i256::to_le_bytes),
+        Layout::Date(array) => write_values(array, at, range, starts, bytes, i32::to_le_bytes),
+        Layout::Integer(array) => write_values(array, at, range, starts, bytes, i64::to_le_bytes),
+        Layout::Float(array) => {
+            write_values(array, at, range, starts, bytes, |value: f64| value.to_bits().to_le_bytes());
+        }
+        Layout::Wide(array) => write_values(array, at, range, starts, bytes, i128::to_le_bytes),
+        Layout::Widest(array) => write_values(array, at, range, starts, bytes, arrow::datatypes::i256::to_le_bytes),
     }
+}
+
+/// The values of the next columns, where all are integers without NULL.
+fn some_integers<'a, const COLUMNS: usize>(
+    layouts: &[Layout<'a>],
+    range: &Range<usize>,
+) -> Option<[&'a [i64]; COLUMNS]> {
+    let mut integers = [&[][..]; COLUMNS];
+    for (values, layout) in integers.iter_mut().zip(layouts.get(..COLUMNS)?) {
+        match layout {
+            Layout::Integer(array) if some_nulls(*array).is_none() => *values = &array.values()[range.clone()],
+            _ => return None,
+        }
+    }
+    Some(integers)
+}
+
+/// Writes columns of integers side by side, and tells how many.
+fn write_integers<const COLUMNS: usize>(
+    columns: [&[i64]; COLUMNS],
+    at: usize,
+    starts: &[usize],
+    bytes: &mut [u8],
+) -> usize {
+    let columns = columns.map(|values| &values[..starts.len()]);
+    for (row, &start) in starts.iter().enumerate() {
+        let bytes = &mut bytes[start + at..start + at + 8 * COLUMNS];
+        for (bytes, values) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(&columns) {
+            *bytes = values[row].to_le_bytes();
+        }
+    }
+    COLUMNS
 }
 
 fn write_values<T: ArrowPrimitiveType, const WIDTH: usize>(
     array: &PrimitiveArray<T>,
     at: usize,
     range: &Range<usize>,
-    encoded: &mut Encoded,
+    starts: &[usize],
+    bytes: &mut [u8],
     to_bytes: impl Fn(T::Native) -> [u8; WIDTH],
 ) {
     let values = &array.values()[range.clone()];
-    let starts = &encoded.starts[..range.len()];
-    match array.nulls().filter(|nulls| nulls.null_count() > 0) {
+    match some_nulls(array) {
         None => {
             for (&start, &value) in starts.iter().zip(values) {
-                encoded.bytes[start + at..start + at + WIDTH].copy_from_slice(&to_bytes(value));
+                bytes[start + at..start + at + WIDTH].copy_from_slice(&to_bytes(value));
             }
         }
         Some(nulls) => {
-            for (offset, (&start, &value)) in starts.iter().zip(values).enumerate() {
-                if nulls.is_valid(range.start + offset) {
-                    encoded.bytes[start + at..start + at + WIDTH].copy_from_slice(&to_bytes(value));
-                }
+            for ((&start, &value), row) in starts.iter().zip(values).zip(range.clone()) {
+                let value = if nulls.is_valid(row) { to_bytes(value) } else { [0; WIDTH] };
+                bytes[start + at..start + at + WIDTH].copy_from_slice(&value);
             }
         }
-    }
-}
-
-/// A loop over a variable column that is compiled once for each Arrow layout.
-trait EachBytes {
-    fn run<'a>(self, array: &'a dyn Array, value: impl Fn(usize) -> &'a [u8]);
-}
-
-struct LengthAdder<'e> {
-    lengths: &'e mut [usize],
-    range: Range<usize>,
-}
-
-impl EachBytes for LengthAdder<'_> {
-    fn run<'a>(self, array: &'a dyn Array, value: impl Fn(usize) -> &'a [u8]) {
-        for (length, row) in self.lengths.iter_mut().zip(self.range) {
-            if array.is_valid(row) {
-                let bytes = value(row).len();
-                *length += bytes + if bytes >= u32::MAX as usize { 8 } else { 0 };
-            }
-        }
-    }
-}
-
-struct VariableWriter<'e> {
-    encoded: &'e mut Encoded,
-    range: Range<usize>,
-    length_at: usize,
-}
-
-impl EachBytes for VariableWriter<'_> {
-    fn run<'a>(self, array: &'a dyn Array, value: impl Fn(usize) -> &'a [u8]) {
-        let Encoded { bytes, starts, cursors } = self.encoded;
-        for ((&start, cursor), row) in starts.iter().zip(cursors).zip(self.range) {
-            if !array.is_valid(row) {
-                continue;
-            }
-            let value = value(row);
-            let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-            let at = start + self.length_at;
-            bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
-            if length == u32::MAX {
-                bytes[*cursor..*cursor + 8].copy_from_slice(&(value.len() as u64).to_le_bytes());
-                *cursor += 8;
-            }
-            bytes[*cursor..*cursor + value.len()].copy_from_slice(value);
-            *cursor += value.len();
-        }
-    }
-}
-
-fn with_bytes(column: &CanonicalColumn, job: impl EachBytes) {
-    fn offsets<'a, T: ByteArrayType>(array: &'a GenericByteArray<T>, job: impl EachBytes)
-    where
-        &'a T::Native: AsRef<[u8]>,
-        T::Native: AsRef<[u8]>,
-    {
-        job.run(array, |row| array.value(row).as_ref());
-    }
-    fn views<T: ByteViewType + ?Sized>(array: &GenericByteViewArray<T>, job: impl EachBytes)
-    where
-        T::Native: AsRef<[u8]>,
-    {
-        job.run(array, |row| array.value(row).as_ref());
-    }
-    let values = column.values.as_ref();
-    match values.data_type() {
-        DataType::Utf8 => offsets(values.as_string::<i32>(), job),
-        DataType::LargeUtf8 => offsets(values.as_string::<i64>(), job),
-        DataType::Utf8View => views(values.as_string_view(), job),
-        DataType::Binary => offsets(values.as_binary::<i32>(), job),
-        DataType::LargeBinary => offsets(values.as_binary::<i64>(), job),
-        DataType::BinaryView => views(values.as_binary_view(), job),
-        DataType::FixedSizeBinary(_) => {
-            let array = values.as_fixed_size_binary();
-            job.run(array, |row| ArrayAccessor::value(&array, row));
-        }
-        other => unreachable!("`normalise` makes no canonical column of type {other}"),
     }
 }

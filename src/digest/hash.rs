@@ -39,8 +39,9 @@ pub fn hash_rows(encoded: &Encoded, lanes: &mut Lanes) {
 
 pub(super) fn hash_rows_on(platform: Platform, encoded: &Encoded, lanes: &mut Lanes) {
     let Lanes { digests, by_blocks } = lanes;
-    digests.clear();
-    digests.resize(encoded.rows(), [0; 32]);
+    // Every digest is written below, so what an earlier batch left need not be cleared.
+    digests.resize(encoded.rows().max(digests.len()), [0; 32]);
+    let digests = &mut digests[..encoded.rows()];
     by_blocks.resize_with(CHUNK / BLOCK + 1, Vec::new);
     for rows in by_blocks.iter_mut() {
         rows.clear();
@@ -67,15 +68,17 @@ fn hash_equal<const LENGTH: usize>(platform: Platform, encoded: &Encoded, rows: 
         for (input, &row) in inputs.iter_mut().zip(some) {
             *input = encoded.row(row as usize).try_into().expect("rows are grouped by their length");
         }
+        // A last few lanes cost as much one by one as all of them side by side, so the lanes are filled with what is there.
+        let filled = some.len().next_multiple_of(platform.simd_degree()).min(AT_ONCE);
         platform.hash_many(
-            &inputs[..some.len()],
+            &inputs[..filled],
             &IV,
             0,
             IncrementCounter::No,
             0,
             CHUNK_START,
             CHUNK_END | ROOT,
-            &mut out[..32 * some.len()],
+            &mut out[..32 * filled],
         );
         for (digest, &row) in out.as_chunks().0.iter().zip(some) {
             digests[row as usize] = *digest;

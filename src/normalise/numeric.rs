@@ -193,10 +193,33 @@ fn factor(array: &dyn Array, scale: i8) -> Option<i128> {
 
 fn scaled_i64(array: &ArrayRef, scale: i8, range: (i128, i128)) -> Option<Converted> {
     let factor = factor(array, scale)?;
+    if factor == 1
+        && let Some(values) = same_i64(array)
+        && within(&values, range)
+    {
+        return Some(Converted::clean(Arc::new(Int64Array::new(values, array.nulls().cloned()))));
+    }
     let nulls = array.nulls().cloned();
     let (values, faults) = with_exact_values!(array, |values| scale_values(values, nulls.as_ref(), factor, range));
     let nulls = without(nulls, array.len(), &faults);
     Some(Converted { values: Arc::new(Int64Array::new(ScalarBuffer::from(values), nulls)), faults })
+}
+
+/// The values of a column that holds 64-bit integers already, whatever they stand for.
+fn same_i64(array: &ArrayRef) -> Option<ScalarBuffer<i64>> {
+    match array.data_type() {
+        DataType::Int64 => Some(array.as_primitive::<Int64Type>().values().clone()),
+        DataType::Decimal64(..) => Some(array.as_primitive::<Decimal64Type>().values().clone()),
+        _ => None,
+    }
+}
+
+/// Whether all values lie in a range, also those under a NULL.
+fn within(values: &[i64], (least, greatest): (i128, i128)) -> bool {
+    let clamp = |bound: i128| i64::try_from(bound).unwrap_or(if bound < 0 { i64::MIN } else { i64::MAX });
+    let (least, greatest) = (clamp(least), clamp(greatest));
+    // All are counted, without an early end, so that many are looked at side by side.
+    values.iter().filter(|value| !(least..=greatest).contains(*value)).count() == 0
 }
 
 fn scaled_i128(array: &ArrayRef, precision: u8, scale: i8, range: (i128, i128)) -> Option<Converted> {

@@ -1,18 +1,17 @@
-//! Compares two opened sides: scan, join, gather, resolve, record.
-
-use std::collections::BTreeSet;
+//! Compares two opened sides: scan, settle by tags, gather, prove, resolve, record.
 
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 
-use super::gather::Gathered;
+use super::gather::{Gathered, Partitioned};
 use super::input::Inputs;
-use super::scan::{Reader, UnitFacts};
+use super::scan::{Reader, Scan, UnitFacts};
 use super::tally::{Judged, Tally};
 use super::{Batch, Halt};
 use crate::audit::Recorder;
 use crate::classify::{Bench, judge};
 use crate::diff::resolve::{ResolveRules, resolve};
-use crate::diff::{Budget, Candidates, JoinRules, Position, Records, join};
+use crate::diff::{Budget, Candidates, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of};
 use crate::digest::Sum;
 use crate::plan::draft;
 use crate::sides::{Side, Sides};
@@ -29,22 +28,24 @@ pub(super) fn compare(
     tally.schema(recorder).map_err(Halt::Record)?;
     let spill = SpillFile::new(&batch.settings.spill_folder);
     let budget = Budget::new(batch.settings.tuning.budget.unwrap_or_else(|| batch.settings.budget()));
-    let work = Work { batch, inputs, spill: &spill, budget: &budget };
-    let records = Sides::from_fn(|_| Records::new(work.record_bits(), &budget, &spill));
-    let units = work.scan(&records, tally)?;
+    let work = Work { batch, inputs, budget: &budget };
+    // The side that asks an index leaves few records or none.
+    let expected = |side| if work.first().is_some_and(|first| first != side) { 0 } else { work.rows(side) };
+    let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), &budget, &spill));
+    let gathered = Sides::from_fn(|_| Gathered::new(work.spill_bits(), work.record_bits(), &budget, &spill));
+    let (units, index) = work.scan(&records, &gathered, tally)?;
     tally.unreadable(recorder).map_err(Halt::Record)?;
-    let mut distrusted = BTreeSet::new();
-    let (joined, gathered) = loop {
-        let joined = work.join(&records, &units, &distrusted)?;
-        let gathered = work.gather(&joined, &units)?;
-        let collided = work.collided(&joined, &gathered, &distrusted);
-        if collided.is_empty() {
-            break (joined, gathered);
-        }
-        distrusted.extend(collided);
-    };
-    records.map(|_, records| records.clear());
-    tally.joined(joined.agree, joined.out_of_scope);
+    let mut settled = work.settle(&records, &units, index.as_ref())?;
+    drop((records, index));
+    work.gather(&settled, &units, &gathered)?;
+    work.find_again(&settled, &units, &gathered, &settled.let_go)?;
+    let collided = work.collided(&settled, &gathered).without(&settled.let_go);
+    work.find_again(&settled, &units, &gathered, &collided)?;
+    settled.distrust(&collided);
+    tally.joined(settled.agree(), settled.out_of_scope());
+    let bits = work.gather_bits(&gathered, &units);
+    let gathered =
+        gathered.map(|side, gathered| batch.threads.install(|| gathered.partitioned(work.reader(side), bits)));
     work.resolve(&gathered, tally, recorder)?;
     for (side, input) in inputs.sides.iter() {
         unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
@@ -57,25 +58,91 @@ pub(super) fn compare(
 struct Work<'a> {
     batch: &'a Batch<'a>,
     inputs: &'a Inputs,
-    spill: &'a SpillFile,
     budget: &'a Budget,
-}
-
-/// What the tags say, over all partitions.
-struct AllJoined {
-    agree: u64,
-    out_of_scope: Sides<u64>,
-    candidates: Sides<Candidates>,
-    /// For each partition, the sum of all its rows' digests.
-    sums: Vec<Sides<Sum>>,
 }
 
 /// Facts of the units of each side.
 type Units = Sides<Vec<UnitFacts>>;
 
-impl<'a> Work<'a> {
+/// The records of the side that was read first, and which side that is.
+struct First {
+    side: Side,
+    index: Index,
+}
+
+/// What the tags say.
+struct Settled {
+    partitions: Vec<SettledPartition>,
+    /// Rows to be read again.
+    candidates: Sides<Candidates>,
+    /// Rows that were let go and must be found again.
+    let_go: Sought,
+}
+
+struct SettledPartition {
+    agree: u64,
+    out_of_scope: Sides<u64>,
+    /// Of the digests of all its rows in scope.
+    sums: Sides<Sum>,
+}
+
+/// Key tags whose rows are sought.
+struct Sought {
+    sides: Vec<Side>,
+    bits: u32,
+    /// Keys of a side that were found before.
+    found: Option<(Side, FxHashSet<(usize, u64)>)>,
+    /// Whole partitions.
+    partitions: FxHashSet<usize>,
+    /// Single keys of partitions.
+    keys: FxHashSet<(usize, u64)>,
+}
+
+impl Sought {
+    fn wants(&self, side: Side, key_tag: u64) -> bool {
+        let partition = partition_of(key_tag, self.bits);
+        let key = (partition, Record::new(key_tag, 0, self.bits, Position::new(0, 0, true)).key());
+        let found = self.found.as_ref().is_some_and(|(of, keys)| *of == side && keys.contains(&key));
+        !found && (self.partitions.contains(&partition) || self.keys.contains(&key))
+    }
+
+    /// The same, but for what was sought, and so found, before.
+    fn without(mut self, before: &Self) -> Self {
+        self.found = before.sides.first().map(|side| (*side, before.keys.clone()));
+        self
+    }
+}
+
+impl Settled {
+    fn agree(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.agree).sum()
+    }
+
+    fn out_of_scope(&self) -> Sides<u64> {
+        Sides::from_fn(|side| self.partitions.iter().map(|partition| partition.out_of_scope.get(side)).sum())
+    }
+
+    /// Forgets what the tags said of partitions whose rows are all candidates now.
+    fn distrust(&mut self, collided: &Sought) {
+        for (number, partition) in self.partitions.iter_mut().enumerate() {
+            if collided.partitions.contains(&number) {
+                partition.agree = 0;
+                partition.out_of_scope = Sides::default();
+            }
+        }
+    }
+}
+
+impl Work<'_> {
     fn reader(&self, side: Side) -> Reader<'_> {
         Reader { batch: self.batch, inputs: self.inputs, side }
+    }
+
+    /// How many rows a side has, as far as it is known.
+    fn rows(&self, side: Side) -> u64 {
+        let units = self.inputs.sides.get(side).opened.units.iter();
+        // Where the rows are not known, a hundred bytes each is a guess that only costs speed where it is wrong.
+        units.map(|unit| unit.rows().unwrap_or(unit.bytes() / 100)).sum()
     }
 
     /// About 64 thousand rows a partition, so that one is joined within the second-level cache.
@@ -83,20 +150,33 @@ impl<'a> Work<'a> {
         if let Some(bits) = self.batch.settings.tuning.partition_bits {
             return bits;
         }
-        let rows_of = |side: Side| {
-            let units = self.inputs.sides.get(side).opened.units.iter();
-            // Where the rows are not known, a hundred bytes each is a guess that only costs speed where it is wrong.
-            units.map(|unit| unit.rows().unwrap_or(unit.bytes() / 100)).sum::<u64>()
-        };
-        let rows = rows_of(Side::Authority).max(rows_of(Side::Projection));
+        let rows = self.rows(Side::Authority).max(self.rows(Side::Projection));
         (rows >> 16).max(1).next_power_of_two().ilog2().min(12)
     }
 
-    /// Both sides' units in turn, so that neither waits for the other.
-    fn all_units(&self) -> Vec<(Side, usize)> {
+    /// So many partitions that one is a small part of the budget, were all rows candidates.
+    fn spill_bits(&self) -> u32 {
+        // Decoded, a file takes a few times its size.
+        let expected = 4 * self.bytes() / (self.budget.limit() / 16).max(1);
+        expected.clamp(16, 1 << 10).next_power_of_two().ilog2()
+    }
+
+    /// Which side is read first and asked by the other, where that serves: with a key, all rows in scope, and units enough
+    /// that the threads have work while one side alone is read.
+    fn first(&self) -> Option<Side> {
+        let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
+        let enough = counts.authority.min(counts.projection) >= 4 * self.batch.settings.threads;
+        let serves = self.inputs.binding.key_count > 0 && self.inputs.row_filter.is_none();
+        let smaller = self.rows(Side::Projection) < self.rows(Side::Authority) / 2;
+        let first = if smaller { Side::Projection } else { Side::Authority };
+        (serves && self.batch.settings.tuning.index.unwrap_or(enough)).then_some(first)
+    }
+
+    fn units_of(&self, sides: &[Side]) -> Vec<(Side, usize)> {
         let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
         let longest = counts.authority.max(counts.projection);
-        let pairs = (0..longest).flat_map(|unit| Side::BOTH.map(|side| (side, unit)));
+        // Both sides' units in turn, so that neither waits for the other.
+        let pairs = (0..longest).flat_map(|unit| sides.iter().map(move |side| (*side, unit)));
         pairs.filter(|(side, unit)| unit < counts.get(*side)).collect()
     }
 
@@ -104,136 +184,199 @@ impl<'a> Work<'a> {
         self.inputs.sides.iter().flat_map(|(_, input)| &input.opened.units).map(|unit| unit.bytes()).sum()
     }
 
-    fn scan(&self, records: &Sides<Records<'_>>, tally: &mut Tally<'_>) -> Result<Units, Halt> {
-        self.batch.progress.begin(&self.batch.contract.name, "reading", self.bytes());
+    /// Reads both sides: in turn, or one after the other.
+    fn scan(
+        &self,
+        records: &Sides<Records<'_>>,
+        gathered: &Sides<Gathered<'_>>,
+        tally: &mut Tally<'_>,
+    ) -> Result<(Units, Option<First>), Halt> {
         for (side, input) in self.inputs.sides.iter() {
             if input.opened.units.len() > Position::UNITS {
                 return Err(Halt::Contract(format!("{side}: {} parts are too many to read", input.opened.units.len())));
             }
         }
-        let scanned: Vec<(Side, usize, Result<UnitFacts, Halt>)> = self.batch.threads.install(|| {
-            self.all_units()
-                .into_par_iter()
-                .with_max_len(1)
-                .map(|(side, unit)| (side, unit, self.reader(side).scan(unit, records.get(side))))
-                .collect()
-        });
-        self.batch.progress.end();
-        let mut units = self.inputs.sides.as_ref().map(|_, _| Vec::new());
+        self.batch.progress.begin(&self.batch.contract.name, "reading", self.bytes());
+        let mut units = Sides::from_fn(|_| Vec::new());
         let mut halted = None;
-        for (side, _, facts) in scanned {
-            match facts {
-                Ok(facts) => units.get_mut(side).push(facts),
-                Err(halt) => halted = halted.or(Some(halt)),
+        let mut scan = |sides: &[Side], index: Option<&Index>| {
+            let scanned: Vec<(Side, Result<UnitFacts, Halt>)> = self.batch.threads.install(|| {
+                let one = |(side, unit)| {
+                    let scan = Scan { records: records.get(side), index, gathered: gathered.get(side) };
+                    (side, self.reader(side).scan(unit, scan))
+                };
+                self.units_of(sides).into_par_iter().with_max_len(1).map(one).collect()
+            });
+            for (side, facts) in scanned {
+                match facts {
+                    Ok(facts) => units.get_mut(side).push(facts),
+                    Err(halt) => halted = halted.take().or(Some(halt)),
+                }
             }
-        }
+        };
+        let index = match self.first() {
+            None => {
+                scan(&Side::BOTH, None);
+                None
+            }
+            Some(side) => {
+                scan(&[side], None);
+                let index = self.index(records.get(side))?;
+                scan(&[side.other()], Some(&index));
+                Some(First { side, index })
+            }
+        };
+        self.batch.progress.end();
         tally.scanned(&units);
         if let Some(halt) = halted {
             return Err(halt);
         }
-        let table = records.as_ref().try_map(|_, records| {
+        tally.table_sums(units.as_ref().map(|_, units| {
             let mut sum = Sum::default();
-            for partition in 0..1_usize << self.record_bits() {
-                sum += records.sum(partition);
-            }
-            Ok::<_, Halt>(sum)
-        })?;
-        tally.table_sums(table);
-        Ok(units)
+            units.iter().for_each(|unit| sum += unit.sum);
+            sum
+        }));
+        Ok((units, index))
     }
 
-    fn join(
-        &self,
-        records: &Sides<Records<'_>>,
-        units: &Units,
-        distrusted: &BTreeSet<usize>,
-    ) -> Result<AllJoined, Halt> {
+    /// Makes the index of all partitions that are in memory.
+    fn index(&self, records: &Records<'_>) -> Result<Index, Halt> {
+        let shelf = |scratch: &mut Vec<Record>, partition: usize| {
+            let resident = records.resident(partition);
+            resident.then(|| records.keep(partition).map(|records| Shelf::new(records, scratch))).transpose()
+        };
+        let shelves = self.batch.threads.install(|| {
+            let partitions = (0..1_usize << records.bits()).into_par_iter();
+            partitions.map_init(Vec::new, shelf).collect::<std::io::Result<Vec<_>>>()
+        });
+        Ok(Index::new(shelves.map_err(Halt::Spill)?))
+    }
+
+    /// Asks the tags, a partition at a time.
+    fn settle(&self, records: &Sides<Records<'_>>, units: &Units, first: Option<&First>) -> Result<Settled, Halt> {
         let candidates = units.as_ref().map(|_, units| {
             let rows: Vec<u64> = units.iter().map(|unit| unit.rows).collect();
-            let candidates = Candidates::new(&rows);
-            for (index, unit) in units.iter().enumerate() {
-                for &row in &unit.alone {
-                    candidates.mark(index, row);
-                }
-            }
-            candidates
+            Candidates::new(&rows)
         });
+        let rules =
+            JoinRules { multiset: self.inputs.binding.key_count == 0, scoped: self.inputs.row_filter.is_some() };
         let one = |partition: usize| {
+            let sums = records.as_ref().map(|_, records| records.sum(partition));
+            let shelf = first.and_then(|first| Some((first.side, first.index.shelf(partition)?)));
+            if let Some((side, shelf)) = shelf {
+                let swept = shelf.sweep();
+                for position in swept.candidates {
+                    candidates.get(side).mark(position.unit(), position.row());
+                }
+                let let_go: Vec<(usize, u64)> = swept.let_go.into_iter().map(|key| (partition, key)).collect();
+                return Ok((SettledPartition { agree: swept.agree, out_of_scope: Sides::default(), sums }, let_go));
+            }
             let taken = records.as_ref().try_map(|_, records| records.take(partition)).map_err(Halt::Spill)?;
-            let sums = taken.as_ref().map(|_, (_, sum)| *sum);
-            let rules = JoinRules {
-                multiset: self.inputs.binding.key_count == 0,
-                scoped: self.inputs.row_filter.is_some(),
-                distrust: distrusted.contains(&partition),
-            };
-            let joined = join(taken.map(|_, (records, _)| records), rules);
+            let joined = join(taken, rules);
             for (side, positions) in joined.candidates.iter() {
                 for position in positions {
                     candidates.get(side).mark(position.unit(), position.row());
                 }
             }
-            Ok((joined.agree, joined.out_of_scope, sums))
+            Ok((SettledPartition { agree: joined.agree, out_of_scope: joined.out_of_scope, sums }, Vec::new()))
         };
         let partitions = 0..1_usize << self.record_bits();
-        let joined: Vec<_> =
+        let settled: Vec<_> =
             self.batch.threads.install(|| partitions.into_par_iter().map(one).collect::<Result<_, Halt>>())?;
-        let mut all = AllJoined { agree: 0, out_of_scope: Sides::default(), candidates, sums: Vec::new() };
-        for (agree, out_of_scope, sums) in joined {
-            all.agree += agree;
-            all.out_of_scope.authority += out_of_scope.authority;
-            all.out_of_scope.projection += out_of_scope.projection;
-            all.sums.push(sums);
+        let (partitions, let_go): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
+        if let Some(first) = first {
+            self.budget.give(first.index.bytes());
         }
-        Ok(all)
+        let let_go = Sought {
+            sides: first.iter().copied().map(|first| first.side.other()).collect(),
+            bits: self.record_bits(),
+            found: None,
+            partitions: FxHashSet::default(),
+            keys: let_go.into_iter().flatten().collect(),
+        };
+        Ok(Settled { partitions, candidates, let_go })
     }
 
-    fn gather(&self, joined: &AllJoined, units: &Units) -> Result<Sides<Gathered<'a>>, Halt> {
-        let bits = self.gather_bits(joined, units);
-        let gathered = Sides::from_fn(|_| Gathered::new(bits, self.record_bits(), self.budget, self.spill));
-        let doubted: Vec<(Side, usize)> =
-            self.all_units().into_iter().filter(|(side, unit)| joined.candidates.get(*side).any(*unit)).collect();
-        let bytes = doubted.iter().map(|(side, unit)| self.inputs.sides.get(*side).opened.units[*unit].bytes()).sum();
+    /// Reads the candidates again.
+    fn gather(&self, settled: &Settled, units: &Units, gathered: &Sides<Gathered<'_>>) -> Result<(), Halt> {
+        let all = self.units_of(&Side::BOTH).into_iter();
+        let doubted: Vec<_> = all.filter(|(side, unit)| settled.candidates.get(*side).any(*unit)).collect();
+        self.again(doubted, |side, unit| {
+            let whole = units.get(side)[unit].unreadable.is_empty();
+            gathered.get(side).gather(self.reader(side), unit, whole, settled.candidates.get(side))
+        })
+    }
+
+    /// Reads all of a side again for rows that were let go.
+    fn find_again(
+        &self,
+        settled: &Settled,
+        units: &Units,
+        gathered: &Sides<Gathered<'_>>,
+        sought: &Sought,
+    ) -> Result<(), Halt> {
+        if sought.partitions.is_empty() && sought.keys.is_empty() {
+            return Ok(());
+        }
+        self.again(self.units_of(&sought.sides), |side, unit| {
+            let held = |row| units.get(side)[unit].caught.has(row) || settled.candidates.get(side).has(unit, row);
+            self.reader(side).find_again(unit, gathered.get(side), held, |key_tag| sought.wants(side, key_tag))
+        })
+    }
+
+    /// Reads some units again, in parallel.
+    fn again(
+        &self,
+        units: Vec<(Side, usize)>,
+        read: impl Fn(Side, usize) -> Result<(), Halt> + Sync,
+    ) -> Result<(), Halt> {
+        let bytes = units.iter().map(|(side, unit)| self.inputs.sides.get(*side).opened.units[*unit].bytes()).sum();
         self.batch.progress.begin(&self.batch.contract.name, "looking closer", bytes);
-        let ended = self.batch.threads.install(|| {
-            doubted.into_par_iter().with_max_len(1).try_for_each(|(side, unit)| {
-                let whole = units.get(side)[unit].unreadable.is_empty();
-                gathered.get(side).gather(self.reader(side), unit, whole, joined.candidates.get(side))
-            })
-        });
+        let ended = self
+            .batch
+            .threads
+            .install(|| units.into_par_iter().with_max_len(1).try_for_each(|(side, unit)| read(side, unit)));
         self.batch.progress.end();
-        ended.map(|()| gathered)
+        ended
     }
 
-    /// So many partitions that one is a small part of the budget, and that all threads have some.
-    fn gather_bits(&self, joined: &AllJoined, units: &Units) -> u32 {
+    /// So many partitions that one is a small part of the budget, and that all threads have some; those of the spill where
+    /// something was spilled.
+    fn gather_bits(&self, gathered: &Sides<Gathered<'_>>, units: &Units) -> u32 {
+        if gathered.iter().any(|(_, gathered)| gathered.any_spilled()) {
+            return self.spill_bits();
+        }
         let mut partitions = 1;
-        for (side, candidates) in joined.candidates.iter() {
+        for (side, gathered) in gathered.iter() {
             let units = units.get(side);
             let (rows, bytes) = units.iter().fold((1, 0), |(rows, bytes), unit| (rows + unit.read, bytes + unit.bytes));
-            let expected = bytes / rows * candidates.count();
-            partitions = partitions.max(candidates.count() >> 15).max(expected / (self.budget.limit() / 16).max(1));
+            let expected = bytes / rows * gathered.rows();
+            partitions = partitions.max(gathered.rows() >> 15).max(expected / (self.budget.limit() / 16).max(1));
         }
         partitions.max(1).next_power_of_two().ilog2().min(12)
     }
 
     /// The partitions in which a tag has collided: their sums, less those of the candidates, differ.
-    fn collided(&self, joined: &AllJoined, gathered: &Sides<Gathered<'_>>, distrusted: &BTreeSet<usize>) -> Vec<usize> {
-        if self.inputs.row_filter.is_some() {
-            // Keys out of scope may differ, so the sums say nothing; what agrees then rests on 128 bits of digest.
-            return Vec::new();
-        }
-        let differs = |partition: &usize| {
-            let mut rest = joined.sums[*partition];
-            rest.authority -= gathered.authority.sum(*partition);
-            rest.projection -= gathered.projection.sum(*partition);
-            rest.authority != rest.projection
+    fn collided(&self, settled: &Settled, gathered: &Sides<Gathered<'_>>) -> Sought {
+        let differs = |(number, partition): (usize, &SettledPartition)| {
+            let mut rest = partition.sums;
+            rest.authority -= gathered.authority.sum(number);
+            rest.projection -= gathered.projection.sum(number);
+            (rest.authority != rest.projection).then_some(number)
         };
-        (0..joined.sums.len()).filter(|partition| !distrusted.contains(partition)).filter(differs).collect()
+        let partitions = settled.partitions.iter().enumerate().filter_map(differs).collect();
+        Sought {
+            sides: Side::BOTH.to_vec(),
+            bits: self.record_bits(),
+            found: None,
+            partitions,
+            keys: FxHashSet::default(),
+        }
     }
 
     fn resolve(
         &self,
-        gathered: &Sides<Gathered<'_>>,
+        gathered: &Sides<Partitioned<'_>>,
         tally: &mut Tally<'_>,
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
@@ -252,7 +395,12 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn judge(&self, gathered: &Sides<Gathered<'_>>, partition: usize, complete: Sides<bool>) -> Result<Judged, Halt> {
+    fn judge(
+        &self,
+        gathered: &Sides<Partitioned<'_>>,
+        partition: usize,
+        complete: Sides<bool>,
+    ) -> Result<Judged, Halt> {
         let rows = gathered.as_ref().try_map(|side, gathered| gathered.take(self.reader(side), partition))?;
         let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
         let resolved = resolve(&self.inputs.binding, rules, &rows);

@@ -1,4 +1,5 @@
-//! The first reading: every row of a side leaves a record, and a sum; its values are let go.
+//! The first reading: every row of a side leaves a record, or asks the other side's; its values are let go, but for those of
+//! rows that are candidates at once.
 
 use std::sync::Arc;
 
@@ -6,11 +7,12 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBa
 use arrow::compute::{cast, filter_record_batch, max, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 
+use super::gather::{Gathered, Pending};
 use super::input::{Input, Inputs};
 use super::{Batch, Halt};
 use crate::diff::resolve::{ResolveRules, Standing, standing};
-use crate::diff::{Collector, Position, Records};
-use crate::digest::Digester;
+use crate::diff::{Collector, Index, Marks, Position, Questions, Record, Records, partition_of};
+use crate::digest::{Buffers, Digester, Sum};
 use crate::normalise::{CanonicalBatch, attribute_view, normalise};
 use crate::sides::Side;
 use crate::source::{Piece, Unreadable};
@@ -24,14 +26,36 @@ pub(super) struct UnitFacts {
     pub(super) read: u64,
     /// Bytes that the compared columns took in memory.
     pub(super) bytes: u64,
-    /// Rows that are candidates from the start: they have no whole key.
-    pub(super) alone: Vec<u64>,
+    /// The sum of all rows' digests.
+    pub(super) sum: Sum,
+    /// Rows that were candidates at once and are gathered.
+    pub(super) caught: Marks,
     /// Of those that have no whole key, the ones that `--where` leaves out.
     pub(super) out_of_scope: u64,
     /// What could not be read.
     pub(super) unreadable: Vec<Unreadable>,
     /// The greatest of `captured_at`'s column.
     pub(super) captured: Option<i64>,
+}
+
+/// Where a scan puts what it sees.
+#[derive(Clone, Copy)]
+pub(super) struct Scan<'a, 's> {
+    /// This side's records.
+    pub(super) records: &'a Records<'s>,
+    /// The other side's records, where they were read before.
+    pub(super) index: Option<&'a Index>,
+    /// This side's candidates.
+    pub(super) gathered: &'a Gathered<'s>,
+}
+
+/// What a scan of one unit works with.
+struct Working<'a, 's> {
+    collector: Collector<'a, 's>,
+    pending: Pending,
+    questions: Questions,
+    buffers: Buffers,
+    facts: UnitFacts,
 }
 
 /// What reading needs of a side, in either reading.
@@ -110,28 +134,35 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Scans one unit into records.
-    pub(super) fn scan(&self, unit: usize, records: &Records<'_>) -> Result<UnitFacts, Halt> {
-        let mut facts = UnitFacts::default();
-        let mut collector = records.collector();
+    /// Scans one unit.
+    pub(super) fn scan(&self, unit: usize, scan: Scan<'_, '_>) -> Result<UnitFacts, Halt> {
+        let mut working = Working {
+            collector: scan.records.collector(),
+            pending: Pending::default(),
+            questions: Questions::default(),
+            buffers: Buffers::default(),
+            facts: UnitFacts::default(),
+        };
         self.each_piece(unit, &self.input().columns, |piece| match piece {
             Piece::Unreadable(unreadable) => {
-                facts.unreadable.push(unreadable);
+                working.facts.unreadable.push(unreadable);
                 Ok(())
             }
-            Piece::Rows(rows) => self.scan_rows(unit, &rows, &mut collector, &mut facts),
+            Piece::Rows(rows) => self.scan_rows(unit, &rows, scan, &mut working),
         })?;
-        collector.finish().map_err(Halt::Spill)?;
-        Ok(facts)
+        working.collector.finish().map_err(Halt::Spill)?;
+        scan.gathered.keep(*self, &mut working.pending)?;
+        Ok(working.facts)
     }
 
     fn scan_rows(
         &self,
         unit: usize,
         rows: &RecordBatch,
-        collector: &mut Collector<'_, '_>,
-        facts: &mut UnitFacts,
+        scan: Scan<'_, '_>,
+        working: &mut Working<'_, '_>,
     ) -> Result<(), Halt> {
+        let Working { collector, pending, questions, buffers, facts } = working;
         let first = facts.rows;
         facts.rows += rows.num_rows() as u64;
         let kept = self.kept(rows)?;
@@ -154,23 +185,77 @@ impl<'a> Reader<'a> {
         let canonical = normalise(&self.inputs.binding, self.side, &compared);
         let scope = self.scope(&compared, &canonical)?;
         let keyed = self.all_keyed(&canonical);
+        let number = |row: usize| first + numbers.as_ref().map_or(row as u64, |numbers| u64::from(numbers[row]));
+        let bits = collector.bits();
         let mut spilled = Ok(());
-        self.digester().digest(&canonical, |row, digest| {
-            let number = first + numbers.as_ref().map_or(row as u64, |numbers| u64::from(numbers[row]));
+        let mut caught: Vec<u32> = Vec::new();
+        self.digester().digest(&canonical, buffers, |row, digest| {
             let in_scope = scope.as_ref().is_none_or(|scope| scope.value(row));
+            if in_scope {
+                collector.sum(&digest);
+            }
             if keyed || standing(&self.inputs.binding, self.rules(), &canonical, row) == Standing::Keyed {
-                let paired = collector.pair(&digest, Position::new(unit, number, in_scope));
-                if spilled.is_ok() {
-                    spilled = paired;
+                facts.sum += digest.row;
+                let partition = partition_of(digest.key_tag, bits);
+                let position = Position::new(unit, number(row), in_scope);
+                let record = Record::new(digest.key_tag, digest.row_tag, bits, position);
+                if scan.index.is_some_and(|index| index.shelf(partition).is_some()) {
+                    questions.ask(partition, row, record);
+                } else if spilled.is_ok() {
+                    spilled = collector.pair(partition, record);
                 }
             } else if in_scope {
-                collector.sum_only(&digest);
-                facts.alone.push(number);
+                facts.sum += digest.row;
+                caught.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
             } else {
                 facts.out_of_scope += 1;
             }
         });
-        spilled.map_err(Halt::Spill)
+        spilled.map_err(Halt::Spill)?;
+        if let Some(index) = scan.index {
+            index.answer(questions, |row| caught.push(row));
+            caught.sort_unstable();
+        }
+        for &row in &caught {
+            facts.caught.mark(number(row as usize));
+        }
+        scan.gathered.catch(*self, &compared, caught, pending)
+    }
+
+    /// Reads a unit once more for rows that were let go and are candidates after all: those whose key tags `wanted` knows.
+    pub(super) fn find_again(
+        &self,
+        unit: usize,
+        gathered: &Gathered<'_>,
+        held: impl Fn(u64) -> bool,
+        wanted: impl Fn(u64) -> bool,
+    ) -> Result<(), Halt> {
+        let (mut pending, mut buffers) = (Pending::default(), Buffers::default());
+        let mut first = 0;
+        self.each_piece(unit, &self.input().columns, |piece| {
+            let Piece::Rows(rows) = piece else { return Ok(()) };
+            let kept = self.kept(&rows)?;
+            let compared = rows.project(&self.input().compared).expect("compared columns are among those read");
+            let canonical = normalise(&self.inputs.binding, self.side, &compared);
+            let keyed = self.all_keyed(&canonical);
+            let mut caught: Vec<u32> = Vec::new();
+            self.digester().digest(&canonical, &mut buffers, |row, digest| {
+                if !wanted(digest.key_tag) || held(first + row as u64) {
+                    return;
+                }
+                if kept.as_ref().is_some_and(|kept| kept.is_null(row) || !kept.value(row)) {
+                    return;
+                }
+                let standing = || standing(&self.inputs.binding, self.rules(), &canonical, row);
+                // What stands alone was caught, or left out by `--where`, when it was first seen.
+                if keyed || standing() == Standing::Keyed {
+                    caught.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
+                }
+            });
+            first += rows.num_rows() as u64;
+            gathered.catch(*self, &compared, caught, &mut pending)
+        })?;
+        gathered.keep(*self, &mut pending)
     }
 
     /// Whether no row of the batch can lack a whole key, so that none need be asked.

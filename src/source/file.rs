@@ -6,6 +6,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Error;
 
@@ -76,7 +77,7 @@ impl SourceFile {
         let file = File::open(&self.path).map_err(|error| self.read_error(&error))?;
         let metadata = file.metadata().map_err(|error| self.read_error(&error))?;
         self.compare(&Identity::of(&metadata))?;
-        Ok(Positioned { file, length: self.identity.bytes, position: 0 })
+        Ok(Positioned { file: Arc::new(file), length: self.identity.bytes, position: 0 })
     }
 
     /// Whether it is still the same.
@@ -158,7 +159,7 @@ pub(super) fn cannot_open(shown: &str, error: &io::Error) -> Error {
 /// A file handle whose position is its own and that reads no further than the file went when it was opened.
 #[derive(Debug)]
 pub(super) struct Positioned {
-    file: File,
+    file: Arc<File>,
     length: u64,
     position: u64,
 }
@@ -172,12 +173,9 @@ impl Positioned {
         self.file.read_exact_at(buffer, position)
     }
 
-    /// Another handle on the same file.
-    ///
-    /// # Errors
-    /// An error of the system.
-    pub(super) fn duplicate(&self) -> io::Result<Self> {
-        Ok(Self { file: self.file.try_clone()?, length: self.length, position: 0 })
+    /// Another handle on the same file, at its start.
+    pub(super) fn duplicate(&self) -> Self {
+        Self { file: Arc::clone(&self.file), length: self.length, position: 0 }
     }
 
     /// The size when it was opened.

@@ -74,7 +74,7 @@ struct Batch {
 fn open_file(file: &Arc<SourceFile>, batch_rows: usize) -> Result<Contents, Error> {
     let handle = file.open()?;
     let batches = file_batches(file, &handle)?;
-    let reader = guarded(|| FileReader::try_new(handle.duplicate()?, None));
+    let reader = guarded(|| FileReader::try_new(handle.duplicate(), None));
     let schema = reader.map_err(|problem| broken(file, &problem))?.schema();
     let shared = Arc::new(IpcFile { file: Arc::clone(file), compression: Compression::None, schema, batch_rows });
     let mut units: Vec<Box<dyn Unit>> = Vec::new();

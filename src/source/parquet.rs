@@ -3,11 +3,11 @@
 //! The metadata are read once per file; every read of a unit has its own positioned handle. A page that does not decode
 //! costs the rest of its row group, which is said with its number of rows; it is never a panic and never a silent end.
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Seek, SeekFrom};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
     RowSelector,
 };
-use parquet::basic::LogicalType;
+use parquet::basic::{LogicalType, Type as PhysicalType};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
@@ -37,13 +37,20 @@ const UNIT_BYTES_MIN: u64 = 1 << 20;
 /// A file that is foreign, truncated, encrypted, or whose metadata contradict themselves.
 pub(super) fn open(file: &Arc<SourceFile>, batch_rows: usize) -> Result<Contents, Error> {
     check_magic(file)?;
-    let reader = Chunks(file.open()?);
+    let buffers = Arc::default();
+    let reader = Chunks { handle: file.open()?, buffers: Arc::clone(&buffers) };
     let metadata = load(file, &reader)?;
     let (fields, roots) = fields(file, &metadata)?;
     let (groups, rows) = groups(file, &metadata)?;
     let schema: SchemaRef = Arc::new(Schema::new(fields));
-    let parquet =
-        Arc::new(ParquetFile { file: Arc::clone(file), metadata, roots, schema: Arc::clone(&schema), batch_rows });
+    let parquet = Arc::new(ParquetFile {
+        file: Arc::clone(file),
+        metadata,
+        roots,
+        schema: Arc::clone(&schema),
+        batch_rows,
+        buffers,
+    });
     let mut units: Vec<Box<dyn Unit>> = Vec::new();
     let mut start = 0;
     let mut bytes = 0;
@@ -96,10 +103,38 @@ fn load(file: &SourceFile, reader: &Chunks) -> Result<ArrowReaderMetadata, Error
                 .with_hint("fetch or write the file again")
         })
     };
-    attempt(ArrowReaderOptions::new()).or_else(|first| {
+    let metadata = attempt(ArrowReaderOptions::new()).or_else(|first| {
         // The writer's Arrow schema is only a hint; the file's own schema suffices.
         attempt(ArrowReaderOptions::new().with_skip_arrow_metadata(true)).map_err(|_| first)
-    })
+    })?;
+    Ok(as_stored(&metadata).unwrap_or(metadata))
+}
+
+/// The same columns in the Arrow types that cost the least to decode: text and bytes as views into the decoded pages, decimals
+/// of 64 bits as such. None where the crate does not read them so.
+fn as_stored(metadata: &ArrowReaderMetadata) -> Option<ArrowReaderMetadata> {
+    let roots = metadata.parquet_schema().root_schema().get_fields();
+    let stored_in_64_bits = |field: &Field| {
+        let root = roots.iter().find(|root| root.name() == field.name());
+        let physical = root.filter(|root| root.is_primitive()).map(|root| root.get_physical_type());
+        matches!(physical, Some(PhysicalType::INT32 | PhysicalType::INT64))
+    };
+    let cheapest = |field: &Field| match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::Dictionary(_, values) if matches!(**values, DataType::Utf8 | DataType::LargeUtf8) => {
+            DataType::Utf8View
+        }
+        DataType::Decimal128(precision, scale) if *precision <= 18 && stored_in_64_bits(field) => {
+            DataType::Decimal64(*precision, *scale)
+        }
+        other => other.clone(),
+    };
+    let schema = metadata.schema();
+    let fields = schema.fields().iter().map(|field| Field::clone(field).with_data_type(cheapest(field)));
+    let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    guarded(|| ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)).ok()
 }
 
 /// The columns, and for each its root in the Parquet schema.
@@ -152,11 +187,60 @@ fn groups(file: &SourceFile, metadata: &ArrowReaderMetadata) -> Result<(Vec<Grou
 }
 
 /// Positioned reads for the Parquet crate, no larger than the file.
-struct Chunks(Positioned);
+struct Chunks {
+    handle: Positioned,
+    buffers: Arc<Buffers>,
+}
+
+/// Buffers that were read into and let go, for the next reads: new ones would have to be cleared first.
+#[derive(Debug, Default)]
+struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// How many are kept: about as many as the columns that threads read at once.
+    const MOST: usize = 64;
+
+    /// A buffer of at least so many bytes that is not much larger.
+    fn take(&self, length: usize) -> Vec<u8> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |buffer: &Vec<u8>| buffer.len() >= length && buffer.len() / 4 <= length;
+        match kept.iter().position(fits) {
+            Some(index) => kept.swap_remove(index),
+            None => vec![0; length],
+        }
+    }
+
+    fn give(&self, buffer: Vec<u8>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == Self::MOST {
+            kept.swap_remove(0);
+        }
+        kept.push(buffer);
+    }
+}
+
+/// A buffer that goes back when nobody reads it any more.
+struct Lent {
+    buffer: Vec<u8>,
+    length: usize,
+    home: Arc<Buffers>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.give(std::mem::take(&mut self.buffer));
+    }
+}
 
 impl Length for Chunks {
     fn len(&self) -> u64 {
-        self.0.length()
+        self.handle.length()
     }
 }
 
@@ -164,25 +248,24 @@ impl ChunkReader for Chunks {
     type T = BufReader<Positioned>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        let mut own = self.0.duplicate()?;
+        let mut own = self.handle.duplicate();
         own.seek(SeekFrom::Start(start))?;
-        Ok(BufReader::new(own))
+        // Only headers of pages are read this way.
+        Ok(BufReader::with_capacity(1 << 10, own))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let fits = start.checked_add(length as u64).is_some_and(|end| end <= self.0.length());
+        let fits = start.checked_add(length as u64).is_some_and(|end| end <= self.handle.length());
         if !fits {
             return Err(ParquetError::EOF(format!(
                 "bytes {start} to {} are wanted, the file has {}",
                 start.saturating_add(length as u64),
-                self.0.length()
+                self.handle.length()
             )));
         }
-        let mut own = self.0.duplicate()?;
-        own.seek(SeekFrom::Start(start))?;
-        let mut bytes = vec![0; length];
-        own.read_exact(&mut bytes)?;
-        Ok(bytes.into())
+        let mut buffer = self.buffers.take(length);
+        self.handle.read_exact_at(&mut buffer[..length], start)?;
+        Ok(Bytes::from_owner(Lent { buffer, length, home: Arc::clone(&self.buffers) }))
     }
 }
 
@@ -192,6 +275,7 @@ struct ParquetFile {
     roots: Vec<usize>,
     schema: SchemaRef,
     batch_rows: usize,
+    buffers: Arc<Buffers>,
 }
 
 struct GroupUnit {
@@ -298,7 +382,7 @@ impl Groups<'_> {
         let parquet = &self.unit.parquet;
         let built = guarded(|| {
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
-                Chunks(self.handle.duplicate()?),
+                Chunks { handle: self.handle.duplicate(), buffers: Arc::clone(&parquet.buffers) },
                 parquet.metadata.clone(),
             );
             let builder = builder

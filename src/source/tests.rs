@@ -258,7 +258,7 @@ fn columns_of_several_files_meet_in_a_type_that_holds_every_value_exactly() {
         (decimal(1234, 6, 2), decimal(5, 4, 4), Some(DataType::Decimal128(8, 4))),
         (decimal(1234, 6, 2), Arc::new(Int64Array::from(vec![i64::MAX])), Some(DataType::Decimal128(21, 2))),
         (Arc::new(Float32Array::from(vec![0.5])), Arc::new(Float64Array::from(vec![0.1])), Some(DataType::Float64)),
-        (Arc::new(labels), Arc::new(StringArray::from(vec!["y"])), Some(DataType::Utf8)),
+        (Arc::new(labels), Arc::new(StringArray::from(vec!["y"])), Some(DataType::Utf8View)),
         (stamp(1), micros(1), Some(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))),
         (Arc::new(Int64Array::from(vec![1])), Arc::new(Float64Array::from(vec![0.1])), None),
         (Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec!["1"])), None),
