@@ -19,7 +19,8 @@ use crate::contract::Format;
 use super::file::SourceFile;
 use super::format::{Compression, not};
 use super::text::{
-    Block, Blocks, Boundaries, Cuts, Lines, Range, RowPieces, RowReader, Step, Stream, cut, decoded, stream_error,
+    Block, Blocks, Boundaries, Cuts, Lines, Plain, Range, RowPieces, RowReader, Step, Stream, cut, decoded, line_ranges,
+    stream_error,
 };
 use super::unite::Contents;
 use super::{Error, Pieces, Unit, Unreadable};
@@ -124,9 +125,14 @@ struct BlockFacts {
     lines: u64,
 }
 
-fn learn(format: Format, block: Block) -> BlockFacts {
-    let mut facts = BlockFacts { lines: super::text::count_lines(&block.bytes), ..BlockFacts::default() };
-    let mut records = Records::new(format);
+/// How the parts of a plain file are read: lines in blocks, elements of an array a whole part at once, because they are
+/// not told apart as cheaply.
+fn block_cuts(format: Format, cuts: Cuts) -> Cuts {
+    if format == Format::Json { Cuts { block_bytes: usize::MAX, ..cuts } } else { cuts }
+}
+
+fn learn(records: &mut Records, block: Block, facts: &mut BlockFacts) {
+    facts.lines += super::text::count_lines(&block.bytes);
     records.begin(block);
     while let Some(record) = records.next_record() {
         facts.rows += 1;
@@ -136,15 +142,19 @@ fn learn(format: Format, block: Block) -> BlockFacts {
             facts.members.absorb(&members);
         }
     }
-    facts
 }
 
-fn learn_ranges(file: &SourceFile, format: Format, ranges: Vec<Range>) -> Result<Learnt, Error> {
+fn learn_ranges(file: &SourceFile, format: Format, cuts: Cuts, ranges: Vec<Range>) -> Result<Learnt, Error> {
     let facts: Vec<Result<BlockFacts, Error>> = ranges
         .par_iter()
         .map(|range| {
-            let block = Blocks::Plain(Some(*range)).next(file, Compression::None, &mut Lines)?;
-            Ok(block.map(|block| learn(format, block)).unwrap_or_default())
+            let mut blocks = Blocks::Plain(Plain::new(*range, block_cuts(format, cuts)));
+            let mut facts = BlockFacts::default();
+            let mut records = Records::new(format);
+            while let Some(block) = blocks.next(file, Compression::None, &mut Lines, records.take_spent())? {
+                learn(&mut records, block, &mut facts);
+            }
+            Ok(facts)
         })
         .collect();
     let mut learnt = Learnt { members: Members::default(), extents: Vec::new(), rows: 0, objects: 0 };
@@ -162,42 +172,19 @@ fn learn_ranges(file: &SourceFile, format: Format, ranges: Vec<Range>) -> Result
 }
 
 fn survey_lines(file: &SourceFile, request: Request, mark: u64) -> Result<Learnt, Error> {
-    let ranges = line_ranges(file, mark, request.cuts)?;
-    learn_ranges(file, request.format, ranges)
-}
-
-/// Cuts a file at line feeds near the wanted places, without reading what lies between.
-fn line_ranges(file: &SourceFile, start: u64, cuts: Cuts) -> Result<Vec<Range>, Error> {
-    let handle = file.open()?;
-    let length = file.identity.bytes;
-    let mut probe = vec![0; cuts.block_bytes.clamp(1, 64 << 10)];
-    let mut ranges = Vec::new();
-    let mut from = start;
-    while from < length {
-        let mut at = from.saturating_add((cuts.unit_bytes as u64).max(1)) - 1;
-        let end = loop {
-            if at >= length {
-                break length;
-            }
-            let wanted = usize::try_from(length - at).unwrap_or(usize::MAX).min(probe.len());
-            handle.read_exact_at(&mut probe[..wanted], at).map_err(|error| file.read_error(&error))?;
-            match memchr::memchr(b'\n', &probe[..wanted]) {
-                Some(found) => break at + found as u64 + 1,
-                None => at += wanted as u64,
-            }
-        };
-        ranges.push(Range { start: from, end, first_line: 1 });
-        from = end;
-    }
-    Ok(ranges)
+    let whole = Range { start: mark, end: file.identity.bytes, first_line: 1 };
+    let ranges = line_ranges(file, whole, request.cuts)?;
+    learn_ranges(file, request.format, request.cuts, ranges)
 }
 
 fn survey_line_stream(file: &SourceFile, request: Request) -> Result<Learnt, Error> {
     let reader = decoded(file, request.compression, UTF_8)?;
     let mut blocks = Blocks::Stream(Box::new(Stream::new(reader, 1, request.cuts)));
     let mut learnt = Learnt { members: Members::default(), extents: Vec::new(), rows: 0, objects: 0 };
-    while let Some(block) = blocks.next(file, request.compression, &mut Lines)? {
-        let facts = learn(request.format, block);
+    let mut records = Records::new(request.format);
+    while let Some(block) = blocks.next(file, request.compression, &mut Lines, records.take_spent())? {
+        let mut facts = BlockFacts::default();
+        learn(&mut records, block, &mut facts);
         learnt.rows += facts.rows;
         learnt.objects += facts.objects;
         learnt.members.merge(facts.members);
@@ -246,7 +233,7 @@ fn survey_array(file: &SourceFile, request: Request, mark: u64) -> Result<Learnt
         last.end = end;
     }
     let first_lines: Vec<u64> = ranges.iter().map(|range| range.first_line).collect();
-    let mut learnt = learn_ranges(file, request.format, ranges)?;
+    let mut learnt = learn_ranges(file, request.format, request.cuts, ranges)?;
     for (extent, line) in learnt.extents.iter_mut().zip(first_lines) {
         if let Extent::Range(range, _) = extent {
             range.first_line = line;
@@ -262,13 +249,15 @@ fn survey_array_stream(file: &SourceFile, request: Request) -> Result<Learnt, Er
     let mut scan = ArrayScan::default();
     let mut learnt = Learnt { members: Members::default(), extents: Vec::new(), rows: 0, objects: 0 };
     let mut seen = 0;
-    while let Some(mut block) = blocks.next(file, request.compression, &mut scan)? {
+    let mut records = Records::new(request.format);
+    while let Some(mut block) = blocks.next(file, request.compression, &mut scan, records.take_spent())? {
         let length = block.bytes.len() as u64;
         if let Some(end) = scan.closed_at() {
             block.bytes.truncate(usize::try_from(end.saturating_sub(seen)).unwrap_or(usize::MAX));
         }
         seen += length;
-        let facts = learn(request.format, block);
+        let mut facts = BlockFacts::default();
+        learn(&mut records, block, &mut facts);
         learnt.rows += facts.rows;
         learnt.objects += facts.objects;
         learnt.members.merge(facts.members);
@@ -366,7 +355,7 @@ impl Unit for JsonUnit {
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
         let Layout { file, request, .. } = &*self.layout;
         let blocks = match self.extent {
-            Extent::Range(range, _) => Blocks::Plain(Some(range)),
+            Extent::Range(range, _) => Blocks::Plain(Plain::new(range, block_cuts(request.format, request.cuts))),
             Extent::Stream(range, _) => {
                 let mut reader = decoded(file, request.compression, UTF_8)?;
                 std::io::copy(&mut reader.by_ref().take(range.start), &mut std::io::sink())
@@ -397,13 +386,14 @@ struct JsonRows<'a> {
 }
 
 impl RowReader for JsonRows<'_> {
-    fn next_row(&mut self) -> Result<Step, Error> {
+    fn next_rows(&mut self, _: usize) -> Result<Step, Error> {
         let record = loop {
             if let Some(record) = self.records.next_record() {
                 break record;
             }
             let Layout { file, request, .. } = self.layout;
-            let Some(block) = self.blocks.next(file, request.compression, &mut *self.boundaries)? else {
+            let spent = self.records.take_spent();
+            let Some(block) = self.blocks.next(file, request.compression, &mut *self.boundaries, spent)? else {
                 return Ok(Step::End);
             };
             self.records.begin(block);
@@ -418,7 +408,7 @@ impl RowReader for JsonRows<'_> {
         }
         // The columns were made for all sound rows, so that a row that does not fit is another than was surveyed.
         self.rows.append(&members).map_err(|problem| Error::new(format!("{shown}, line {}", record.line), problem))?;
-        Ok(Step::Row)
+        Ok(Step::Rows(1))
     }
 
     fn pending_bytes(&self) -> usize {
@@ -434,13 +424,15 @@ impl RowReader for JsonRows<'_> {
 /// pass learnt holds the rows of the second.
 pub(super) fn fuzz(bytes: &[u8]) {
     for format in [Format::Ndjson, Format::Json] {
-        let facts = learn(format, Block { bytes: bytes.to_vec(), first_line: 1 });
+        let block = || Block { bytes: bytes.to_vec(), first_line: 1, offset: 0 };
+        let mut facts = BlockFacts::default();
+        learn(&mut Records::new(format), block(), &mut facts);
         let columns = columns(&facts.members, &[]);
         let fields: Vec<_> = columns.iter().map(|column| column.shape.field(&column.name)).collect();
         let mut rows =
             Rows::new(Arc::new(Schema::new(fields)), columns.iter().map(|column| (&*column.name, &column.shape)));
         let mut records = Records::new(format);
-        records.begin(Block { bytes: bytes.to_vec(), first_line: 1 });
+        records.begin(block());
         let mut appended = 0;
         while let Some(record) = records.next_record() {
             let mut members = Vec::new();

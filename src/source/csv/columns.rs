@@ -1,5 +1,6 @@
 //! Gathers the asked fields of records into Arrow text columns, straight into offsets and bytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, NullBufferBuilder, RecordBatch, RecordBatchOptions, StringArray};
@@ -7,6 +8,7 @@ use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use super::marks::Marks;
 use super::record::{Parser, Quoting, append_value};
 use crate::source::Error;
 
@@ -80,6 +82,15 @@ impl Columns {
         }
     }
 
+    /// Appends some records of a text without quotes, all at once; it is UTF-8, and their fields are complete.
+    pub(super) fn append_alike(&mut self, bytes: &[u8], marks: &Marks, records: Range<usize>) {
+        for column in &mut self.gathered {
+            let before = column.values.len();
+            column.append_alike(bytes, marks.field(bytes, column.field, records.clone()), self.null.as_ref());
+            self.bytes += column.values.len() - before;
+        }
+    }
+
     /// Bytes of text since the last batch.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -97,7 +108,50 @@ impl Columns {
     }
 }
 
+/// Fields up to this length are copied by moves of this length, which may take along what follows and is overwritten.
+const SHORT: usize = 16;
+
 impl Column {
+    fn append_alike(
+        &mut self,
+        bytes: &[u8],
+        fields: impl Iterator<Item = (usize, usize)> + Clone,
+        null: Option<&NullTexts>,
+    ) {
+        let is_null = |start: usize, end: usize| match null {
+            None => start == end,
+            Some(texts) => texts.contains(&bytes[start..end]),
+        };
+        let first = self.offsets.len();
+        let mut total = self.values.len();
+        let mut has_null = false;
+        self.offsets.extend(fields.clone().map(|(start, end)| {
+            let missing = is_null(start, end);
+            has_null |= missing;
+            total += if missing { 0 } else { end - start };
+            i32::try_from(total).unwrap_or(i32::MAX)
+        }));
+        let mut at = self.values.len();
+        self.values.resize(total + SHORT, 0);
+        for (start, end) in fields.clone() {
+            if has_null && is_null(start, end) {
+                continue;
+            }
+            let length = end - start;
+            match (self.values[at..].first_chunk_mut::<SHORT>(), bytes[start..].first_chunk::<SHORT>()) {
+                (Some(target), Some(value)) if length <= SHORT => *target = *value,
+                _ => self.values[at..at + length].copy_from_slice(&bytes[start..end]),
+            }
+            at += length;
+        }
+        self.values.truncate(total);
+        if has_null {
+            fields.for_each(|(start, end)| self.nulls.append(!is_null(start, end)));
+        } else {
+            self.nulls.append_n_non_nulls(self.offsets.len() - first);
+        }
+    }
+
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
         // The next batch will be about as large as this one.

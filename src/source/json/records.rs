@@ -49,6 +49,12 @@ impl Records {
         self.line_start = 0;
     }
 
+    /// Takes the memory of the block, which has no records left.
+    pub(super) fn take_spent(&mut self) -> Vec<u8> {
+        self.position = 0;
+        std::mem::take(&mut self.bytes)
+    }
+
     /// What a record is written as.
     pub(super) fn bytes(&self, record: &Record) -> &[u8] {
         &self.bytes[record.range.clone()]
