@@ -388,8 +388,10 @@ impl CsvRows<'_> {
         self.marks.clear();
         // Of one field a blank line is a record, which marks do not tell from the end of a text.
         let width = self.layout.schema.fields().len();
-        if let Some(text) = self.parser.plain_text().filter(|_| width > 1)
-            && self.marks.take_over(text, self.layout.delimiter, width)
+        let (text, has_quotes) = (self.parser.bytes(), self.parser.has_quotes());
+        if width > 1
+            && self.parser.is_utf8()
+            && self.marks.take_over(text, self.layout.delimiter, has_quotes, width)
         {
             self.parser.skip_all();
         }

@@ -8,7 +8,7 @@ use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::marks::Marks;
+use super::marks::{Marks, unquoted};
 use super::record::{Parser, Quoting, append_value};
 use crate::source::Error;
 
@@ -63,30 +63,23 @@ impl Columns {
     pub(super) fn append(&mut self, parser: &Parser) {
         for column in &mut self.gathered {
             let (bytes, quoting) = parser.raw_field(column.field);
-            let start = column.values.len();
-            append_value(&mut column.values, bytes, quoting);
-            let value = &column.values[start..];
-            let is_null = match &self.null {
-                None => quoting == Quoting::Plain && value.is_empty(),
-                Some(texts) => texts.contains(value),
-            };
-            if is_null {
-                column.values.truncate(start);
-                column.nulls.append_null();
-            } else {
-                column.nulls.append_non_null();
-            }
-            self.bytes += column.values.len() - start;
-            // Batches are taken long before their text reaches what 32-bit offsets can address.
-            column.offsets.push(i32::try_from(column.values.len()).unwrap_or(i32::MAX));
+            self.bytes += column.append(bytes, quoting, self.null.as_ref());
         }
     }
 
-    /// Appends some records of a text without quotes, all at once; it is UTF-8, and their fields are complete.
+    /// Appends some records of a text in which all are alike, all at once; it is UTF-8, and their fields are complete.
     pub(super) fn append_alike(&mut self, bytes: &[u8], marks: &Marks, records: Range<usize>) {
         for column in &mut self.gathered {
+            let fields = marks.field(bytes, column.field, records.clone());
             let before = column.values.len();
-            column.append_alike(bytes, marks.field(bytes, column.field, records.clone()), self.null.as_ref());
+            if self.null.is_some() || (marks.has_quotes() && fields.clone().any(|(start, _)| bytes[start] == b'"')) {
+                for (start, end) in fields {
+                    let (bytes, quoting) = unquoted(&bytes[start..end]);
+                    column.append(bytes, quoting, self.null.as_ref());
+                }
+            } else {
+                column.append_plain(bytes, fields);
+            }
             self.bytes += column.values.len() - before;
         }
     }
@@ -112,31 +105,37 @@ impl Columns {
 const SHORT: usize = 16;
 
 impl Column {
-    fn append_alike(
-        &mut self,
-        bytes: &[u8],
-        fields: impl Iterator<Item = (usize, usize)> + Clone,
-        null: Option<&NullTexts>,
-    ) {
-        let is_null = |start: usize, end: usize| match null {
-            None => start == end,
-            Some(texts) => texts.contains(&bytes[start..end]),
+    /// Appends one field; the bytes that it took.
+    fn append(&mut self, bytes: &[u8], quoting: Quoting, null: Option<&NullTexts>) -> usize {
+        let start = self.values.len();
+        append_value(&mut self.values, bytes, quoting);
+        let value = &self.values[start..];
+        let is_null = match null {
+            None => quoting == Quoting::Plain && value.is_empty(),
+            Some(texts) => texts.contains(value),
         };
+        if is_null {
+            self.values.truncate(start);
+        }
+        self.nulls.append(!is_null);
+        // Batches are taken long before their text reaches what 32-bit offsets can address.
+        self.offsets.push(i32::try_from(self.values.len()).unwrap_or(i32::MAX));
+        self.values.len() - start
+    }
+
+    /// Appends fields without quotes, of which the empty ones are NULL.
+    fn append_plain(&mut self, bytes: &[u8], fields: impl Iterator<Item = (usize, usize)> + Clone) {
         let first = self.offsets.len();
         let mut total = self.values.len();
         let mut has_null = false;
         self.offsets.extend(fields.clone().map(|(start, end)| {
-            let missing = is_null(start, end);
-            has_null |= missing;
-            total += if missing { 0 } else { end - start };
+            has_null |= start == end;
+            total += end - start;
             i32::try_from(total).unwrap_or(i32::MAX)
         }));
         let mut at = self.values.len();
         self.values.resize(total + SHORT, 0);
         for (start, end) in fields.clone() {
-            if has_null && is_null(start, end) {
-                continue;
-            }
             let length = end - start;
             match (self.values[at..].first_chunk_mut::<SHORT>(), bytes[start..].first_chunk::<SHORT>()) {
                 (Some(target), Some(value)) if length <= SHORT => *target = *value,
@@ -146,7 +145,7 @@ impl Column {
         }
         self.values.truncate(total);
         if has_null {
-            fields.for_each(|(start, end)| self.nulls.append(!is_null(start, end)));
+            fields.for_each(|(start, end)| self.nulls.append(start < end));
         } else {
             self.nulls.append_n_non_nulls(self.offsets.len() - first);
         }

@@ -86,9 +86,14 @@ impl Parser {
         &self.bytes
     }
 
-    /// The whole block, where nothing in it is quoted or not UTF-8.
-    pub(super) fn plain_text(&self) -> Option<&[u8]> {
-        (self.is_utf8 && !self.has_quotes).then_some(&self.bytes)
+    /// Whether the block is UTF-8 as a whole.
+    pub(super) fn is_utf8(&self) -> bool {
+        self.is_utf8
+    }
+
+    /// Whether there is a quote in the block.
+    pub(super) fn has_quotes(&self) -> bool {
+        self.has_quotes
     }
 
     /// Leaves out the rest of the block, of which another took all records.
