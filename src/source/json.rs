@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -19,14 +19,15 @@ use crate::contract::Format;
 use super::file::SourceFile;
 use super::format::{Compression, not};
 use super::text::{
-    Block, Blocks, Boundaries, Cuts, Lines, Plain, Range, RowPieces, RowReader, Step, Stream, cut, decoded, line_ranges,
-    stream_error,
+    Block, Blocks, Boundaries, Cuts, Lines, Plain, Range, RowPieces, RowReader, Step, Steps, Stream, cut, decoded,
+    line_ranges, stream_error,
 };
 use super::unite::Contents;
-use super::{Error, Pieces, Unit, Unreadable};
+use super::{Error, Piece, Pieces, Unit, Unreadable};
 
 mod build;
 mod elements;
+mod flat;
 mod record;
 mod records;
 mod shape;
@@ -35,8 +36,9 @@ mod tests;
 
 use build::Rows;
 use elements::ArrayScan;
+use flat::Flat;
 use record::{Problem, object};
-use records::Records;
+use records::{Record, Records};
 pub(super) use shape::Members;
 use shape::Shape;
 
@@ -134,12 +136,22 @@ fn block_cuts(format: Format, cuts: Cuts) -> Cuts {
 fn learn(records: &mut Records, block: Block, facts: &mut BlockFacts) {
     facts.lines += super::text::count_lines(&block.bytes);
     records.begin(block);
+    let mut flat = Flat::new();
+    let mut entries = Vec::new();
     while let Some(record) = records.next_record() {
         facts.rows += 1;
+        if let Some(members) = records.text(&record).and_then(|text| flat.members(text)) {
+            facts.objects += 1;
+            facts.members.absorb_flat(&entries, members);
+            continue;
+        }
         let mut members = Vec::new();
         if object(records.bytes(&record), &mut members).is_ok() {
             facts.objects += 1;
             facts.members.absorb(&members);
+            if flat.learn(&members) {
+                entries = facts.members.entries_of(flat.names());
+            }
         }
     }
 }
@@ -297,7 +309,7 @@ impl Survey {
         });
         let mut units: Vec<Box<dyn Unit>> = Vec::with_capacity(self.extents.len());
         for extent in self.extents {
-            units.push(Box::new(JsonUnit { layout: Arc::clone(&layout), extent }));
+            units.push(Box::new(JsonUnit { layout: Arc::clone(&layout), extent, steps: OnceLock::new() }));
         }
         Contents { schema, units, rows: Some(self.rows), warnings: Vec::new() }
     }
@@ -330,6 +342,8 @@ struct Layout {
 struct JsonUnit {
     layout: Arc<Layout>,
     extent: Extent,
+    /// Where rows begin, from the first reading that came to the end.
+    steps: OnceLock<Steps>,
 }
 
 impl Unit for JsonUnit {
@@ -364,6 +378,22 @@ impl Unit for JsonUnit {
                 Blocks::Stream(Box::new(Stream::new(reader, range.first_line, request.cuts)))
             }
         };
+        Ok(Box::new(RowPieces::new(self.rows_of(blocks, columns)?, self.layout.batch_rows)))
+    }
+
+    fn read_rows(&self, columns: &[usize], rows: &[u64]) -> Option<Result<Pieces<'_>, Error>> {
+        let Extent::Range(range, _) = self.extent else { return None };
+        if self.layout.request.format == Format::Json {
+            return None;
+        }
+        let batch = self.fetch(range, self.steps.get()?, columns, rows);
+        Some(batch.map(|batch| Box::new(std::iter::once(Ok(Piece::Rows(batch)))) as Pieces<'_>))
+    }
+}
+
+impl JsonUnit {
+    fn rows_of<'a>(&'a self, blocks: Blocks, columns: &[usize]) -> Result<JsonRows<'a>, Error> {
+        let Layout { file, request, .. } = &*self.layout;
         let boundaries: Box<dyn Boundaries + Send> = match request.format {
             Format::Json => Box::new(ArrayScan::default()),
             _ => Box::new(Lines),
@@ -371,9 +401,44 @@ impl Unit for JsonUnit {
         let schema = self.layout.schema.project(columns).map_err(|error| file.error(error.to_string()))?;
         let asked = columns.iter().map(|index| &self.layout.columns[*index]);
         let rows = Rows::new(Arc::new(schema), asked.map(|column| (&*column.name, &column.shape)));
-        let records = Records::new(request.format);
-        let reader = JsonRows { layout: &self.layout, blocks, boundaries, records, rows };
-        Ok(Box::new(RowPieces::new(reader, self.layout.batch_rows)))
+        Ok(JsonRows {
+            layout: &self.layout,
+            blocks,
+            boundaries,
+            records: Records::new(request.format),
+            flat: Flat::new(),
+            rows,
+            offset: 0,
+            count: 0,
+            steps: Steps::default(),
+            learnt: &self.steps,
+        })
+    }
+
+    /// The named rows in one batch, each found from the step before it.
+    fn fetch(&self, range: Range, steps: &Steps, columns: &[usize], rows: &[u64]) -> Result<RecordBatch, Error> {
+        let file = &self.layout.file;
+        let blocks = Blocks::Plain(Plain::new(range, self.layout.request.cuts));
+        let mut found = self.rows_of(blocks, columns)?;
+        let (mut left, mut taken) = (rows, 0);
+        while let Some((first, start, end)) = left.first().and_then(|row| steps.around(*row)) {
+            let (start, end) = (range.start + start, end.map_or(range.end, |end| range.start + end));
+            let bytes = file.range(start, end)?;
+            found.records.begin(Block { bytes, first_line: range.first_line, offset: 0 });
+            let (mut row, before) = (first, left.len());
+            while let (Some(wanted), Some(record)) = (left.first(), found.records.next_record()) {
+                if row == *wanted {
+                    left = &left[1..];
+                    taken += usize::from(matches!(found.take(&record)?, Step::Rows(1)));
+                }
+                row += 1;
+            }
+            // Rows that are not where they were: the caller counts, and says so.
+            if left.len() == before {
+                break;
+            }
+        }
+        found.take_batch(taken)
     }
 }
 
@@ -382,33 +447,60 @@ struct JsonRows<'a> {
     blocks: Blocks,
     boundaries: Box<dyn Boundaries + Send>,
     records: Records,
+    flat: Flat,
     rows: Rows,
+    /// Where the current block begins in its unit.
+    offset: u64,
+    /// Rows so far.
+    count: u64,
+    steps: Steps,
+    learnt: &'a OnceLock<Steps>,
+}
+
+impl JsonRows<'_> {
+    fn take(&mut self, record: &Record) -> Result<Step, Error> {
+        let shown = &self.layout.file.shown;
+        let appended = 'appended: {
+            if let Some(text) = self.records.text(record)
+                && let Some(members) = self.flat.members(text)
+            {
+                break 'appended self.rows.append_flat(text, members);
+            }
+            let bytes = self.records.bytes(record);
+            let mut members: Vec<(Cow<'_, str>, &RawValue)> = Vec::with_capacity(self.layout.columns.len());
+            if let Err(Problem { byte, problem }) = object(bytes, &mut members) {
+                let (line, column) = record.locate(bytes, byte);
+                let place = format!("{shown}, line {line}, column {column}");
+                return Ok(Step::Unreadable(Unreadable { rows: 1, place, problem }));
+            }
+            if self.flat.learn(&members) {
+                self.rows.follow(&self.flat);
+            }
+            self.rows.append(&members)
+        };
+        // The columns were made for all sound rows, so that a row that does not fit is another than was surveyed.
+        appended.map_err(|problem| Error::new(format!("{shown}, line {}", record.line), problem))?;
+        self.steps.note(self.count, self.offset + record.start() as u64);
+        self.count += 1;
+        Ok(Step::Rows(1))
+    }
 }
 
 impl RowReader for JsonRows<'_> {
     fn next_rows(&mut self, _: usize) -> Result<Step, Error> {
-        let record = loop {
+        loop {
             if let Some(record) = self.records.next_record() {
-                break record;
+                return self.take(&record);
             }
             let Layout { file, request, .. } = self.layout;
             let spent = self.records.take_spent();
             let Some(block) = self.blocks.next(file, request.compression, &mut *self.boundaries, spent)? else {
+                let _ = self.learnt.set(std::mem::take(&mut self.steps));
                 return Ok(Step::End);
             };
+            self.offset = block.offset;
             self.records.begin(block);
-        };
-        let bytes = self.records.bytes(&record);
-        let mut members: Vec<(Cow<'_, str>, &RawValue)> = Vec::with_capacity(self.layout.columns.len());
-        let shown = &self.layout.file.shown;
-        if let Err(Problem { byte, problem }) = object(bytes, &mut members) {
-            let (line, column) = record.locate(bytes, byte);
-            let place = format!("{shown}, line {line}, column {column}");
-            return Ok(Step::Unreadable(Unreadable { rows: 1, place, problem }));
         }
-        // The columns were made for all sound rows, so that a row that does not fit is another than was surveyed.
-        self.rows.append(&members).map_err(|problem| Error::new(format!("{shown}, line {}", record.line), problem))?;
-        Ok(Step::Rows(1))
     }
 
     fn pending_bytes(&self) -> usize {
