@@ -389,10 +389,7 @@ impl CsvRows<'_> {
         // Of one field a blank line is a record, which marks do not tell from the end of a text.
         let width = self.layout.schema.fields().len();
         let (text, has_quotes) = (self.parser.bytes(), self.parser.has_quotes());
-        if width > 1
-            && self.parser.is_utf8()
-            && self.marks.take_over(text, self.layout.delimiter, has_quotes, width)
-        {
+        if width > 1 && self.parser.is_utf8() && self.marks.take_over(text, self.layout.delimiter, has_quotes, width) {
             self.parser.skip_all();
         }
         Ok(true)

@@ -388,11 +388,7 @@ impl Stream {
     ///
     /// # Errors
     /// What kept the stream from being read, or a record without end.
-    pub(super) fn next_block(
-        &mut self,
-        boundaries: &mut dyn Boundaries,
-        spare: Vec<u8>,
-    ) -> io::Result<Option<Block>> {
+    pub(super) fn next_block(&mut self, boundaries: &mut dyn Boundaries, spare: Vec<u8>) -> io::Result<Option<Block>> {
         let mut bytes = spare;
         bytes.clear();
         bytes.append(&mut self.carry);

@@ -120,16 +120,13 @@ impl Marks {
         field: usize,
         records: std::ops::Range<usize>,
     ) -> impl Iterator<Item = (usize, usize)> + Clone + 'a {
-        let is_last = field + 1 == self.width;
-        self.at[records.start * self.width + field..]
-            .windows(2)
-            .step_by(self.width)
-            .take(records.len())
-            .map(move |pair| {
-                let (start, end) = (pair[0].wrapping_add(1) as usize, pair[1] as usize);
-                let has_return = is_last && start < end && bytes[end - 1] == b'\r';
-                (start, end - usize::from(has_return))
-            })
+        let (width, is_last) = (self.width, field + 1 == self.width);
+        records.map(move |record| {
+            let mark = record * width + field;
+            let (start, end) = (self.at[mark].wrapping_add(1) as usize, self.at[mark + 1] as usize);
+            let has_return = is_last && start < end && bytes[end - 1] == b'\r';
+            (start, end - usize::from(has_return))
+        })
     }
 }
 

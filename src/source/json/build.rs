@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Decimal128Builder, Decimal256Builder, Int64Builder, ListArray, NullArray,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Decimal128Builder, Decimal256Builder, Int64Builder, ListArray, NullArray,
     NullBufferBuilder, RecordBatch, RecordBatchOptions, StringBuilder, StructArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
@@ -268,10 +268,21 @@ impl Builder {
         Ok(match self {
             Self::Null(length) => Arc::new(NullArray::new(std::mem::take(length))),
             Self::Boolean(builder) => Arc::new(builder.finish()),
-            Self::Int64(builder) => Arc::new(builder.finish()),
-            Self::Decimal128(builder, _) => Arc::new(builder.finish().with_data_type(field.data_type().clone())),
+            // The next batch will be about as large as this one.
+            Self::Int64(builder) => {
+                let next = Int64Builder::with_capacity(builder.len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
+            Self::Decimal128(builder, _) => {
+                let next = Decimal128Builder::with_capacity(builder.len());
+                let array = std::mem::replace(builder, next).finish();
+                Arc::new(array.with_data_type(field.data_type().clone()))
+            }
             Self::Decimal256(builder, _) => Arc::new(builder.finish().with_data_type(field.data_type().clone())),
-            Self::Text(builder) | Self::Written(builder) | Self::Member(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) | Self::Written(builder) | Self::Member(builder) => {
+                let next = StringBuilder::with_capacity(builder.len(), builder.values_slice().len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
             Self::List { offsets, nulls, items, length } => {
                 let DataType::List(item) = field.data_type() else {
                     return Err(ArrowError::SchemaError("a list's column is no list".to_owned()));

@@ -27,7 +27,7 @@ pub(super) struct Number {
     pub(super) is_negative: bool,
     /// All digits as an integer.
     pub(super) digits: u64,
-    /// Digits before the point.
+    /// Digits before the point; none where there is only a zero.
     pub(super) whole: u32,
     /// Digits after the point.
     pub(super) places: u32,
@@ -47,12 +47,50 @@ pub(super) struct Member {
 /// The names of an object that was seen, by which others like it are taken apart.
 #[derive(Debug)]
 pub(super) struct Flat {
-    names: Vec<Box<str>>,
-    /// The names in their quotes.
-    quoted: Vec<Box<[u8]>>,
+    names: Vec<Name>,
     members: Vec<Member>,
     /// How often objects may still be unlike before none is tried any more.
     patience: u32,
+}
+
+/// A name that is known.
+#[derive(Debug)]
+struct Name {
+    name: Box<str>,
+    /// In its quotes and with a colon, as it is mostly written.
+    written: Box<[u8]>,
+    /// The first bytes of that, and which they are.
+    head: u128,
+    mask: u128,
+}
+
+/// Bytes of a name that are compared at once.
+const HEAD: usize = 16;
+
+impl Name {
+    fn new(name: &str) -> Self {
+        let written = format!("\"{name}\":").into_bytes().into_boxed_slice();
+        let count = written.len().min(HEAD);
+        let (mut head, mut mask) = ([0; HEAD], [0; HEAD]);
+        head[..count].copy_from_slice(&written[..count]);
+        mask[..count].fill(u8::MAX);
+        Self { name: name.into(), written, head: u128::from_le_bytes(head), mask: u128::from_le_bytes(mask) }
+    }
+
+    /// Whether a text begins with it and a colon.
+    fn begins(&self, text: &[u8]) -> bool {
+        match text.first_chunk::<HEAD>() {
+            Some(head) if u128::from_le_bytes(*head) & self.mask == self.head => {
+                self.written.len() <= HEAD || text[HEAD..].starts_with(&self.written[HEAD..])
+            }
+            _ => false,
+        }
+    }
+
+    /// In its quotes.
+    fn quoted(&self) -> &[u8] {
+        &self.written[..self.written.len() - 1]
+    }
 }
 
 /// Patience at the start, and at most.
@@ -61,21 +99,20 @@ const PATIENCE: u32 = 256;
 impl Flat {
     /// Knows no names yet.
     pub(super) fn new() -> Self {
-        Self { names: Vec::new(), quoted: Vec::new(), members: Vec::new(), patience: PATIENCE }
+        Self { names: Vec::new(), members: Vec::new(), patience: PATIENCE }
     }
 
     /// Learns the names of a sound object that was not taken apart here; whether they are other names than before.
     pub(super) fn learn(&mut self, members: &[(Cow<'_, str>, &RawValue)]) -> bool {
         self.patience = self.patience.saturating_sub(1);
-        let is_known = self.names.iter().map(|name| &**name).eq(members.iter().map(|(name, _)| &**name));
+        let is_known = self.names().eq(members.iter().map(|(name, _)| &**name));
         if is_known || self.patience == 0 {
             return false;
         }
-        self.names = members.iter().map(|(name, _)| Box::from(&**name)).collect();
-        self.quoted = self.names.iter().map(|name| format!("\"{name}\"").into_bytes().into()).collect();
+        self.names = members.iter().map(|(name, _)| Name::new(name)).collect();
         // A name that is not written as it is can never be met.
         let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-        if !self.names.iter().all(|name| name.bytes().all(is_plain)) {
+        if !self.names().all(|name| name.bytes().all(is_plain)) {
             self.patience = 0;
         }
         true
@@ -83,7 +120,7 @@ impl Flat {
 
     /// The names that are known.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
+        self.names.iter().map(|name| &*name.name)
     }
 
     /// The members of an object; None where it is not as flat as that, or is no sound object at all.
@@ -102,14 +139,20 @@ impl Flat {
         at = expect(bytes, at, b'{')?;
         let mut name = 0;
         loop {
-            at = skip_space(bytes, at);
-            let rest = bytes.get(at..)?;
             // Names only ever come later in the known order, so that none comes twice.
-            name += self.quoted.get(name..)?.iter().position(|known| rest.starts_with(known))?;
-            at = skip_space(bytes, at + self.quoted[name].len());
-            at = skip_space(bytes, expect(bytes, at, b':')?);
-            let (value, end) = value(bytes, at)?;
-            self.members.push(Member { name, range: at..end, value });
+            let later = self.names.get(name..)?;
+            match later.first() {
+                Some(next) if next.begins(&bytes[at..]) => at += next.written.len(),
+                _ => {
+                    at = skip_space(bytes, at);
+                    let rest = bytes.get(at..)?;
+                    name += later.iter().position(|known| rest.starts_with(known.quoted()))?;
+                    at = skip_space(bytes, at + self.names[name].quoted().len());
+                    at = expect(bytes, at, b':')?;
+                }
+            }
+            at = skip_space(bytes, at);
+            let end = take_value(bytes, at, name, &mut self.members)?;
             name += 1;
             at = skip_space(bytes, end);
             match bytes.get(at)? {
@@ -121,6 +164,7 @@ impl Flat {
     }
 }
 
+#[inline]
 fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(at) {
         at += 1;
@@ -132,21 +176,33 @@ fn expect(bytes: &[u8], at: usize, wanted: u8) -> Option<usize> {
     (bytes.get(at) == Some(&wanted)).then_some(at + 1)
 }
 
-/// The value at a place, and where it ends.
-fn value(bytes: &[u8], at: usize) -> Option<(Value, usize)> {
+/// Takes the value at a place as a member; where it ends. It is written straight to where it stays: to hand it up through
+/// the stack took longer than to find it.
+#[inline]
+fn take_value(bytes: &[u8], at: usize, name: usize, into: &mut Vec<Member>) -> Option<usize> {
     match bytes.get(at)? {
-        b'"' => Some((Value::Text, text_end(bytes, at + 1)?)),
-        b'-' | b'0'..=b'9' => number(bytes, at),
+        b'"' => {
+            let end = text_end(bytes, at + 1)?;
+            into.push(Member { name, range: at..end, value: Value::Text });
+            Some(end)
+        }
+        b'-' | b'0'..=b'9' => take_number(bytes, at, name, into),
         _ => {
-            let word = |word: &[u8], value| bytes[at..].starts_with(word).then_some((value, at + word.len()));
-            word(b"true", Value::Boolean)
-                .or_else(|| word(b"false", Value::Boolean))
-                .or_else(|| word(b"null", Value::Null))
+            let rest = &bytes[at..];
+            let (value, length) = match rest {
+                [b't', b'r', b'u', b'e', ..] => (Value::Boolean, 4),
+                [b'f', b'a', b'l', b's', b'e', ..] => (Value::Boolean, 5),
+                [b'n', b'u', b'l', b'l', ..] => (Value::Null, 4),
+                _ => return None,
+            };
+            into.push(Member { name, range: at..at + length, value });
+            Some(at + length)
         }
     }
 }
 
 /// After the quote that ends a text without escapes and control characters.
+#[inline]
 fn text_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -168,37 +224,63 @@ fn text_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     expect(bytes, at, b'"')
 }
 
-fn number(bytes: &[u8], start: usize) -> Option<(Value, usize)> {
+#[inline]
+fn take_number(bytes: &[u8], start: usize, name: usize, into: &mut Vec<Member>) -> Option<usize> {
     const DIGITS_MAX: u32 = 18;
     let is_negative = bytes[start] == b'-';
     let whole_at = start + usize::from(is_negative);
-    let (mut at, mut digits) = (whole_at, 0_u64);
-    let take_digits = |at: &mut usize, digits: &mut u64| -> u32 {
-        let first = *at;
-        while let Some(digit) = bytes.get(*at).filter(|byte| byte.is_ascii_digit()) {
-            // What wraps has more digits than are taken, and is given up below.
-            *digits = digits.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-            *at += 1;
-        }
-        u32::try_from(*at - first).unwrap_or(u32::MAX)
-    };
-    let whole = take_digits(&mut at, &mut digits);
-    if whole == 0 || (whole > 1 && bytes[whole_at] == b'0') {
+    let (count, mut digits) = digits_at(&bytes[whole_at..]);
+    if count == 0 || (count > 1 && bytes[whole_at] == b'0') {
         return None;
     }
+    let whole = if digits == 0 { 0 } else { count };
+    let mut at = whole_at + count as usize;
     let mut places = 0;
     if bytes.get(at) == Some(&b'.') {
-        at += 1;
-        places = take_digits(&mut at, &mut digits);
-        if places == 0 {
+        let (count, fraction) = digits_at(&bytes[at + 1..]);
+        if count == 0 || count.saturating_add(whole) > DIGITS_MAX {
             return None;
         }
+        places = count;
+        at += 1 + count as usize;
+        digits = digits * 10_u64.pow(places) + fraction;
     }
     let has_exponent = matches!(bytes.get(at), Some(b'e' | b'E'));
-    if has_exponent || whole.saturating_add(places) > DIGITS_MAX {
+    if has_exponent || count > DIGITS_MAX {
         return None;
     }
-    Some((Value::Number(Number { is_negative, digits, whole, places }), at))
+    let value = Value::Number(Number { is_negative, digits, whole, places });
+    into.push(Member { name, range: start..at, value });
+    Some(at)
+}
+
+/// How many digits a text begins with, and their number, where they are not more than 18.
+#[inline]
+fn digits_at(text: &[u8]) -> (u32, u64) {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let (mut count, mut number) = (0, 0_u64);
+    if let Some(word) = text.first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word) ^ 0x3030_3030_3030_3030;
+        // The lowest mark is right; those above may be wrong, since an addition carries upwards.
+        let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & HIGH;
+        count = others.trailing_zeros() / 8;
+        if count == 0 {
+            return (0, 0);
+        }
+        // The digits as the last of eight; then neighbours are put together, as tens, hundreds and ten thousands.
+        let eight = word << (64 - 8 * count);
+        let pairs = ((eight * 10) + (eight >> 8)) & 0x00FF_00FF_00FF_00FF;
+        let fours = ((pairs * 100) + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+        number = ((fours * 10_000) + (fours >> 32)) & 0xFFFF_FFFF;
+        if count < 8 {
+            return (count, number);
+        }
+    }
+    for digit in text[count as usize..].iter().take_while(|byte| byte.is_ascii_digit()) {
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        count = count.saturating_add(1);
+    }
+    (count, number)
 }
 
 #[cfg(test)]
@@ -207,6 +289,15 @@ mod tests {
 
     use super::super::record::object;
     use super::*;
+
+    proptest! {
+        #[test]
+        fn digits_are_read_as_the_standard_library_reads_them(digits in "[0-9]{0,18}", rest in "([./:a\u{80}é][0-9a]{0,9})?") {
+            let text = format!("{digits}{rest}");
+            let expected = (u32::try_from(digits.len()).unwrap(), digits.parse().unwrap_or(0));
+            prop_assert_eq!(digits_at(text.as_bytes()), expected, "{}", text);
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(3000))]

@@ -221,8 +221,7 @@ impl NumberShape {
         if digits == 0 {
             return Self { whole: 1, scale: places.min(1), is_int64 };
         }
-        let has_whole = 10_u64.checked_pow(places).is_some_and(|one| digits >= one);
-        Self { whole: if has_whole { whole } else { 0 }, scale: places, is_int64 }
+        Self { whole, scale: places, is_int64 }
     }
 
     fn merged(self, other: Self) -> Self {
