@@ -41,7 +41,7 @@ impl Marks {
         let within = (1_u64 << rest.len()) - 1;
         let lanes = lanes.iter().map(|lane| (lane, u64::MAX)).chain([(&last, within)]);
         for (base, (lane, within)) in (0_u32..).step_by(LANE).zip(lanes) {
-            let mut ends = bits(lane, |byte| (byte == delimiter) | (byte == b'\n')) & within;
+            let mut ends = bits(lane, |byte| byte == delimiter || byte == b'\n') & within;
             if has_quotes {
                 let quotes = bits(lane, |byte| byte == b'"');
                 push_all(&mut self.quotes, base, quotes);

@@ -56,7 +56,7 @@ pub(super) struct Flat {
 /// A name that is known.
 #[derive(Debug)]
 struct Name {
-    name: Box<str>,
+    text: Box<str>,
     /// In its quotes and with a colon, as it is mostly written.
     written: Box<[u8]>,
     /// The first bytes of that, and which they are.
@@ -74,7 +74,7 @@ impl Name {
         let (mut head, mut mask) = ([0; HEAD], [0; HEAD]);
         head[..count].copy_from_slice(&written[..count]);
         mask[..count].fill(u8::MAX);
-        Self { name: name.into(), written, head: u128::from_le_bytes(head), mask: u128::from_le_bytes(mask) }
+        Self { text: name.into(), written, head: u128::from_le_bytes(head), mask: u128::from_le_bytes(mask) }
     }
 
     /// Whether a text begins with it and a colon.
@@ -120,7 +120,7 @@ impl Flat {
 
     /// The names that are known.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(|name| &*name.name)
+        self.names.iter().map(|name| &*name.text)
     }
 
     /// The members of an object; None where it is not as flat as that, or is no sound object at all.
