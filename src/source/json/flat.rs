@@ -60,8 +60,8 @@ struct Name {
     /// In its quotes and with a colon, as it is mostly written.
     written: Box<[u8]>,
     /// The first bytes of that, and which they are.
-    head: u128,
-    mask: u128,
+    head: [u64; 2],
+    mask: [u64; 2],
 }
 
 /// Bytes of a name that are compared at once.
@@ -74,23 +74,27 @@ impl Name {
         let (mut head, mut mask) = ([0; HEAD], [0; HEAD]);
         head[..count].copy_from_slice(&written[..count]);
         mask[..count].fill(u8::MAX);
-        Self { text: name.into(), written, head: u128::from_le_bytes(head), mask: u128::from_le_bytes(mask) }
+        Self { text: name.into(), written, head: words(head), mask: words(mask) }
     }
 
     /// Whether a text begins with it and a colon.
     fn begins(&self, text: &[u8]) -> bool {
-        match text.first_chunk::<HEAD>() {
-            Some(head) if u128::from_le_bytes(*head) & self.mask == self.head => {
-                self.written.len() <= HEAD || text[HEAD..].starts_with(&self.written[HEAD..])
-            }
-            _ => false,
-        }
+        let Some(begin) = text.first_chunk::<HEAD>() else { return false };
+        let [low, high] = words(*begin);
+        low & self.mask[0] == self.head[0]
+            && high & self.mask[1] == self.head[1]
+            && (self.written.len() <= HEAD || text[HEAD..].starts_with(&self.written[HEAD..]))
     }
 
     /// In its quotes.
     fn quoted(&self) -> &[u8] {
         &self.written[..self.written.len() - 1]
     }
+}
+
+fn words(bytes: [u8; HEAD]) -> [u64; 2] {
+    let both = u128::from_le_bytes(bytes);
+    [both as u64, (both >> 64) as u64]
 }
 
 /// Patience at the start, and at most.
