@@ -3,7 +3,7 @@
 once as two NDJSON files, made from the Parquet file that `run.py` leaves.
 
     cargo build --release
-    cargo build --release --manifest-path benches/peers/csv_diff/Cargo.toml
+    cargo build --release --manifest-path benches/peers/csv_diff/Cargo.toml --target-dir target
     benches/peers/text.py csv|ndjson LINE_ITEMS.parquet [--rows 5000000] [--order shuffled|same] [--rounds 5] [--peers …]
 """
 import argparse, json, multiprocessing, os, statistics, sys
