@@ -63,4 +63,5 @@ def main():
         print(f"  {name:<16} {median[name]:7.2f} s  {memory:7.0f} MiB   reconcile/{name} = {median['reconcile'] / median[name]:.2f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@
 //! A quote opens a field only at the field's start. That one rule, kept alike by [`scan::QuoteScan`] and
 //! [`record::Parser`], makes the cut into units and the records themselves agree, also in broken files.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -17,17 +17,21 @@ use crate::contract::{CsvOptions, Format};
 
 use super::file::SourceFile;
 use super::format::{Compression, foreign, not};
-use super::text::{Block, Blocks, Cuts, Range, RowPieces, RowReader, Step, Stream, cut, decoded, stream_error};
+use super::text::{
+    Block, Blocks, Cuts, Plain, Range, RowPieces, RowReader, Step, Steps, Stream, cut_at_lines, decoded, stream_error,
+};
 use super::unite::Contents;
-use super::{Error, Pieces, Unit, Unreadable};
+use super::{Error, Piece, Pieces, Unit, Unreadable};
 
 mod columns;
+mod marks;
 mod record;
 mod scan;
 #[cfg(test)]
 mod tests;
 
 use columns::Columns;
+use marks::Marks;
 use record::{Outcome, Parser};
 use scan::QuoteScan;
 
@@ -141,7 +145,7 @@ fn header(file: &SourceFile, request: &Request<'_>, delimiter: u8) -> Result<(Ve
     let mut blocks = Blocks::Stream(Box::new(Stream::new(reader, 1, request.cuts)));
     let mut scan = QuoteScan::new(delimiter);
     let mut offset = 0;
-    while let Some(block) = blocks.next(file, request.compression, &mut scan)? {
+    while let Some(block) = blocks.next(file, request.compression, &mut scan, Vec::new())? {
         let mut parser = Parser::new(delimiter);
         parser.begin(block.bytes, block.first_line);
         while let Some(outcome) = parser.next_record() {
@@ -197,15 +201,13 @@ fn names(parser: &Parser, place: &str) -> Result<Vec<String>, Error> {
 fn units(layout: &Arc<Layout>, data: DataStart, mark: u64) -> Result<Vec<Box<dyn Unit>>, Error> {
     let file = &layout.file;
     if layout.compression != Compression::None || layout.encoding != UTF_8 {
-        return Ok(vec![Box::new(CsvUnit { layout: Arc::clone(layout), extent: Extent::Stream(data) })]);
+        return Ok(vec![Box::new(CsvUnit::new(layout, Extent::Stream(data)))]);
     }
     let whole = Range { start: data.offset + mark, end: file.identity.bytes, first_line: data.line };
-    let mut scan = QuoteScan::new(layout.delimiter);
-    let ranges = cut(file, whole, &mut scan, layout.cuts)?;
+    let ranges = cut_at_lines(file, whole, &QuoteScan::new(layout.delimiter), layout.cuts)?;
     let mut units: Vec<Box<dyn Unit>> = Vec::with_capacity(ranges.len());
-    let unit = |extent| Box::new(CsvUnit { layout: Arc::clone(layout), extent });
     for range in ranges {
-        units.push(unit(Extent::Range(range)));
+        units.push(Box::new(CsvUnit::new(layout, Extent::Range(range))));
     }
     Ok(units)
 }
@@ -220,6 +222,60 @@ enum Extent {
 struct CsvUnit {
     layout: Arc<Layout>,
     extent: Extent,
+    /// Where rows begin, from the first reading that came to the end.
+    steps: OnceLock<Steps>,
+}
+
+impl CsvUnit {
+    fn new(layout: &Arc<Layout>, extent: Extent) -> Self {
+        Self { layout: Arc::clone(layout), extent, steps: OnceLock::new() }
+    }
+
+    fn rows_of<'a>(&'a self, blocks: Blocks, columns: &[usize]) -> Result<CsvRows<'a>, Error> {
+        let layout = &*self.layout;
+        Ok(CsvRows {
+            layout,
+            blocks,
+            scan: QuoteScan::new(layout.delimiter),
+            parser: Parser::new(layout.delimiter),
+            marks: Marks::default(),
+            alike: 0,
+            offset: 0,
+            rows: 0,
+            steps: Steps::default(),
+            learnt: &self.steps,
+            columns: Columns::new(&layout.schema, columns, layout.null.as_deref())?,
+        })
+    }
+
+    /// The named rows in one batch, each found from the step before it.
+    fn fetch(&self, range: Range, steps: &Steps, columns: &[usize], rows: &[u64]) -> Result<RecordBatch, Error> {
+        let mut found = self.rows_of(Blocks::Plain(Plain::new(range, self.layout.cuts)), columns)?;
+        let mut taken = 0;
+        let mut left = rows;
+        while let Some((first, start, end)) = left.first().and_then(|row| steps.around(*row)) {
+            let (start, end) = (range.start + start, end.map_or(range.end, |end| range.start + end));
+            found.parser.begin(self.layout.file.range(start, end)?, range.first_line);
+            let (mut row, before) = (first, left.len());
+            while let (Some(wanted), Some(outcome)) = (left.first(), found.parser.next_record()) {
+                if outcome == Outcome::Blank && self.layout.schema.fields().len() > 1 {
+                    continue;
+                }
+                if row == *wanted {
+                    left = &left[1..];
+                    if outcome == Outcome::Fields || outcome == Outcome::Blank {
+                        taken += usize::from(matches!(found.take(), Step::Rows(1)));
+                    }
+                }
+                row += 1;
+            }
+            // Rows that are not where they were: the caller counts, and says so.
+            if left.len() == before {
+                break;
+            }
+        }
+        found.take_batch(taken)
+    }
 }
 
 impl Unit for CsvUnit {
@@ -244,7 +300,7 @@ impl Unit for CsvUnit {
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
         let layout = &self.layout;
         let blocks = match self.extent {
-            Extent::Range(range) => Blocks::Plain(Some(range)),
+            Extent::Range(range) => Blocks::Plain(Plain::new(range, layout.cuts)),
             Extent::Stream(data) => {
                 let mut reader = decoded(&layout.file, layout.compression, layout.encoding)?;
                 std::io::copy(&mut std::io::Read::take(&mut reader, data.offset), &mut std::io::sink())
@@ -252,14 +308,13 @@ impl Unit for CsvUnit {
                 Blocks::Stream(Box::new(Stream::new(reader, data.line, layout.cuts)))
             }
         };
-        let rows = CsvRows {
-            layout,
-            blocks,
-            scan: QuoteScan::new(layout.delimiter),
-            parser: Parser::new(layout.delimiter),
-            columns: Columns::new(&layout.schema, columns, layout.null.as_deref())?,
-        };
-        Ok(Box::new(RowPieces::new(rows, layout.batch_rows)))
+        Ok(Box::new(RowPieces::new(self.rows_of(blocks, columns)?, layout.batch_rows)))
+    }
+
+    fn read_rows(&self, columns: &[usize], rows: &[u64]) -> Option<Result<Pieces<'_>, Error>> {
+        let Extent::Range(range) = self.extent else { return None };
+        let batch = self.fetch(range, self.steps.get()?, columns, rows);
+        Some(batch.map(|batch| Box::new(std::iter::once(Ok(Piece::Rows(batch)))) as Pieces<'_>))
     }
 }
 
@@ -268,6 +323,16 @@ struct CsvRows<'a> {
     blocks: Blocks,
     scan: QuoteScan,
     parser: Parser,
+    /// The fields of the current block, where its records are all alike.
+    marks: Marks,
+    /// Records of those that were taken.
+    alike: usize,
+    /// Where the current block begins in its unit.
+    offset: u64,
+    /// Rows so far.
+    rows: u64,
+    steps: Steps,
+    learnt: &'a OnceLock<Steps>,
     columns: Columns,
 }
 
@@ -291,13 +356,53 @@ impl CsvRows<'_> {
             return self.unreadable(format!("column `{name}`, byte {byte} of the record: is not {encoding}"));
         }
         self.columns.append(&self.parser);
-        Step::Row
+        self.steps.note(self.rows, self.offset + self.parser.record_start() as u64);
+        self.rows += 1;
+        Step::Rows(1)
+    }
+
+    /// Takes records of a block in which they are all alike.
+    fn take_alike(&mut self, text_records: usize, at_most: usize) -> Step {
+        let until = text_records.min(self.alike + at_most);
+        for record in self.alike..until {
+            self.steps.note(self.rows, self.offset + self.marks.start_of(record) as u64);
+            self.rows += 1;
+        }
+        self.columns.append_alike(self.parser.bytes(), &self.marks, self.alike..until);
+        let taken = until - self.alike;
+        self.alike = until;
+        Step::Rows(taken)
+    }
+
+    /// Goes on to the next block; false at the end.
+    fn next_block(&mut self) -> Result<bool, Error> {
+        let spent = self.parser.take_spent();
+        let block = self.blocks.next(&self.layout.file, self.layout.compression, &mut self.scan, spent)?;
+        let Some(Block { bytes, first_line, offset }) = block else {
+            let _ = self.learnt.set(std::mem::take(&mut self.steps));
+            return Ok(false);
+        };
+        self.offset = offset;
+        self.parser.begin(bytes, first_line);
+        self.alike = 0;
+        self.marks.clear();
+        // Of one field a blank line is a record, which marks do not tell from the end of a text.
+        let width = self.layout.schema.fields().len();
+        let (text, has_quotes) = (self.parser.bytes(), self.parser.has_quotes());
+        if width > 1 && self.parser.is_utf8() && self.marks.take_over(text, self.layout.delimiter, has_quotes, width) {
+            self.parser.skip_all();
+        }
+        Ok(true)
     }
 }
 
 impl RowReader for CsvRows<'_> {
-    fn next_row(&mut self) -> Result<Step, Error> {
+    fn next_rows(&mut self, at_most: usize) -> Result<Step, Error> {
         loop {
+            let alike = self.marks.records();
+            if self.alike < alike {
+                return Ok(self.take_alike(alike, at_most));
+            }
             match self.parser.next_record() {
                 Some(Outcome::Fields) => return Ok(self.take()),
                 Some(Outcome::Bad(problem)) => return Ok(self.unreadable(problem)),
@@ -306,11 +411,8 @@ impl RowReader for CsvRows<'_> {
                         return Ok(self.take());
                     }
                 }
-                None => {
-                    let block = self.blocks.next(&self.layout.file, self.layout.compression, &mut self.scan)?;
-                    let Some(Block { bytes, first_line }) = block else { return Ok(Step::End) };
-                    self.parser.begin(bytes, first_line);
-                }
+                None if self.next_block()? => {}
+                None => return Ok(Step::End),
             }
         }
     }
@@ -341,7 +443,7 @@ pub(super) fn fuzz(bytes: &[u8]) {
     let reader = Box::new(std::io::Cursor::new(bytes.to_vec()));
     let mut stream = Stream::new(reader, 1, Cuts { unit_bytes: 1, block_bytes: 1 });
     let mut in_blocks = 0_u64;
-    while let Ok(Some(block)) = stream.next_block(&mut scan) {
+    while let Ok(Some(block)) = stream.next_block(&mut scan, Vec::new()) {
         let mut parser = Parser::new(b',');
         parser.begin(block.bytes, block.first_line);
         while parser.next_record().is_some() {

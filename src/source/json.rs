@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -19,13 +19,15 @@ use crate::contract::Format;
 use super::file::SourceFile;
 use super::format::{Compression, not};
 use super::text::{
-    Block, Blocks, Boundaries, Cuts, Lines, Range, RowPieces, RowReader, Step, Stream, cut, decoded, stream_error,
+    Block, Blocks, Boundaries, Cuts, Lines, Plain, Range, RowPieces, RowReader, Step, Steps, Stream, cut, decoded,
+    line_ranges, stream_error,
 };
 use super::unite::Contents;
-use super::{Error, Pieces, Unit, Unreadable};
+use super::{Error, Piece, Pieces, Unit, Unreadable};
 
 mod build;
 mod elements;
+mod flat;
 mod record;
 mod records;
 mod shape;
@@ -34,8 +36,9 @@ mod tests;
 
 use build::Rows;
 use elements::ArrayScan;
+use flat::Flat;
 use record::{Problem, object};
-use records::Records;
+use records::{Record, Records};
 pub(super) use shape::Members;
 use shape::Shape;
 
@@ -124,27 +127,46 @@ struct BlockFacts {
     lines: u64,
 }
 
-fn learn(format: Format, block: Block) -> BlockFacts {
-    let mut facts = BlockFacts { lines: super::text::count_lines(&block.bytes), ..BlockFacts::default() };
-    let mut records = Records::new(format);
+/// How the parts of a plain file are read: lines in blocks, elements of an array a whole part at once, because they are
+/// not told apart as cheaply.
+fn block_cuts(format: Format, cuts: Cuts) -> Cuts {
+    if format == Format::Json { Cuts { block_bytes: usize::MAX, ..cuts } } else { cuts }
+}
+
+fn learn(records: &mut Records, block: Block, facts: &mut BlockFacts) {
+    facts.lines += super::text::count_lines(&block.bytes);
     records.begin(block);
+    let mut flat = Flat::new();
+    let mut entries = Vec::new();
     while let Some(record) = records.next_record() {
         facts.rows += 1;
+        if let Some(members) = records.text(&record).and_then(|text| flat.members(text)) {
+            facts.objects += 1;
+            facts.members.absorb_flat(&entries, members);
+            continue;
+        }
         let mut members = Vec::new();
         if object(records.bytes(&record), &mut members).is_ok() {
             facts.objects += 1;
             facts.members.absorb(&members);
+            if flat.learn(&members) {
+                entries = facts.members.entries_of(flat.names());
+            }
         }
     }
-    facts
 }
 
-fn learn_ranges(file: &SourceFile, format: Format, ranges: Vec<Range>) -> Result<Learnt, Error> {
+fn learn_ranges(file: &SourceFile, format: Format, cuts: Cuts, ranges: Vec<Range>) -> Result<Learnt, Error> {
     let facts: Vec<Result<BlockFacts, Error>> = ranges
         .par_iter()
         .map(|range| {
-            let block = Blocks::Plain(Some(*range)).next(file, Compression::None, &mut Lines)?;
-            Ok(block.map(|block| learn(format, block)).unwrap_or_default())
+            let mut blocks = Blocks::Plain(Plain::new(*range, block_cuts(format, cuts)));
+            let mut facts = BlockFacts::default();
+            let mut records = Records::new(format);
+            while let Some(block) = blocks.next(file, Compression::None, &mut Lines, records.take_spent())? {
+                learn(&mut records, block, &mut facts);
+            }
+            Ok(facts)
         })
         .collect();
     let mut learnt = Learnt { members: Members::default(), extents: Vec::new(), rows: 0, objects: 0 };
@@ -162,42 +184,19 @@ fn learn_ranges(file: &SourceFile, format: Format, ranges: Vec<Range>) -> Result
 }
 
 fn survey_lines(file: &SourceFile, request: Request, mark: u64) -> Result<Learnt, Error> {
-    let ranges = line_ranges(file, mark, request.cuts)?;
-    learn_ranges(file, request.format, ranges)
-}
-
-/// Cuts a file at line feeds near the wanted places, without reading what lies between.
-fn line_ranges(file: &SourceFile, start: u64, cuts: Cuts) -> Result<Vec<Range>, Error> {
-    let handle = file.open()?;
-    let length = file.identity.bytes;
-    let mut probe = vec![0; cuts.block_bytes.clamp(1, 64 << 10)];
-    let mut ranges = Vec::new();
-    let mut from = start;
-    while from < length {
-        let mut at = from.saturating_add((cuts.unit_bytes as u64).max(1)) - 1;
-        let end = loop {
-            if at >= length {
-                break length;
-            }
-            let wanted = usize::try_from(length - at).unwrap_or(usize::MAX).min(probe.len());
-            handle.read_exact_at(&mut probe[..wanted], at).map_err(|error| file.read_error(&error))?;
-            match memchr::memchr(b'\n', &probe[..wanted]) {
-                Some(found) => break at + found as u64 + 1,
-                None => at += wanted as u64,
-            }
-        };
-        ranges.push(Range { start: from, end, first_line: 1 });
-        from = end;
-    }
-    Ok(ranges)
+    let whole = Range { start: mark, end: file.identity.bytes, first_line: 1 };
+    let ranges = line_ranges(file, whole, request.cuts)?;
+    learn_ranges(file, request.format, request.cuts, ranges)
 }
 
 fn survey_line_stream(file: &SourceFile, request: Request) -> Result<Learnt, Error> {
     let reader = decoded(file, request.compression, UTF_8)?;
     let mut blocks = Blocks::Stream(Box::new(Stream::new(reader, 1, request.cuts)));
     let mut learnt = Learnt { members: Members::default(), extents: Vec::new(), rows: 0, objects: 0 };
-    while let Some(block) = blocks.next(file, request.compression, &mut Lines)? {
-        let facts = learn(request.format, block);
+    let mut records = Records::new(request.format);
+    while let Some(block) = blocks.next(file, request.compression, &mut Lines, records.take_spent())? {
+        let mut facts = BlockFacts::default();
+        learn(&mut records, block, &mut facts);
         learnt.rows += facts.rows;
         learnt.objects += facts.objects;
         learnt.members.merge(facts.members);
@@ -246,7 +245,7 @@ fn survey_array(file: &SourceFile, request: Request, mark: u64) -> Result<Learnt
         last.end = end;
     }
     let first_lines: Vec<u64> = ranges.iter().map(|range| range.first_line).collect();
-    let mut learnt = learn_ranges(file, request.format, ranges)?;
+    let mut learnt = learn_ranges(file, request.format, request.cuts, ranges)?;
     for (extent, line) in learnt.extents.iter_mut().zip(first_lines) {
         if let Extent::Range(range, _) = extent {
             range.first_line = line;
@@ -262,13 +261,15 @@ fn survey_array_stream(file: &SourceFile, request: Request) -> Result<Learnt, Er
     let mut scan = ArrayScan::default();
     let mut learnt = Learnt { members: Members::default(), extents: Vec::new(), rows: 0, objects: 0 };
     let mut seen = 0;
-    while let Some(mut block) = blocks.next(file, request.compression, &mut scan)? {
+    let mut records = Records::new(request.format);
+    while let Some(mut block) = blocks.next(file, request.compression, &mut scan, records.take_spent())? {
         let length = block.bytes.len() as u64;
         if let Some(end) = scan.closed_at() {
             block.bytes.truncate(usize::try_from(end.saturating_sub(seen)).unwrap_or(usize::MAX));
         }
         seen += length;
-        let facts = learn(request.format, block);
+        let mut facts = BlockFacts::default();
+        learn(&mut records, block, &mut facts);
         learnt.rows += facts.rows;
         learnt.objects += facts.objects;
         learnt.members.merge(facts.members);
@@ -308,7 +309,7 @@ impl Survey {
         });
         let mut units: Vec<Box<dyn Unit>> = Vec::with_capacity(self.extents.len());
         for extent in self.extents {
-            units.push(Box::new(JsonUnit { layout: Arc::clone(&layout), extent }));
+            units.push(Box::new(JsonUnit { layout: Arc::clone(&layout), extent, steps: OnceLock::new() }));
         }
         Contents { schema, units, rows: Some(self.rows), warnings: Vec::new() }
     }
@@ -341,6 +342,8 @@ struct Layout {
 struct JsonUnit {
     layout: Arc<Layout>,
     extent: Extent,
+    /// Where rows begin, from the first reading that came to the end.
+    steps: OnceLock<Steps>,
 }
 
 impl Unit for JsonUnit {
@@ -366,7 +369,7 @@ impl Unit for JsonUnit {
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
         let Layout { file, request, .. } = &*self.layout;
         let blocks = match self.extent {
-            Extent::Range(range, _) => Blocks::Plain(Some(range)),
+            Extent::Range(range, _) => Blocks::Plain(Plain::new(range, block_cuts(request.format, request.cuts))),
             Extent::Stream(range, _) => {
                 let mut reader = decoded(file, request.compression, UTF_8)?;
                 std::io::copy(&mut reader.by_ref().take(range.start), &mut std::io::sink())
@@ -375,6 +378,22 @@ impl Unit for JsonUnit {
                 Blocks::Stream(Box::new(Stream::new(reader, range.first_line, request.cuts)))
             }
         };
+        Ok(Box::new(RowPieces::new(self.rows_of(blocks, columns)?, self.layout.batch_rows)))
+    }
+
+    fn read_rows(&self, columns: &[usize], rows: &[u64]) -> Option<Result<Pieces<'_>, Error>> {
+        let Extent::Range(range, _) = self.extent else { return None };
+        if self.layout.request.format == Format::Json {
+            return None;
+        }
+        let batch = self.fetch(range, self.steps.get()?, columns, rows);
+        Some(batch.map(|batch| Box::new(std::iter::once(Ok(Piece::Rows(batch)))) as Pieces<'_>))
+    }
+}
+
+impl JsonUnit {
+    fn rows_of<'a>(&'a self, blocks: Blocks, columns: &[usize]) -> Result<JsonRows<'a>, Error> {
+        let Layout { file, request, .. } = &*self.layout;
         let boundaries: Box<dyn Boundaries + Send> = match request.format {
             Format::Json => Box::new(ArrayScan::default()),
             _ => Box::new(Lines),
@@ -382,9 +401,44 @@ impl Unit for JsonUnit {
         let schema = self.layout.schema.project(columns).map_err(|error| file.error(error.to_string()))?;
         let asked = columns.iter().map(|index| &self.layout.columns[*index]);
         let rows = Rows::new(Arc::new(schema), asked.map(|column| (&*column.name, &column.shape)));
-        let records = Records::new(request.format);
-        let reader = JsonRows { layout: &self.layout, blocks, boundaries, records, rows };
-        Ok(Box::new(RowPieces::new(reader, self.layout.batch_rows)))
+        Ok(JsonRows {
+            layout: &self.layout,
+            blocks,
+            boundaries,
+            records: Records::new(request.format),
+            flat: Flat::new(),
+            rows,
+            offset: 0,
+            count: 0,
+            steps: Steps::default(),
+            learnt: &self.steps,
+        })
+    }
+
+    /// The named rows in one batch, each found from the step before it.
+    fn fetch(&self, range: Range, steps: &Steps, columns: &[usize], rows: &[u64]) -> Result<RecordBatch, Error> {
+        let file = &self.layout.file;
+        let blocks = Blocks::Plain(Plain::new(range, self.layout.request.cuts));
+        let mut found = self.rows_of(blocks, columns)?;
+        let (mut left, mut taken) = (rows, 0);
+        while let Some((first, start, end)) = left.first().and_then(|row| steps.around(*row)) {
+            let (start, end) = (range.start + start, end.map_or(range.end, |end| range.start + end));
+            let bytes = file.range(start, end)?;
+            found.records.begin(Block { bytes, first_line: range.first_line, offset: 0 });
+            let (mut row, before) = (first, left.len());
+            while let (Some(wanted), Some(record)) = (left.first(), found.records.next_record()) {
+                if row == *wanted {
+                    left = &left[1..];
+                    taken += usize::from(matches!(found.take(&record)?, Step::Rows(1)));
+                }
+                row += 1;
+            }
+            // Rows that are not where they were: the caller counts, and says so.
+            if left.len() == before {
+                break;
+            }
+        }
+        found.take_batch(taken)
     }
 }
 
@@ -393,32 +447,60 @@ struct JsonRows<'a> {
     blocks: Blocks,
     boundaries: Box<dyn Boundaries + Send>,
     records: Records,
+    flat: Flat,
     rows: Rows,
+    /// Where the current block begins in its unit.
+    offset: u64,
+    /// Rows so far.
+    count: u64,
+    steps: Steps,
+    learnt: &'a OnceLock<Steps>,
+}
+
+impl JsonRows<'_> {
+    fn take(&mut self, record: &Record) -> Result<Step, Error> {
+        let shown = &self.layout.file.shown;
+        let appended = 'appended: {
+            if let Some(text) = self.records.text(record)
+                && let Some(members) = self.flat.members(text)
+            {
+                break 'appended self.rows.append_flat(text, members);
+            }
+            let bytes = self.records.bytes(record);
+            let mut members: Vec<(Cow<'_, str>, &RawValue)> = Vec::with_capacity(self.layout.columns.len());
+            if let Err(Problem { byte, problem }) = object(bytes, &mut members) {
+                let (line, column) = record.locate(bytes, byte);
+                let place = format!("{shown}, line {line}, column {column}");
+                return Ok(Step::Unreadable(Unreadable { rows: 1, place, problem }));
+            }
+            if self.flat.learn(&members) {
+                self.rows.follow(&self.flat);
+            }
+            self.rows.append(&members)
+        };
+        // The columns were made for all sound rows, so that a row that does not fit is another than was surveyed.
+        appended.map_err(|problem| Error::new(format!("{shown}, line {}", record.line), problem))?;
+        self.steps.note(self.count, self.offset + record.start() as u64);
+        self.count += 1;
+        Ok(Step::Rows(1))
+    }
 }
 
 impl RowReader for JsonRows<'_> {
-    fn next_row(&mut self) -> Result<Step, Error> {
-        let record = loop {
+    fn next_rows(&mut self, _: usize) -> Result<Step, Error> {
+        loop {
             if let Some(record) = self.records.next_record() {
-                break record;
+                return self.take(&record);
             }
             let Layout { file, request, .. } = self.layout;
-            let Some(block) = self.blocks.next(file, request.compression, &mut *self.boundaries)? else {
+            let spent = self.records.take_spent();
+            let Some(block) = self.blocks.next(file, request.compression, &mut *self.boundaries, spent)? else {
+                let _ = self.learnt.set(std::mem::take(&mut self.steps));
                 return Ok(Step::End);
             };
+            self.offset = block.offset;
             self.records.begin(block);
-        };
-        let bytes = self.records.bytes(&record);
-        let mut members: Vec<(Cow<'_, str>, &RawValue)> = Vec::with_capacity(self.layout.columns.len());
-        let shown = &self.layout.file.shown;
-        if let Err(Problem { byte, problem }) = object(bytes, &mut members) {
-            let (line, column) = record.locate(bytes, byte);
-            let place = format!("{shown}, line {line}, column {column}");
-            return Ok(Step::Unreadable(Unreadable { rows: 1, place, problem }));
         }
-        // The columns were made for all sound rows, so that a row that does not fit is another than was surveyed.
-        self.rows.append(&members).map_err(|problem| Error::new(format!("{shown}, line {}", record.line), problem))?;
-        Ok(Step::Row)
     }
 
     fn pending_bytes(&self) -> usize {
@@ -434,13 +516,15 @@ impl RowReader for JsonRows<'_> {
 /// pass learnt holds the rows of the second.
 pub(super) fn fuzz(bytes: &[u8]) {
     for format in [Format::Ndjson, Format::Json] {
-        let facts = learn(format, Block { bytes: bytes.to_vec(), first_line: 1 });
+        let block = || Block { bytes: bytes.to_vec(), first_line: 1, offset: 0 };
+        let mut facts = BlockFacts::default();
+        learn(&mut Records::new(format), block(), &mut facts);
         let columns = columns(&facts.members, &[]);
         let fields: Vec<_> = columns.iter().map(|column| column.shape.field(&column.name)).collect();
         let mut rows =
             Rows::new(Arc::new(Schema::new(fields)), columns.iter().map(|column| (&*column.name, &column.shape)));
         let mut records = Records::new(format);
-        records.begin(Block { bytes: bytes.to_vec(), first_line: 1 });
+        records.begin(block());
         let mut appended = 0;
         while let Some(record) = records.next_record() {
             let mut members = Vec::new();

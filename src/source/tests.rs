@@ -431,3 +431,61 @@ fn batches_have_the_wanted_rows() {
         assert_eq!(sizes, [4, 4, 2]);
     }
 }
+
+#[test]
+fn single_rows_of_texts_are_those_of_the_whole_reading() {
+    let comma_text = |row: usize| match row % 5 {
+        0 => format!("{row},plain\n"),
+        1 => format!("{row},\"quoted, {row}\"\n"),
+        2 => format!("{row},\"two\nlines\"\r\n"),
+        3 => format!("{row},\n\n"),
+        _ => format!("{row},\"say \"\"{row}\"\"\"\n"),
+    };
+    let object = |row: usize| match row % 3 {
+        0 => format!("{{\"a\":{row},\"b\":\"text\"}}\n"),
+        1 => format!("{{\"a\":{row}.5,\"b\":\"say \\\"{row}\\\"\"}}\n\n"),
+        _ => format!("{{\"b\":null, \"a\":-{row}}}\n"),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let alike: String = (0..1000).map(|row| format!("{row},x\n")).collect();
+    let mixed: String = (0..1000).map(comma_text).collect();
+    let objects: String = (0..1000).map(object).collect();
+    for (name, content) in
+        [("a.csv", format!("a,b\n{alike}")), ("b.csv", format!("a,b\n{mixed}")), ("c.ndjson", objects)]
+    {
+        let path = write(folder.path(), name, content);
+        for bytes in [1 << 10, 1 << 20] {
+            let opened = open_cut(&source(&path), &OpenOptions::default(), cuts(bytes)).unwrap();
+            let before = opened.units[0].read_rows(&[0, 1], &[0]);
+            assert!(before.is_none(), "{name}: nothing is known before the first reading");
+            let whole = read_all(&opened).unwrap();
+            assert_eq!((whole.batch.num_rows(), whole.unreadable.len()), (1000, 0), "{name}");
+            let mut first = 0;
+            for unit in &opened.units {
+                let rows = read_unit(unit.as_ref());
+                for step in [1, 7, 200] {
+                    let wanted: Vec<u64> = (0..rows as u64).skip(step / 2).step_by(step).collect();
+                    let pieces = unit.read_rows(&[0, 1], &wanted).expect("it was read to its end").unwrap();
+                    let found: Vec<RecordBatch> = pieces
+                        .map(|piece| match piece.unwrap() {
+                            Piece::Rows(rows) => rows,
+                            Piece::Unreadable(unreadable) => panic!("{unreadable:?}"),
+                        })
+                        .collect();
+                    let found = concat_batches(&opened.schema, &found).unwrap();
+                    let offsets = wanted.iter().map(|row| first as u64 + row).collect::<Vec<_>>();
+                    let offsets = arrow::array::UInt64Array::from(offsets);
+                    let expected = arrow::compute::take_record_batch(&whole.batch, &offsets).unwrap();
+                    assert_eq!(found.columns(), expected.columns(), "{name}, every {step} in cuts of {bytes}");
+                }
+                first += rows;
+            }
+            assert_eq!(first, 1000, "{name}");
+        }
+    }
+}
+
+fn read_unit(unit: &dyn Unit) -> usize {
+    let pieces = unit.read(&[0]).unwrap();
+    pieces.map(|piece| if let Piece::Rows(rows) = piece.unwrap() { rows.num_rows() } else { 0 }).sum()
+}

@@ -8,8 +8,9 @@ use std::io::{self, BufReader, Read};
 
 use arrow::array::RecordBatch;
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
+use rayon::prelude::*;
 
-use super::file::SourceFile;
+use super::file::{Positioned, SourceFile};
 use super::format::Compression;
 use super::{Error, Piece, Unreadable};
 
@@ -36,6 +37,12 @@ impl Default for Cuts {
 pub(super) trait Boundaries {
     /// Looks at the next bytes; the offset after the last record that ends in them.
     fn last_boundary(&mut self, bytes: &[u8]) -> Option<usize>;
+}
+
+/// Boundaries that are always line feeds, though not every line feed is one.
+pub(super) trait LineBoundaries: Boundaries {
+    /// Whether a record begins with the next byte.
+    fn is_at_boundary(&self) -> bool;
 }
 
 /// Records that end at every line feed.
@@ -66,6 +73,8 @@ pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
     /// The physical line of the first byte, from 1.
     pub(super) first_line: u64,
+    /// Where it begins in its unit.
+    pub(super) offset: u64,
 }
 
 /// Line feeds in bytes.
@@ -107,6 +116,113 @@ pub(super) fn cut(
     }
     if unit.start < from.end {
         ranges.push(Range { end: from.end, ..unit });
+    }
+    Ok(ranges)
+}
+
+/// Cuts a plain file into ranges of about `unit_bytes`: guesses that a record ends at the first line feed near each wanted
+/// place, looks at all parts in parallel, and reads again only those that began inside a record after all.
+///
+/// # Errors
+/// What kept the file from being read.
+pub(super) fn cut_at_lines<B: LineBoundaries + Clone + Send + Sync>(
+    file: &SourceFile,
+    from: Range,
+    fresh: &B,
+    cuts: Cuts,
+) -> Result<Vec<Range>, Error> {
+    let guesses = line_ranges(file, from, cuts)?;
+    let seen: Vec<Result<(B, Seen), Error>> = guesses
+        .par_iter()
+        .map(|guess| {
+            let mut scan = fresh.clone();
+            let seen = look(file, *guess, &mut scan, cuts)?;
+            Ok((scan, seen))
+        })
+        .collect();
+    let mut ranges = Vec::with_capacity(guesses.len());
+    let mut line = from.first_line;
+    // A unit whose last record goes on, and the scan up to its end.
+    let mut open: Option<(Range, B)> = None;
+    for (guess, seen) in guesses.into_iter().zip(seen) {
+        let (scan, Seen { lines, .. }) = seen?;
+        let (unit, scan) = match open.take() {
+            None => (Range { first_line: line, ..guess }, scan),
+            Some((unit, mut scan)) => match look(file, guess, &mut scan, cuts)?.first {
+                None => (Range { end: guess.end, ..unit }, scan),
+                Some((position, before)) => {
+                    ranges.push(Range { end: position, ..unit });
+                    (Range { start: position, end: guess.end, first_line: line + before }, scan)
+                }
+            },
+        };
+        line += lines;
+        if scan.is_at_boundary() {
+            ranges.extend((unit.start < unit.end).then_some(unit));
+        } else {
+            open = Some((unit, scan));
+        }
+    }
+    ranges.extend(open.map(|(unit, _)| unit));
+    Ok(ranges)
+}
+
+/// What a look at a range found.
+struct Seen {
+    /// Line feeds.
+    lines: u64,
+    /// An early boundary, and the line feeds before it.
+    first: Option<(u64, u64)>,
+}
+
+fn look(file: &SourceFile, range: Range, scan: &mut dyn Boundaries, cuts: Cuts) -> Result<Seen, Error> {
+    let opened = file.open()?;
+    let mut seen = Seen { lines: 0, first: None };
+    let mut buffer = vec![0; cuts.block_bytes.max(1).min(length_of(file, range)?)];
+    let mut position = range.start;
+    while position < range.end {
+        let wanted = usize::try_from(range.end - position).unwrap_or(usize::MAX).min(buffer.len());
+        let block = &mut buffer[..wanted];
+        opened.read_exact_at(block, position).map_err(|error| file.read_error(&error))?;
+        let boundary = scan.last_boundary(block);
+        if let (None, Some(at)) = (seen.first, boundary) {
+            seen.first = Some((position + at as u64, seen.lines + count_lines(&block[..at])));
+        }
+        seen.lines += count_lines(block);
+        position += wanted as u64;
+    }
+    Ok(seen)
+}
+
+fn length_of(file: &SourceFile, range: Range) -> Result<usize, Error> {
+    usize::try_from(range.end - range.start)
+        .map_err(|_| file.error("has a part that is larger than the memory can address"))
+}
+
+/// Cuts a range at line feeds near the wanted places, without reading what lies between; the line numbers are not known.
+///
+/// # Errors
+/// What kept the file from being read.
+pub(super) fn line_ranges(file: &SourceFile, whole: Range, cuts: Cuts) -> Result<Vec<Range>, Error> {
+    let handle = file.open()?;
+    let mut probe = vec![0; cuts.block_bytes.clamp(1, 64 << 10)];
+    let mut ranges = Vec::new();
+    let mut from = whole.start;
+    while from < whole.end {
+        let mut at = from.saturating_add((cuts.unit_bytes as u64).max(1)) - 1;
+        let end = loop {
+            if at >= whole.end {
+                break whole.end;
+            }
+            let wanted = usize::try_from(whole.end - at).unwrap_or(usize::MAX).min(probe.len());
+            handle.read_exact_at(&mut probe[..wanted], at).map_err(|error| file.read_error(&error))?;
+            match memchr::memchr(b'\n', &probe[..wanted]) {
+                Some(found) => break at + found as u64 + 1,
+                None => at += wanted as u64,
+            }
+        };
+        ranges.push(Range { start: from, end, first_line: whole.first_line });
+        from = end;
     }
     Ok(ranges)
 }
@@ -256,6 +372,7 @@ pub(super) struct Stream {
     reader: Box<dyn Read + Send>,
     carry: Vec<u8>,
     line: u64,
+    offset: u64,
     block_bytes: usize,
     ended: bool,
 }
@@ -263,15 +380,18 @@ pub(super) struct Stream {
 impl Stream {
     /// A stream whose first byte lies in `first_line`.
     pub(super) fn new(reader: Box<dyn Read + Send>, first_line: u64, cuts: Cuts) -> Self {
-        Self { reader, carry: Vec::new(), line: first_line, block_bytes: cuts.block_bytes.max(1), ended: false }
+        let block_bytes = cuts.block_bytes.max(1);
+        Self { reader, carry: Vec::new(), line: first_line, offset: 0, block_bytes, ended: false }
     }
 
-    /// The next block; None at the end.
+    /// The next block; None at the end. `spare` is a former block, whose memory is used again.
     ///
     /// # Errors
     /// What kept the stream from being read, or a record without end.
-    pub(super) fn next_block(&mut self, boundaries: &mut dyn Boundaries) -> io::Result<Option<Block>> {
-        let mut bytes = std::mem::take(&mut self.carry);
+    pub(super) fn next_block(&mut self, boundaries: &mut dyn Boundaries, spare: Vec<u8>) -> io::Result<Option<Block>> {
+        let mut bytes = spare;
+        bytes.clear();
+        bytes.append(&mut self.carry);
         let mut boundary = None;
         while boundary.is_none() && !self.ended {
             let seen = bytes.len();
@@ -283,15 +403,87 @@ impl Stream {
             }
         }
         if let Some(boundary) = boundary {
-            self.carry = bytes.split_off(boundary);
+            self.carry.extend_from_slice(&bytes[boundary..]);
+            bytes.truncate(boundary);
         }
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let first_line = self.line;
-        self.line += count_lines(&bytes);
-        Ok(Some(Block { bytes, first_line }))
+        Ok(whole_block(bytes, &mut self.line, &mut self.offset))
     }
+}
+
+/// A range of a plain file in blocks that end at record boundaries.
+pub(super) struct Plain {
+    range: Range,
+    opened: Option<Positioned>,
+    carry: Vec<u8>,
+    position: u64,
+    line: u64,
+    offset: u64,
+    block_bytes: usize,
+}
+
+impl Plain {
+    /// The blocks of a range.
+    pub(super) fn new(range: Range, cuts: Cuts) -> Self {
+        Self {
+            range,
+            opened: None,
+            carry: Vec::new(),
+            position: range.start,
+            line: range.first_line,
+            offset: 0,
+            block_bytes: cuts.block_bytes.max(1),
+        }
+    }
+
+    fn next_block(
+        &mut self,
+        file: &SourceFile,
+        boundaries: &mut dyn Boundaries,
+        spare: Vec<u8>,
+    ) -> Result<Option<Block>, Error> {
+        if self.range.end - self.range.start > 2 * RECORD_BYTES_MAX as u64 {
+            return Err(file.error(endless(self.range.first_line)));
+        }
+        let opened = match self.opened.take() {
+            Some(opened) => opened,
+            None => file.open()?,
+        };
+        // Kept at its length, so that only what it grows by is cleared.
+        let mut bytes = spare;
+        let mut filled = self.carry.len();
+        let mut boundary = None;
+        bytes.resize(bytes.len().max(filled), 0);
+        bytes[..filled].copy_from_slice(&self.carry);
+        self.carry.clear();
+        while boundary.is_none() && self.position < self.range.end {
+            let left = usize::try_from(self.range.end - self.position).unwrap_or(usize::MAX);
+            let wanted = left.min(self.block_bytes);
+            bytes.resize(bytes.len().max(filled + wanted), 0);
+            let read = &mut bytes[filled..filled + wanted];
+            opened.read_exact_at(read, self.position).map_err(|error| file.read_error(&error))?;
+            self.position += wanted as u64;
+            // A range ends where a record does, or the file.
+            let is_last = self.position == self.range.end;
+            boundary = if is_last { Some(wanted) } else { boundaries.last_boundary(read) }.map(|at| filled + at);
+            filled += wanted;
+        }
+        self.opened = Some(opened);
+        let end = boundary.unwrap_or(filled);
+        self.carry.extend_from_slice(&bytes[end..filled]);
+        bytes.truncate(end);
+        Ok(whole_block(bytes, &mut self.line, &mut self.offset))
+    }
+}
+
+/// A block of these bytes, of which line and offset are told and moved on; None where there are none.
+fn whole_block(bytes: Vec<u8>, line: &mut u64, offset: &mut u64) -> Option<Block> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let block = Block { first_line: *line, offset: *offset, bytes };
+    *line += count_lines(&block.bytes);
+    *offset += block.bytes.len() as u64;
+    Some(block)
 }
 
 /// What is said of a record that does not end.
@@ -304,14 +496,14 @@ pub(super) fn endless(line: u64) -> String {
 
 /// Where a unit's blocks come from.
 pub(super) enum Blocks {
-    /// One range of a plain file, read when it is first asked for.
-    Plain(Option<Range>),
+    /// A range of a plain file, opened when it is first asked for.
+    Plain(Plain),
     /// A stream.
     Stream(Box<Stream>),
 }
 
 impl Blocks {
-    /// The next block; None at the end.
+    /// The next block; None at the end. `spare` is a former block, whose memory is used again.
     ///
     /// # Errors
     /// What kept it from being read.
@@ -320,16 +512,11 @@ impl Blocks {
         file: &SourceFile,
         compression: Compression,
         boundaries: &mut dyn Boundaries,
+        spare: Vec<u8>,
     ) -> Result<Option<Block>, Error> {
         match self {
-            Self::Plain(range) => {
-                let Some(range) = range.take() else { return Ok(None) };
-                if range.end - range.start > 2 * RECORD_BYTES_MAX as u64 {
-                    return Err(file.error(endless(range.first_line)));
-                }
-                Ok(Some(Block { bytes: file.range(range.start, range.end)?, first_line: range.first_line }))
-            }
-            Self::Stream(stream) => stream.next_block(boundaries).map_err(|error| match error.kind() {
+            Self::Plain(plain) => plain.next_block(file, boundaries, spare),
+            Self::Stream(stream) => stream.next_block(boundaries, spare).map_err(|error| match error.kind() {
                 io::ErrorKind::FileTooLarge => file.error(error.to_string()),
                 _ => stream_error(file, compression, &error),
             }),
@@ -337,11 +524,35 @@ impl Blocks {
     }
 }
 
-/// What reading one row came to.
+/// Where every so many rows of a unit begin, learnt while it is read, so that single rows can be fetched.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    offsets: Vec<u64>,
+}
+
+impl Steps {
+    /// Rows from one step to the next.
+    pub(super) const ROWS: u64 = 64;
+
+    /// Notes where the row of this number begins in its unit, if it is one of the steps.
+    pub(super) fn note(&mut self, row: u64, offset: u64) {
+        if row == self.offsets.len() as u64 * Self::ROWS {
+            self.offsets.push(offset);
+        }
+    }
+
+    /// The step in which a row lies, and where that begins and the next one does, if there is one.
+    pub(super) fn around(&self, row: u64) -> Option<(u64, u64, Option<u64>)> {
+        let step = usize::try_from(row / Self::ROWS).ok()?;
+        Some((step as u64 * Self::ROWS, *self.offsets.get(step)?, self.offsets.get(step + 1).copied()))
+    }
+}
+
+/// What reading on came to.
 pub(super) enum Step {
-    /// It is in the columns.
-    Row,
-    /// It is not, and why.
+    /// So many rows are in the columns.
+    Rows(usize),
+    /// One is not, and why.
     Unreadable(Unreadable),
     /// There is none.
     End,
@@ -349,11 +560,11 @@ pub(super) enum Step {
 
 /// Reads rows one after the other into columns.
 pub(super) trait RowReader: Send {
-    /// Reads the next row.
+    /// Reads the next row, or some more of them at once, but not more than `at_most`.
     ///
     /// # Errors
     /// What keeps this and all later rows from being read.
-    fn next_row(&mut self) -> Result<Step, Error>;
+    fn next_rows(&mut self, at_most: usize) -> Result<Step, Error>;
     /// Bytes in the columns, about.
     fn pending_bytes(&self) -> usize;
     /// Takes the rows that were read since the last call.
@@ -386,8 +597,8 @@ impl<R: RowReader> RowPieces<R> {
             if rows == self.batch_rows || self.reader.pending_bytes() > BATCH_BYTES_MAX {
                 break None;
             }
-            match self.reader.next_row() {
-                Ok(Step::Row) => rows += 1,
+            match self.reader.next_rows(self.batch_rows - rows) {
+                Ok(Step::Rows(more)) => rows += more,
                 Ok(Step::Unreadable(unreadable)) => break Some(Ok(Piece::Unreadable(unreadable))),
                 Ok(Step::End) => {
                     self.ended = true;

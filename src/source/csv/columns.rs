@@ -1,5 +1,6 @@
 //! Gathers the asked fields of records into Arrow text columns, straight into offsets and bytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, NullBufferBuilder, RecordBatch, RecordBatchOptions, StringArray};
@@ -7,6 +8,7 @@ use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use super::marks::{Marks, unquoted};
 use super::record::{Parser, Quoting, append_value};
 use crate::source::Error;
 
@@ -61,22 +63,24 @@ impl Columns {
     pub(super) fn append(&mut self, parser: &Parser) {
         for column in &mut self.gathered {
             let (bytes, quoting) = parser.raw_field(column.field);
-            let start = column.values.len();
-            append_value(&mut column.values, bytes, quoting);
-            let value = &column.values[start..];
-            let is_null = match &self.null {
-                None => quoting == Quoting::Plain && value.is_empty(),
-                Some(texts) => texts.contains(value),
-            };
-            if is_null {
-                column.values.truncate(start);
-                column.nulls.append_null();
+            self.bytes += column.append(bytes, quoting, self.null.as_ref());
+        }
+    }
+
+    /// Appends some records of a text in which all are alike, all at once; it is UTF-8, and their fields are complete.
+    pub(super) fn append_alike(&mut self, bytes: &[u8], marks: &Marks, records: Range<usize>) {
+        for column in &mut self.gathered {
+            let fields = marks.field(bytes, column.field, records.clone());
+            let before = column.values.len();
+            if self.null.is_some() || (marks.has_quotes() && fields.clone().any(|(start, _)| bytes[start] == b'"')) {
+                for (start, end) in fields {
+                    let (bytes, quoting) = unquoted(&bytes[start..end]);
+                    column.append(bytes, quoting, self.null.as_ref());
+                }
             } else {
-                column.nulls.append_non_null();
+                column.append_plain(bytes, fields);
             }
-            self.bytes += column.values.len() - start;
-            // Batches are taken long before their text reaches what 32-bit offsets can address.
-            column.offsets.push(i32::try_from(column.values.len()).unwrap_or(i32::MAX));
+            self.bytes += column.values.len() - before;
         }
     }
 
@@ -97,7 +101,56 @@ impl Columns {
     }
 }
 
+/// Fields up to this length are copied by moves of this length, which may take along what follows and is overwritten.
+const SHORT: usize = 16;
+
 impl Column {
+    /// Appends one field; the bytes that it took.
+    fn append(&mut self, bytes: &[u8], quoting: Quoting, null: Option<&NullTexts>) -> usize {
+        let start = self.values.len();
+        append_value(&mut self.values, bytes, quoting);
+        let value = &self.values[start..];
+        let is_null = match null {
+            None => quoting == Quoting::Plain && value.is_empty(),
+            Some(texts) => texts.contains(value),
+        };
+        if is_null {
+            self.values.truncate(start);
+        }
+        self.nulls.append(!is_null);
+        // Batches are taken long before their text reaches what 32-bit offsets can address.
+        self.offsets.push(i32::try_from(self.values.len()).unwrap_or(i32::MAX));
+        self.values.len() - start
+    }
+
+    /// Appends fields without quotes, of which the empty ones are NULL.
+    fn append_plain(&mut self, bytes: &[u8], fields: impl Iterator<Item = (usize, usize)> + Clone) {
+        let first = self.offsets.len();
+        let mut total = self.values.len();
+        let mut has_null = false;
+        self.offsets.extend(fields.clone().map(|(start, end)| {
+            has_null |= start == end;
+            total += end - start;
+            i32::try_from(total).unwrap_or(i32::MAX)
+        }));
+        let mut at = self.values.len();
+        self.values.resize(total + SHORT, 0);
+        for (start, end) in fields.clone() {
+            let length = end - start;
+            match (self.values[at..].first_chunk_mut::<SHORT>(), bytes[start..].first_chunk::<SHORT>()) {
+                (Some(target), Some(value)) if length <= SHORT => *target = *value,
+                _ => self.values[at..at + length].copy_from_slice(&bytes[start..end]),
+            }
+            at += length;
+        }
+        self.values.truncate(total);
+        if has_null {
+            fields.for_each(|(start, end)| self.nulls.append(start < end));
+        } else {
+            self.nulls.append_n_non_nulls(self.offsets.len() - first);
+        }
+    }
+
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
         // The next batch will be about as large as this one.

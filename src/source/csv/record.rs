@@ -65,11 +65,40 @@ impl Parser {
 
     /// Begins a block that starts and ends at record boundaries.
     pub(super) fn begin(&mut self, bytes: Vec<u8>, first_line: u64) {
+        self.spans.clear();
         self.has_quotes = memchr::memchr(b'"', &bytes).is_some();
         self.is_utf8 = std::str::from_utf8(&bytes).is_ok();
         self.bytes = bytes;
         self.position = 0;
         self.line = first_line;
+    }
+
+    /// Takes the memory of the block, which has no records left.
+    pub(super) fn take_spent(&mut self) -> Vec<u8> {
+        self.spans.clear();
+        self.record = 0..0;
+        self.position = 0;
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// The whole block.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether the block is UTF-8 as a whole.
+    pub(super) fn is_utf8(&self) -> bool {
+        self.is_utf8
+    }
+
+    /// Whether there is a quote in the block.
+    pub(super) fn has_quotes(&self) -> bool {
+        self.has_quotes
+    }
+
+    /// Leaves out the rest of the block, of which another took all records.
+    pub(super) fn skip_all(&mut self) {
+        self.position = self.bytes.len();
     }
 
     /// Takes the next record; None at the block's end.
@@ -192,6 +221,11 @@ impl Parser {
         let at = self.record.start + valid;
         let field = self.spans.iter().rposition(|span| span.range.start <= at).unwrap_or(0);
         Some((field, valid + 1))
+    }
+
+    /// Where the current record starts in the block.
+    pub(super) fn record_start(&self) -> usize {
+        self.record.start
     }
 
     /// The physical line at which the current record starts.

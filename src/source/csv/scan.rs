@@ -1,6 +1,6 @@
 //! Finds the line ends that end records, at memory speed. Never looks at fields.
 
-use crate::source::text::Boundaries;
+use crate::source::text::{Boundaries, LineBoundaries};
 
 /// Tells line ends inside quotes from those between records, over blocks that come in order.
 #[derive(Clone, Copy, Debug)]
@@ -64,5 +64,11 @@ impl Boundaries for QuoteScan {
         }
         self.previous = bytes.last().copied().unwrap_or(self.previous);
         boundary
+    }
+}
+
+impl LineBoundaries for QuoteScan {
+    fn is_at_boundary(&self) -> bool {
+        self.state == State::Outside && self.previous == b'\n'
     }
 }

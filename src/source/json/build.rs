@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Decimal128Builder, Decimal256Builder, Int64Builder, ListArray, NullArray,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Decimal128Builder, Decimal256Builder, Int64Builder, ListArray, NullArray,
     NullBufferBuilder, RecordBatch, RecordBatchOptions, StringBuilder, StructArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
@@ -13,6 +13,7 @@ use arrow::error::ArrowError;
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
+use super::flat::{Flat, Member, Number, Value};
 use super::record::{elements, members, string};
 use super::shape::{Decimal, Shape};
 
@@ -21,12 +22,14 @@ pub(super) struct Rows {
     schema: SchemaRef,
     members: MemberBuilders,
     bytes: usize,
+    /// For each name of flat objects the builder of its values.
+    flat_route: Vec<Option<usize>>,
 }
 
 impl Rows {
     /// Empty columns, in the order of the schema.
     pub(super) fn new<'a>(schema: SchemaRef, columns: impl Iterator<Item = (&'a str, &'a Shape)>) -> Self {
-        Self { schema, members: MemberBuilders::new(columns), bytes: 0 }
+        Self { schema, members: MemberBuilders::new(columns), bytes: 0, flat_route: Vec::new() }
     }
 
     /// Appends a row.
@@ -36,6 +39,34 @@ impl Rows {
     pub(super) fn append(&mut self, row: &[(Cow<'_, str>, &RawValue)]) -> Result<(), String> {
         self.bytes += row.iter().map(|(_, value)| value.get().len()).sum::<usize>();
         self.members.append(Some(row))
+    }
+
+    /// Prepares for flat objects with these names.
+    pub(super) fn follow(&mut self, flat: &Flat) {
+        let index = &self.members.index;
+        self.flat_route = flat.names().map(|name| index.get(name).copied()).collect();
+    }
+
+    /// Appends a flat object as a row.
+    ///
+    /// # Errors
+    /// As of `append`.
+    pub(super) fn append_flat(&mut self, text: &str, row: &[Member]) -> Result<(), String> {
+        self.bytes += text.len();
+        let MemberBuilders { builders, positions, .. } = &mut self.members;
+        positions.fill(None);
+        for (position, member) in row.iter().enumerate() {
+            if let Some(builder) = self.flat_route[member.name] {
+                positions[builder] = Some(position);
+            }
+        }
+        for (builder, position) in builders.iter_mut().zip(positions) {
+            match position {
+                Some(position) => builder.append_flat(text, &row[*position])?,
+                None => builder.append(None)?,
+            }
+        }
+        Ok(())
     }
 
     /// Bytes of text since the last batch, about.
@@ -214,15 +245,44 @@ impl Builder {
         Ok(())
     }
 
+    /// Appends the value of a member of a flat object.
+    fn append_flat(&mut self, text: &str, member: &Member) -> Result<(), String> {
+        let raw = &text[member.range.clone()];
+        match (&mut *self, &member.value) {
+            (Self::Text(builder), Value::Text) => builder.append_value(&raw[1..raw.len() - 1]),
+            (Self::Int64(builder), Value::Number(Number { is_negative, digits, places: 0, .. })) => {
+                let number = digits.cast_signed();
+                builder.append_value(if *is_negative { -number } else { number });
+            }
+            (Self::Decimal128(builder, scale), Value::Number(number)) => match scaled_flat(*number, *scale) {
+                Some(value) => builder.append_value(value),
+                None => self.append(Some(raw))?,
+            },
+            _ => self.append(Some(raw))?,
+        }
+        Ok(())
+    }
+
     fn finish(&mut self, field: &FieldRef) -> Result<ArrayRef, ArrowError> {
         use arrow::datatypes::DataType;
         Ok(match self {
             Self::Null(length) => Arc::new(NullArray::new(std::mem::take(length))),
             Self::Boolean(builder) => Arc::new(builder.finish()),
-            Self::Int64(builder) => Arc::new(builder.finish()),
-            Self::Decimal128(builder, _) => Arc::new(builder.finish().with_data_type(field.data_type().clone())),
+            // The next batch will be about as large as this one.
+            Self::Int64(builder) => {
+                let next = Int64Builder::with_capacity(builder.len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
+            Self::Decimal128(builder, _) => {
+                let next = Decimal128Builder::with_capacity(builder.len());
+                let array = std::mem::replace(builder, next).finish();
+                Arc::new(array.with_data_type(field.data_type().clone()))
+            }
             Self::Decimal256(builder, _) => Arc::new(builder.finish().with_data_type(field.data_type().clone())),
-            Self::Text(builder) | Self::Written(builder) | Self::Member(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) | Self::Written(builder) | Self::Member(builder) => {
+                let next = StringBuilder::with_capacity(builder.len(), builder.values_slice().len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
             Self::List { offsets, nulls, items, length } => {
                 let DataType::List(item) = field.data_type() else {
                     return Err(ArrowError::SchemaError("a list's column is no list".to_owned()));
@@ -246,4 +306,11 @@ impl Builder {
 
 fn scaled(raw: &str, scale: i8) -> Result<String, ()> {
     Decimal::of(raw).map(|decimal| decimal.scaled(scale)).ok_or(())
+}
+
+/// A flat number times ten to `scale`, where few digits are added.
+fn scaled_flat(number: Number, scale: i8) -> Option<i128> {
+    let zeros = u32::try_from(scale).ok()?.checked_sub(number.places)?;
+    let value = i128::from(number.digits).checked_mul(10_i128.checked_pow(zeros)?)?;
+    Some(if number.is_negative { -value } else { value })
 }

@@ -8,11 +8,28 @@ use super::elements::{Elements, Mark};
 /// Walks through the records of a block: lines, or the elements of an array.
 pub(super) struct Records {
     format: Format,
-    bytes: Vec<u8>,
+    bytes: Content,
     position: usize,
     line: u64,
     /// Bytes of the current line that lie before `position`.
     line_start: usize,
+}
+
+/// A block's bytes, and whether they are text as a whole.
+enum Content {
+    Text(String),
+    Broken(Vec<u8>),
+}
+
+impl std::ops::Deref for Content {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Broken(bytes) => bytes,
+        }
+    }
 }
 
 /// Where a record lies in its block.
@@ -25,6 +42,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Where it starts in its block.
+    pub(super) fn start(&self) -> usize {
+        self.range.start
+    }
+
     /// The physical line and column of the 1-based byte of the record.
     pub(super) fn locate(&self, bytes: &[u8], byte: usize) -> (u64, usize) {
         let before = &bytes[..byte.saturating_sub(1).min(bytes.len())];
@@ -38,20 +60,40 @@ impl Record {
 impl Records {
     /// Records without a block.
     pub(super) fn new(format: Format) -> Self {
-        Self { format, bytes: Vec::new(), position: 0, line: 1, line_start: 0 }
+        Self { format, bytes: Content::Text(String::new()), position: 0, line: 1, line_start: 0 }
     }
 
     /// Begins a block that starts and ends at record boundaries.
     pub(super) fn begin(&mut self, block: Block) {
-        self.bytes = block.bytes;
+        self.bytes = match String::from_utf8(block.bytes) {
+            Ok(text) => Content::Text(text),
+            Err(error) => Content::Broken(error.into_bytes()),
+        };
         self.line = block.first_line;
         self.position = 0;
         self.line_start = 0;
     }
 
+    /// Takes the memory of the block, which has no records left.
+    pub(super) fn take_spent(&mut self) -> Vec<u8> {
+        self.position = 0;
+        match std::mem::replace(&mut self.bytes, Content::Text(String::new())) {
+            Content::Text(text) => text.into_bytes(),
+            Content::Broken(bytes) => bytes,
+        }
+    }
+
     /// What a record is written as.
     pub(super) fn bytes(&self, record: &Record) -> &[u8] {
         &self.bytes[record.range.clone()]
+    }
+
+    /// What a record is written as, where its whole block is text.
+    pub(super) fn text(&self, record: &Record) -> Option<&str> {
+        match &self.bytes {
+            Content::Text(text) => text.get(record.range.clone()),
+            Content::Broken(_) => None,
+        }
     }
 
     /// Takes the next record; None at the block's end.

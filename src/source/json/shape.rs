@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
+use super::flat::{Member, Number, Value};
 use super::record::{elements, members};
 use crate::notation::{Notation, field};
 
@@ -79,6 +80,27 @@ impl Members {
             let index = if guess { position } else { self.index_of(name) };
             self.entries[index].1.absorb(value.get());
         }
+    }
+
+    /// Adds the members of one flat object; `entries` are those of the known names.
+    pub(super) fn absorb_flat(&mut self, entries: &[usize], members: &[Member]) {
+        for member in members {
+            let tree = &mut self.entries[entries[member.name]].1;
+            match &member.value {
+                Value::Null => {}
+                Value::Boolean => tree.boolean = true,
+                Value::Text => tree.text = true,
+                Value::Number(number) => {
+                    let shape = NumberShape::of_flat(*number);
+                    tree.number = Some(tree.number.map_or(shape, |known| known.merged(shape)));
+                }
+            }
+        }
+    }
+
+    /// The entries of names.
+    pub(super) fn entries_of<'a>(&mut self, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
+        names.map(|name| self.index_of(name)).collect()
     }
 
     fn index_of(&mut self, name: &str) -> usize {
@@ -193,6 +215,15 @@ impl NumberShape {
         }
     }
 
+    fn of_flat(number: Number) -> Self {
+        let Number { digits, whole, places, .. } = number;
+        let is_int64 = places == 0;
+        if digits == 0 {
+            return Self { whole: 1, scale: places.min(1), is_int64 };
+        }
+        Self { whole, scale: places, is_int64 }
+    }
+
     fn merged(self, other: Self) -> Self {
         Self {
             whole: self.whole.max(other.whole),
@@ -281,6 +312,29 @@ impl Shape {
             Self::Struct(members) => {
                 DataType::Struct(members.iter().map(|(name, shape)| shape.field(name)).collect::<Vec<_>>().into())
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::flat::Flat;
+    use super::super::record::object;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_flat_number_has_the_shape_of_its_text(raw in "-?(0|[1-9][0-9]{0,8})(\\.[0-9]{1,9})?") {
+            let text = format!("{{\"a\":{raw}}}");
+            let mut known = Vec::new();
+            object(text.as_bytes(), &mut known).unwrap();
+            let mut flat = Flat::new();
+            flat.learn(&known);
+            let members = flat.members(&text).expect("a short number is flat");
+            let Value::Number(number) = members[0].value else { panic!("{raw} is a number") };
+            prop_assert_eq!(NumberShape::of_flat(number), NumberShape::of(&raw), "{}", raw);
         }
     }
 }

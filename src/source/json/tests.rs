@@ -224,3 +224,32 @@ proptest! {
         super::fuzz(&parts.concat());
     }
 }
+
+proptest! {
+    #[test]
+    fn flat_objects_read_as_those_that_are_not(
+        rows in prop::collection::vec(
+            (
+                prop::option::of("-?(0|[1-9][0-9]{0,18})"),
+                prop::option::of("-?(0|[1-9][0-9]{0,9})(\\.[0-9]{1,10})?"),
+                prop::option::of("[a-z é]{0,20}"),
+                prop::sample::select(vec!["true", "false", "null"]),
+            ),
+            1..12,
+        ),
+    ) {
+        let written = |escape: bool| -> String {
+            let line = |(integer, decimal, text, boolean): &(Option<String>, Option<String>, Option<String>, &str)| {
+                let name = if escape { "\\u0061" } else { "a" };
+                let decimal = decimal.as_ref().map(|decimal| format!(",\"b\":{decimal}")).unwrap_or_default();
+                let text = text.as_ref().map_or_else(|| "null".to_owned(), |text| format!("\"{text}\""));
+                let integer = integer.as_deref().unwrap_or("null");
+                format!("{{\"{name}\":{integer}{decimal},\"c\":{text},\"d\":{boolean}}}\n")
+            };
+            rows.iter().map(line).collect()
+        };
+        let (flat, other) = (lines(&written(false), &[]), lines(&written(true), &[]));
+        prop_assert_eq!(flat.batch, other.batch);
+        prop_assert_eq!(flat.unreadable, other.unreadable);
+    }
+}
