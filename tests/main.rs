@@ -27,6 +27,9 @@ mod bad_input;
 /// A signal at any moment leaves a run whole or absent.
 mod signals;
 
+/// `--memory-limit` is kept, and nothing spilled is left behind.
+mod memory;
+
 /// How much the engine asks of the allocator for a row.
 mod work;
 
