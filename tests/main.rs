@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+/// Counts what the engine asks of it, for `work`.
+#[global_allocator]
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
+
 /// A temp folder, the binary, and one assertion that shows everything it said.
 mod support;
 
@@ -22,6 +26,12 @@ mod bad_input;
 
 /// A signal at any moment leaves a run whole or absent.
 mod signals;
+
+/// `--memory-limit` is kept, and nothing spilled is left behind.
+mod memory;
+
+/// How much the engine asks of the allocator for a row.
+mod work;
 
 /// `audit verify` and `audit prune` through the binary.
 mod audit;

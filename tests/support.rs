@@ -6,9 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde_json::Value;
 
 /// The root of the repository.
@@ -158,6 +160,44 @@ pub(crate) fn runs_in(reports: &Path) -> Vec<PathBuf> {
         .collect();
     runs.sort();
     runs
+}
+
+/// Runs one test of this binary again in a process of its own, where nothing else runs and little memory is taken, and
+/// gives what it answered. The test finds the request in `asked`.
+#[track_caller]
+pub(crate) fn alone(test: &str, request: &Value) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = folder.path().join("answer.json");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(ALONE, serde_json::json!({ "request": request, "answer": answer }).to_string())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success() && answer.exists(), "{test}, alone\n{}", Outcome::of(&output).shown());
+    read_json(&answer)
+}
+
+/// What `alone` asks of this process, and where the answer goes. None where the tests run as they always do.
+pub(crate) fn asked() -> Option<(Value, PathBuf)> {
+    let asked: Value = serde_json::from_str(&std::env::var(ALONE).ok()?).unwrap();
+    Some((asked["request"].clone(), asked["answer"].as_str().unwrap().into()))
+}
+
+const ALONE: &str = "RECONCILE_TEST_ALONE";
+
+/// Writes a Parquet file as plainly as can be: neither compressed nor with dictionaries, so that its size is that of its
+/// values.
+pub(crate) fn write_parquet(path: &Path, columns: Vec<(&str, ArrayRef)>, rows_of_group: usize) {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_max_row_group_row_count(Some(rows_of_group))
+        .build();
+    let mut writer = ArrowWriter::try_new(fs::File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
 }
 
 /// Every file and folder below a folder, relative, sorted.

@@ -1,0 +1,248 @@
+//! The promise of `--memory-limit` as its users meet it: the peak that the operating system counted of the process, on
+//! inputs that do not fit, and a spill folder that is empty however the run ended.
+//!
+//! A process' peak begins with that of the process that forked it, and this one is large. So each run is measured by a
+//! process of its own, which is small (`support::alone`). What is spilled has no name; it is seen among the open files.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use serde_json::{Value, json};
+use wait4::Wait4;
+
+use crate::support::{Outcome, Workspace, alone, asked, contract, counts, tree, write_parquet};
+
+/// The least limit that may be asked for.
+const LIMIT: u64 = 256 << 20;
+
+/// What the process may take: the limit, and the code and stacks that no limit can take away.
+const MOST: u64 = LIMIT / 100 * 115;
+
+/// Rows with this much text each do not fit, and are still few enough for a debug build.
+const TEXT: usize = 4_000;
+
+/// What came of one run in its folder.
+struct Measured {
+    outcome: Outcome,
+    /// The greatest memory, in bytes.
+    peak: u64,
+    /// The most that was seen to lie in the spill folder, in bytes.
+    spilled: u64,
+}
+
+/// Runs the binary in the workspace, with a spill folder of its own.
+#[track_caller]
+fn measured(workspace: &Workspace, arguments: &[&str]) -> Measured {
+    let spill = spill_folder(workspace);
+    let request = json!({ "folder": workspace.path(), "spill": spill, "arguments": arguments });
+    let answer = alone("memory::who_measures_is_small", &request);
+    let said = |name: &str| fs::read_to_string(workspace.path().join(name)).unwrap();
+    let status = answer["status"].as_i64().map(|status| i32::try_from(status).unwrap());
+    let outcome = Outcome { status, stdout: said("stdout"), stderr: said("stderr") };
+    assert_eq!(tree(&spill), [""; 0], "left in the spill folder\n{}", outcome.shown());
+    Measured { outcome, peak: answer["peak"].as_u64().unwrap(), spilled: answer["spilled"].as_u64().unwrap() }
+}
+
+/// The same for two files that are compared on `id` under the limit: asserts status and memory, gives the summary.
+#[track_caller]
+fn within_the_limit(workspace: &Workspace, arguments: &[&str], least_spilled: u64) -> Value {
+    let limit = LIMIT.to_string();
+    let common = ["--memory-limit", &limit, "--threads", "2", "--format", "json", "--limit", "0", "--no-plan"];
+    let measured = measured(workspace, &[arguments, &common].concat());
+    measured.outcome.expect(1, &[]);
+    let spilled = measured.spilled;
+    assert!(spilled >= least_spilled, "{spilled} bytes were spilled, at least {least_spilled} were to be");
+    let (peak, most) = (measured.peak >> 20, MOST >> 20);
+    assert!(measured.peak <= MOST, "its peak was {peak} MiB under a limit of {} MiB (at most {most})", LIMIT >> 20);
+    serde_json::from_str(&measured.outcome.stdout).unwrap()
+}
+
+/// What is told of the only contract, of the kind that is expected; all other kinds are zero.
+#[track_caller]
+fn only(summary: &Value, name: &str, kind: &str, count: u64) {
+    let found = counts(&contract(summary, name)["divergences"]);
+    assert_eq!(found, [(kind.to_owned(), count)].into(), "{summary:#}");
+}
+
+fn spill_folder(workspace: &Workspace) -> PathBuf {
+    let spill = workspace.path().join("spill");
+    fs::create_dir_all(&spill).unwrap();
+    spill
+}
+
+/// The bytes of the files below a folder that a process has open, with or without a name.
+fn open_below(process: u32, folder: &Path) -> u64 {
+    // What cannot be read is closed, or the process has ended.
+    let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else { return 0 };
+    let below = files
+        .flatten()
+        .map(|file| file.path())
+        .filter(|file| fs::read_link(file).is_ok_and(|target| target.starts_with(folder)));
+    below.filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
+}
+
+const DIFF: [&str; 5] = ["diff", "a.parquet", "b.parquet", "--key", "id"];
+
+/// Writes a side: `rows` ids by `id`, and a long text that is never the same twice.
+fn long_texts(workspace: &Workspace, side: &str, rows: i64, id: fn(i64) -> i64) {
+    let filler = "x".repeat(TEXT);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from_iter_values((0..rows).map(id)))),
+        ("body", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("{side} {row} {filler}"))))),
+    ];
+    write_parquet(&workspace.path().join(format!("{side}.parquet")), columns, 1_000);
+}
+
+/// Two sides of 24,000 rows and about 100 MB each, of which every row differs.
+fn dense() -> Workspace {
+    let workspace = Workspace::new();
+    for side in ["a", "b"] {
+        long_texts(&workspace, side, 24_000, |row| row);
+    }
+    workspace
+}
+
+#[test]
+fn who_measures_is_small() {
+    let Some((request, answer)) = asked() else {
+        let workspace = Workspace::new();
+        let measured = measured(&workspace, &["--version"]);
+        measured.outcome.expect(0, &["reconcile"]);
+        assert!((1 << 20..96 << 20).contains(&measured.peak), "the least peak is {} bytes", measured.peak);
+        return;
+    };
+    let (folder, spill) = (request["folder"].as_str().unwrap(), request["spill"].as_str().unwrap());
+    let folder = Path::new(folder);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_reconcile"))
+        .args(request["arguments"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()))
+        .current_dir(folder)
+        .env("TMPDIR", spill)
+        .stdin(Stdio::null())
+        .stdout(fs::File::create(folder.join("stdout")).unwrap())
+        .stderr(fs::File::create(folder.join("stderr")).unwrap())
+        .spawn()
+        .unwrap();
+    let (process, ended) = (child.id(), AtomicBool::new(false));
+    let (used, spilled) = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut most = 0;
+            while !ended.load(Ordering::Relaxed) {
+                most = most.max(open_below(process, Path::new(spill)));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            most
+        });
+        let used = child.wait4().unwrap();
+        ended.store(true, Ordering::Relaxed);
+        (used, watch.join().unwrap())
+    });
+    let status = used.status.code();
+    fs::write(answer, json!({ "status": status, "peak": used.rusage.maxrss, "spilled": spilled }).to_string()).unwrap();
+}
+
+#[test]
+fn dense_drift_is_spilled_and_stays_within_the_limit() {
+    let workspace = dense();
+    // Half of what differs does not fit, whatever is made of the limit.
+    let summary = within_the_limit(&workspace, &DIFF, 24_000 * TEXT as u64 / 2);
+    only(&summary, "diff", "mismatch", 24_000);
+}
+
+#[test]
+fn wide_rows_stay_within_the_limit() {
+    let workspace = Workspace::new();
+    let names: Vec<String> = (0..400).map(|column| format!("c{column}")).collect();
+    for side in ["a", "b"] {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..3_000));
+        let texts = |column: usize| -> ArrayRef {
+            let last = if column == 7 { side } else { "" };
+            let text = |row: i64| format!("{row} {column} {:<80}{last}", row * 7);
+            Arc::new(StringArray::from_iter_values((0..3_000).map(text)))
+        };
+        let columns = names.iter().enumerate().map(|(index, name)| (name.as_str(), texts(index)));
+        let columns = std::iter::once(("id", ids)).chain(columns).collect();
+        write_parquet(&workspace.path().join(format!("{side}.parquet")), columns, 3_000);
+    }
+    only(&within_the_limit(&workspace, &DIFF, 0), "diff", "mismatch", 3_000);
+}
+
+#[test]
+fn long_cells_stay_within_the_limit() {
+    let workspace = Workspace::new();
+    for side in ["a", "b"] {
+        let filler = "y".repeat(3 << 20);
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("id", Arc::new(Int64Array::from_iter_values(0..60))),
+            ("body", Arc::new(StringArray::from_iter_values((0..60).map(|row| format!("{row} {filler} {side}"))))),
+        ];
+        write_parquet(&workspace.path().join(format!("{side}.parquet")), columns, 60);
+    }
+    only(&within_the_limit(&workspace, &DIFF, 0), "diff", "mismatch", 60);
+}
+
+#[test]
+fn one_key_with_many_rows_stays_within_the_limit() {
+    let workspace = Workspace::new();
+    for side in ["a", "b"] {
+        long_texts(&workspace, side, 30_000, |_| 1);
+    }
+    only(&within_the_limit(&workspace, &DIFF, 0), "diff", "duplicate_key", 1);
+}
+
+#[test]
+fn many_contracts_take_no_more_than_one() {
+    let workspace = Workspace::new();
+    for side in ["a", "b"] {
+        long_texts(&workspace, side, 2_000, |row| row);
+    }
+    let mut text =
+        "version = 1\n[source.a]\nlocation = \"a.parquet\"\n[source.b]\nlocation = \"b.parquet\"\n".to_owned();
+    for number in 0..30 {
+        text += &format!(
+            "[contract.c{number}]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = [\"id\"]\n"
+        );
+    }
+    workspace.file("reconcile.toml", &text);
+    let summary = within_the_limit(&workspace, &["run"], 0);
+    for number in 0..30 {
+        only(&summary, &format!("c{number}"), "mismatch", 2_000);
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_nothing_spilled() {
+    let workspace = dense();
+    let spill = spill_folder(&workspace);
+    let limit = LIMIT.to_string();
+    let mut command =
+        workspace.command([&DIFF[..], &["--memory-limit", &limit, "--no-plan", "--no-progress"]].concat());
+    let mut child = command.env("TMPDIR", &spill).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while open_below(child.id(), &spill) == 0 {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before anything was seen to be spilled");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(9), "it ended by itself: {status}");
+    assert_eq!(tree(&spill), [""; 0], "left in the spill folder");
+}
+
+#[test]
+fn a_failed_run_leaves_nothing_spilled() {
+    let workspace = dense();
+    let spill = spill_folder(&workspace);
+    // No file may grow beyond 8 MiB: the disk is full in the midst of spilling.
+    let diff = DIFF.join(" ");
+    let script = format!("trap '' XFSZ; ulimit -f 16384; exec \"$0\" {diff} --memory-limit {LIMIT} --no-progress");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_reconcile")]).current_dir(workspace.path()).env("TMPDIR", &spill);
+    let outcome = Outcome::of(&command.stdin(Stdio::null()).output().unwrap());
+    outcome.expect(2, &["cannot write the spill file in"]);
+    assert_eq!(tree(&spill), [""; 0], "left in the spill folder\n{}", outcome.shown());
+}
