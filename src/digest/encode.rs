@@ -230,14 +230,24 @@ const ROWS_AT_ONCE: usize = 128;
 
 /// Encodes the rows of a range over the given columns into `encoded`, whose former content is forgotten.
 pub fn encode(columns: &[CanonicalColumn], side: Side, range: Range<usize>, encoded: &mut Encoded) {
+    encode_some(columns, side, range, usize::MAX, encoded);
+}
+
+/// The same for as many of the rows, one at least, as take about so many bytes.
+pub(super) fn encode_some(
+    columns: &[CanonicalColumn],
+    side: Side,
+    range: Range<usize>,
+    bytes: usize,
+    encoded: &mut Encoded,
+) {
     encoded.starts.clear();
     encoded.starts.push(0);
     let table = Table::new(columns);
     let mut start = range.start;
-    while start < range.end {
+    while start < range.end && encoded.starts[start - range.start] < bytes {
         let some = start..range.end.min(start + ROWS_AT_ONCE);
-        start = some.end;
-        table.encode(columns, side, &some, encoded);
+        start += table.encode(columns, side, some, bytes, encoded);
     }
 }
 
@@ -261,11 +271,19 @@ impl<'a> Table<'a> {
         Self { layouts, fixed_at, lengths_at, head: lengths_at + variable }
     }
 
-    /// Appends some rows.
-    fn encode(&self, columns: &[CanonicalColumn], side: Side, range: &Range<usize>, encoded: &mut Encoded) {
+    /// Appends some rows, and tells how many.
+    fn encode(
+        &self,
+        columns: &[CanonicalColumn],
+        side: Side,
+        range: Range<usize>,
+        most: usize,
+        encoded: &mut Encoded,
+    ) -> usize {
         let first = encoded.rows();
         let mut lengths = [self.head; ROWS_AT_ONCE];
-        self.lay_out(columns, range, &mut lengths[..range.len()], encoded);
+        let rows = self.lay_out(columns, &range, &mut lengths[..range.len()], most, encoded);
+        let range = &(range.start..range.start + rows);
         let starts = &encoded.starts[first..first + range.len()];
         self.write_variable(columns, range, starts, &mut lengths, &mut encoded.bytes);
         for (index, column) in columns.iter().enumerate() {
@@ -286,10 +304,18 @@ impl<'a> Table<'a> {
             layouts = &layouts[written..];
         }
         write_faults(columns, side, range, starts, &mut lengths, &mut encoded.bytes);
+        rows
     }
 
-    /// Decides where each row begins and ends.
-    fn lay_out(&self, columns: &[CanonicalColumn], range: &Range<usize>, lengths: &mut [usize], encoded: &mut Encoded) {
+    /// Decides where each row begins and ends, and how many there are.
+    fn lay_out(
+        &self,
+        columns: &[CanonicalColumn],
+        range: &Range<usize>,
+        lengths: &mut [usize],
+        most: usize,
+        encoded: &mut Encoded,
+    ) -> usize {
         for (column, layout) in columns.iter().zip(&self.layouts) {
             if let Layout::Variable(variable) = layout {
                 variable.add_lengths(some_nulls(&column.values), range, lengths);
@@ -299,13 +325,19 @@ impl<'a> Table<'a> {
             }
         }
         let mut end = encoded.starts.last().copied().unwrap_or_default();
+        let mut rows = 0;
         for length in lengths {
+            if end >= most {
+                break;
+            }
             end += length.div_ceil(BLOCK) * BLOCK;
             encoded.starts.push(end);
+            rows += 1;
         }
         if encoded.bytes.len() < end + SLACK {
-            encoded.bytes.resize((end + SLACK).next_power_of_two(), 0);
+            encoded.bytes.resize(end + SLACK, 0);
         }
+        rows
     }
 
     /// Writes head and strings of each row and clears what follows them; `ends` becomes where they end. Rows come in order, for

@@ -27,7 +27,7 @@ pub(super) fn compare(
 ) -> Result<(), Halt> {
     tally.schema(recorder).map_err(Halt::Record)?;
     let spill = SpillFile::new(&batch.settings.spill_folder);
-    let budget = Budget::new(batch.settings.tuning.budget.unwrap_or_else(|| batch.settings.budget()));
+    let budget = Budget::new(batch.settings.tuning.budget.unwrap_or(batch.budget));
     let work = Work { batch, inputs, budget: &budget };
     // The side that asks an index leaves few records or none.
     let expected = |side| if work.first().is_some_and(|first| first != side) { 0 } else { work.rows(side) };
