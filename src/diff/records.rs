@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Budget, Extent, Position, Spill, partition_of};
+use super::{Budget, Extent, Position, Shelf, Spill, partition_of};
 use crate::digest::{RowDigest, Sum};
 
 /// What a row leaves behind in its partition: 44 bits of its key's tag, 28 of its row's, and where to find it again. The bits of
@@ -40,7 +40,7 @@ impl Record {
         self.first >> Self::ROW_BITS
     }
 
-    /// The first bits of the key's tag.
+    /// The first bits of what is kept of the key's tag.
     pub(super) fn bucket(self, bits: u32) -> usize {
         if bits == 0 { 0 } else { (self.first >> (64 - bits)) as usize }
     }
@@ -92,7 +92,7 @@ impl<'s> Records<'s> {
     pub fn new(bits: u32, expected: u64, budget: &'s Budget, spill: &'s dyn Spill) -> Self {
         let each = (expected >> bits).min((budget.limit() / Record::BYTES as u64) >> bits);
         // Tags spread evenly: four standard deviations hold nearly all partitions.
-        let room = usize::try_from(each + 4 * each.isqrt()).unwrap_or(0);
+        let room = Shelf::slots(usize::try_from(each + 4 * each.isqrt()).unwrap_or(0));
         let partitions = (0..1_usize << bits).map(|_| Mutex::default()).collect();
         Self { partitions, bits, room, budget, spill, buffers: Mutex::default() }
     }
