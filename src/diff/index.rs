@@ -17,6 +17,8 @@ pub struct Index {
 /// all tags, or as soon after it as others leave room. So one look at memory finds most.
 pub struct Shelf {
     slots: Vec<Slot>,
+    /// How many of them hold a record.
+    records: usize,
     /// Places, fewer than slots by those that follow the last place.
     places: u64,
 }
@@ -107,7 +109,7 @@ impl Shelf {
             records.push(record);
         }
         records.resize(records.len().max(places as usize) + 1, FREE);
-        Self { slots: records.into_iter().map(Slot::of).collect(), places }
+        Self { slots: records.into_iter().map(Slot::of).collect(), records: scratch.len(), places }
     }
 
     /// What became of the records after all rows across have asked.
@@ -206,7 +208,7 @@ impl Index {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let shelves = self.shelves.iter().flatten();
-        shelves.map(|shelf| (shelf.slots.len() * Record::BYTES) as u64).sum()
+        shelves.map(|shelf| (shelf.records * Record::BYTES) as u64).sum()
     }
 
     /// Answers all questions: tells each row that does not agree.

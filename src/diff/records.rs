@@ -116,10 +116,10 @@ impl<'s> Records<'s> {
     /// # Errors
     /// What kept spilled records from being read.
     pub fn take(&self, partition: usize) -> io::Result<Vec<Record>> {
-        let mut partition = lock(&self.partitions[partition]);
-        let mut all = std::mem::take(&mut partition.held);
+        let mut all = self.keep(partition);
         self.budget.give((all.len() * Record::BYTES) as u64);
-        for extent in std::mem::take(&mut partition.spilled) {
+        let spilled = std::mem::take(&mut lock(&self.partitions[partition]).spilled);
+        for extent in spilled {
             let bytes = self.spill.read(extent)?;
             all.extend(bytes.as_chunks().0.iter().map(Record::from_bytes));
         }
@@ -127,13 +127,9 @@ impl<'s> Records<'s> {
     }
 
     /// Takes the records of a partition out that are in memory; their bytes stay taken from the budget.
-    ///
-    /// # Errors
-    /// As with `take`.
-    pub fn keep(&self, partition: usize) -> io::Result<Vec<Record>> {
-        let records = self.take(partition)?;
-        self.budget.take((records.len() * Record::BYTES) as u64);
-        Ok(records)
+    #[must_use]
+    pub fn keep(&self, partition: usize) -> Vec<Record> {
+        std::mem::take(&mut lock(&self.partitions[partition]).held)
     }
 
     /// Whether all of a partition's records are in memory.

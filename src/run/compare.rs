@@ -221,7 +221,7 @@ impl Work<'_> {
             }
             Some(side) => {
                 scan(&[side], None);
-                let index = self.index(records.get(side))?;
+                let index = self.index(records.get(side));
                 scan(&[side.other()], Some(&index));
                 Some(First { side, index })
             }
@@ -240,16 +240,12 @@ impl Work<'_> {
     }
 
     /// Makes the index of all partitions that are in memory.
-    fn index(&self, records: &Records<'_>) -> Result<Index, Halt> {
+    fn index(&self, records: &Records<'_>) -> Index {
         let shelf = |scratch: &mut Vec<Record>, partition: usize| {
-            let resident = records.resident(partition);
-            resident.then(|| records.keep(partition).map(|records| Shelf::new(records, scratch))).transpose()
+            records.resident(partition).then(|| Shelf::new(records.keep(partition), scratch))
         };
-        let shelves = self.batch.threads.install(|| {
-            let partitions = (0..1_usize << records.bits()).into_par_iter();
-            partitions.map_init(Vec::new, shelf).collect::<std::io::Result<Vec<_>>>()
-        });
-        Ok(Index::new(shelves.map_err(Halt::Spill)?))
+        let partitions = (0..1_usize << records.bits()).into_par_iter();
+        Index::new(self.batch.threads.install(|| partitions.map_init(Vec::new, shelf).collect()))
     }
 
     /// Asks the tags, a partition at a time.
