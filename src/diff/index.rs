@@ -91,16 +91,16 @@ impl Questions {
 }
 
 impl Shelf {
-    /// How many slots so many records take: a fifth stays free.
+    /// How many slots so many records take: an eighth stays free.
     pub(super) fn slots(records: usize) -> usize {
-        records + records / 4 + 64
+        records + records / 7 + 64
     }
 
     /// Shelves records, in their own memory where it has room.
     #[must_use]
     pub fn new(mut records: Vec<Record>, scratch: &mut Vec<Record>) -> Self {
         order(&records, scratch);
-        let places = (records.len() + records.len() / 4) as u64 + 1;
+        let places = (records.len() + records.len() / 7) as u64 + 1;
         records.clear();
         records.reserve(Self::slots(scratch.len()));
         for &record in &*scratch {
