@@ -31,7 +31,9 @@ pub(super) fn compare(
     let work = Work { batch, inputs, budget: &budget };
     // The side that asks an index leaves few records or none.
     let expected = |side| if work.first().is_some_and(|first| first != side) { 0 } else { work.rows(side) };
-    let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), &budget, &spill));
+    // Slots take more than records.
+    let share = if work.first().is_some() { budget.limit() / 8 * 7 } else { budget.limit() / 2 };
+    let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), share, &budget, &spill));
     let gathered = Sides::from_fn(|_| Gathered::new(work.spill_bits(), work.record_bits(), &budget, &spill));
     let (units, index) = work.scan(&records, &gathered, tally)?;
     tally.unreadable(recorder).map_err(Halt::Record)?;
