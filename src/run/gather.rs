@@ -193,6 +193,12 @@ impl Partitioned<'_> {
         self.partitions.len()
     }
 
+    /// Whether a partition has any rows.
+    pub(super) fn has(&self, partition: usize) -> bool {
+        !lock(&self.partitions[partition]).is_empty()
+            || self.spilled.get(partition).is_some_and(|spilled| !lock(spilled).is_empty())
+    }
+
     /// The rows of one partition, normalised again; their memory is the caller's from here.
     pub(super) fn take(&self, reader: Reader<'_>, partition: usize) -> Result<Rows, Halt> {
         let mut batches = Vec::new();
