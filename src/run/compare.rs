@@ -157,11 +157,14 @@ impl Work<'_> {
         (rows >> 16).max(1).next_power_of_two().ilog2().min(12)
     }
 
-    /// So many partitions that one is a small part of the budget, were all rows candidates.
+    /// So many partitions that one is a small part of the budget and soon resolved, were all rows candidates, and that all
+    /// threads have some.
     fn spill_bits(&self) -> u32 {
         // Decoded, a file takes a few times its size.
-        let expected = 4 * self.bytes() / (self.budget.limit() / 16).max(1);
-        expected.clamp(16, 1 << 10).next_power_of_two().ilog2()
+        let by_bytes = 4 * self.bytes() / (self.budget.limit() / 16).max(1);
+        let rows = self.rows(Side::Authority).max(self.rows(Side::Projection));
+        let by_threads = (rows >> 11).min(4 * self.batch.settings.threads as u64);
+        by_bytes.max(rows >> 15).max(by_threads).clamp(1, 1 << 10).next_power_of_two().ilog2()
     }
 
     /// Which side is read first and asked by the other, where that serves: with a key, all rows in scope, and units enough
@@ -343,20 +346,9 @@ impl Work<'_> {
         ended
     }
 
-    /// So many partitions that one is a small part of the budget, and that all threads have some; those of the spill where
-    /// something was spilled.
-    fn gather_bits(&self, gathered: &Sides<Gathered<'_>>, units: &Units) -> u32 {
-        if gathered.iter().any(|(_, gathered)| gathered.any_spilled()) {
-            return self.spill_bits();
-        }
-        let mut partitions = 1;
-        for (side, gathered) in gathered.iter() {
-            let units = units.get(side);
-            let (rows, bytes) = units.iter().fold((1, 0), |(rows, bytes), unit| (rows + unit.read, bytes + unit.bytes));
-            let expected = bytes / rows * gathered.rows();
-            partitions = partitions.max(gathered.rows() >> 15).max(expected / (self.budget.limit() / 16).max(1));
-        }
-        partitions.max(1).next_power_of_two().ilog2().min(12)
+    /// The partitions that candidates lie in already.
+    fn gather_bits(&self, _gathered: &Sides<Gathered<'_>>, _units: &Units) -> u32 {
+        self.spill_bits()
     }
 
     /// The partitions in which a tag has collided: their sums, less those of the candidates, differ.
