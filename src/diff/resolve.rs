@@ -267,7 +267,7 @@ impl Merge<'_> {
             let run = Sides { authority: take_run(&mut authority, tag), projection: take_run(&mut projection, tag) };
             match (run.authority, run.projection) {
                 (&[(_, one)], &[(_, other)]) if self.same(one, other) => {
-                    self.group(tag, Sides { authority: &[one], projection: &[other] })
+                    self.group(tag, Sides { authority: &[one], projection: &[other] });
                 }
                 (&[(_, one)], []) => self.group(tag, Sides { authority: &[one], projection: &[] }),
                 ([], &[(_, other)]) => self.group(tag, Sides { authority: &[], projection: &[other] }),
@@ -324,7 +324,7 @@ impl Merge<'_> {
                 ));
             }
             (1, 0) | (0, 1) => {
-                found.difference = Some(Difference::Unpaired { side, row: at(side, first), fault: None })
+                found.difference = Some(Difference::Unpaired { side, row: at(side, first), fault: None });
             }
             _ => found.difference = Some(Difference::DuplicateKey { counts, side, row: at(side, first) }),
         }
