@@ -100,7 +100,13 @@ impl<'s> Gathered<'s> {
         }
         let all = offsets.len() == batch.num_rows();
         pending.push(&if all { batch.clone() } else { take_rows(batch, offsets) });
-        if pending.bytes > Pending::AT_ONCE { self.keep(reader, pending) } else { Ok(()) }
+        if pending.bytes > self.at_once() { self.keep(reader, pending) } else { Ok(()) }
+    }
+
+    /// Bytes that may be pending: the more, the longer are the stretches of each partition.
+    fn at_once(&self) -> usize {
+        usize::try_from(self.budget.limit() / 32)
+            .map_or(Pending::MOST, |bytes| bytes.clamp(Pending::LEAST, Pending::MOST))
     }
 
     /// Keeps what is pending, in memory while the budget lasts.
@@ -389,7 +395,8 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    const AT_ONCE: usize = 8 << 20;
+    const LEAST: usize = 8 << 20;
+    const MOST: usize = 32 << 20;
 
     fn push(&mut self, batch: &RecordBatch) {
         let batch = plain(batch);
