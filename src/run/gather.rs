@@ -395,7 +395,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    const LEAST: usize = 8 << 20;
+    const LEAST: usize = 4 << 20;
     const MOST: usize = 32 << 20;
 
     fn push(&mut self, batch: &RecordBatch) {
