@@ -223,6 +223,10 @@ pub fn balanced(books: &Sides<Books>) -> Result<(), Unbalanced> {
 
 /// Who is told each divergence and each action as they are found, in an order that depends only on the data.
 pub trait Recorder {
+    /// Whether it keeps any of what it is told. Where it does not, it is told nothing.
+    fn keeps(&self) -> bool {
+        true
+    }
     /// A divergence of the contract.
     ///
     /// # Errors

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::contract::{Contract, Kind, Severity};
 use crate::diff::resolve::{Difference, RowAt, Rows, fault_at};
-use crate::normalise::{Binding, FaultReason, SchemaDifference, SchemaReason, canonical_json, show};
+use crate::normalise::{
+    Binding, BoundAttribute, FaultReason, SchemaDifference, SchemaReason, show, show_each, write_canonical_json,
+};
 use crate::sides::{Side, Sides};
 
 pub mod explain;
@@ -23,31 +25,149 @@ pub struct Bench<'a> {
     pub binding: &'a Binding,
     /// The rows that differences point into.
     pub rows: &'a Sides<Rows>,
+    /// The policy, looked up.
+    pub scale: &'a Scale,
+}
+
+/// What the policy says of each kind and attribute, and the texts that many divergences share. One for a comparison.
+#[derive(Debug)]
+pub struct Scale {
+    kinds: Vec<(Kind, Severity, Reason)>,
+    attributes: Vec<Attribute>,
+    authority_source: Arc<str>,
+    /// What fingerprints begin with.
+    prefix: Vec<u8>,
+}
+
+/// What is the same for all divergences of one attribute.
+#[derive(Debug)]
+struct Attribute {
+    name: Arc<str>,
+    /// As a member of a JSON object, with the colon.
+    member: String,
+    severity: Severity,
+    reason: Reason,
+}
+
+impl Scale {
+    /// Looks the policy up.
+    #[must_use]
+    pub fn new(contract: &Contract, binding: &Binding) -> Self {
+        let of_rows = [Kind::Missing, Kind::Orphan, Kind::DuplicateKey, Kind::NullKey];
+        let kinds = of_rows.map(|kind| {
+            let (severity, reason) = severity(contract, kind, None);
+            (kind, severity, reason)
+        });
+        let attribute = |attribute: &BoundAttribute| {
+            let name: Arc<str> = attribute.name.as_str().into();
+            let (severity, reason) = severity(contract, Kind::Mismatch, Some(&name));
+            Attribute { member: format!("{}:", Value::from(attribute.name.as_str())), name, severity, reason }
+        };
+        Self {
+            kinds: kinds.into(),
+            attributes: binding.attributes.iter().map(attribute).collect(),
+            authority_source: contract.sources.authority.name.as_str().into(),
+            prefix: fingerprint_prefix(contract),
+        }
+    }
+
+    fn of_kind(&self, kind: Kind) -> (Severity, &Reason) {
+        let found = self.kinds.iter().find(|(of, ..)| *of == kind);
+        let (_, severity, reason) = found.expect("every kind that a difference of rows can be is looked up");
+        (*severity, reason)
+    }
+
+    /// The severity of each line that a difference gives.
+    pub fn severities(&self, difference: &Difference) -> impl Iterator<Item = Severity> {
+        let (of_row, attributes): (_, &[usize]) = match difference {
+            Difference::Differ { attributes, .. } => (None, attributes),
+            other => (Some(self.of_kind(kind_of(other)).0), &[]),
+        };
+        of_row.into_iter().chain(attributes.iter().map(|&attribute| self.attributes[attribute].severity))
+    }
+
+    /// The attribute of each line that a difference gives.
+    pub fn attributes<'d>(&'d self, difference: &'d Difference) -> impl Iterator<Item = Option<&'d Arc<str>>> {
+        let (of_row, attributes): (_, &[usize]) = match difference {
+            Difference::Differ { attributes, .. } => (None, attributes),
+            _ => (Some(None), &[]),
+        };
+        of_row.into_iter().chain(attributes.iter().map(|&attribute| Some(&self.attributes[attribute].name)))
+    }
+}
+
+/// What a difference is.
+#[must_use]
+pub fn kind_of(difference: &Difference) -> Kind {
+    match difference {
+        Difference::Unpaired { side: Side::Authority, .. } => Kind::Missing,
+        Difference::Unpaired { side: Side::Projection, .. } => Kind::Orphan,
+        Difference::Differ { .. } => Kind::Mismatch,
+        Difference::DuplicateKey { .. } => Kind::DuplicateKey,
+        Difference::NullKey { .. } => Kind::NullKey,
+    }
 }
 
 /// Judges one difference: a pair gives one divergence for each differing attribute, all else gives one.
 #[must_use]
 pub fn judge(bench: Bench<'_>, difference: &Difference) -> Vec<Divergence> {
-    match difference {
-        Difference::Unpaired { side, row, fault } => {
-            let kind = match side {
-                Side::Authority => Kind::Missing,
-                Side::Projection => Kind::Orphan,
-            };
-            vec![bench.of_row(kind, *side, *row, Sides::default(), *fault)]
+    judge_with(bench, difference, |side, at, attribute| {
+        let raw: &RecordBatch = &bench.rows.get(side).raw[at.batch];
+        show(bench.binding, side, attribute, raw, at.row).map(String::into_boxed_str)
+    })
+}
+
+/// Judges many differences, in order; the values of pairs are written a column at a time.
+pub fn judge_all(bench: Bench<'_>, differences: &[Difference], mut each: impl FnMut(&Difference, Vec<Divergence>)) {
+    let mut shown = vec![Sides::from_fn(|_| Vec::new()); bench.binding.attributes.len()];
+    let mut wanted: Vec<Sides<Vec<RowAt>>> = shown.iter().map(|_| Sides::default()).collect();
+    for difference in differences {
+        let Difference::Differ { rows, attributes } = difference else { continue };
+        for &attribute in attributes.iter() {
+            for side in Side::BOTH {
+                wanted[attribute].get_mut(side).push(*rows.get(side));
+            }
         }
+    }
+    for (attribute, wanted) in wanted.into_iter().enumerate() {
+        for (side, rows) in wanted.iter() {
+            *shown[attribute].get_mut(side) = bench.show_many(side, attribute, rows);
+        }
+    }
+    let mut shown: Vec<_> =
+        shown.into_iter().map(|sides: Sides<Vec<Option<Box<str>>>>| sides.map(|_, shown| shown.into_iter())).collect();
+    for difference in differences {
+        each(
+            difference,
+            judge_with(bench, difference, |side, _, attribute| shown[attribute].get_mut(side).next().flatten()),
+        );
+    }
+}
+
+fn judge_with(
+    bench: Bench<'_>,
+    difference: &Difference,
+    mut show: impl FnMut(Side, RowAt, usize) -> Option<Box<str>>,
+) -> Vec<Divergence> {
+    let kind = kind_of(difference);
+    match difference {
+        Difference::Unpaired { side, row, fault } => vec![bench.of_row(kind, *side, *row, Sides::default(), *fault)],
         Difference::Differ { rows, attributes } => {
-            attributes.iter().map(|&attribute| bench.of_attribute(*rows, attribute)).collect()
+            let key = bench.key(Side::Authority, rows.authority);
+            let values = |index: usize| rows.map(|side, at| show(side, at, index));
+            let shown: Vec<_> = attributes.iter().copied().map(values).collect();
+            let of = |(&index, values)| bench.of_attribute(*rows, index, &key, values);
+            attributes.iter().zip(shown).map(of).collect()
         }
         Difference::DuplicateKey { counts, side, row } => {
             let values = counts.map(|_, count| Some(count.to_string().into_boxed_str()));
-            vec![bench.of_row(Kind::DuplicateKey, *side, *row, values, None)]
+            vec![bench.of_row(kind, *side, *row, values, None)]
         }
         Difference::NullKey { side, row } => {
             // Which side the row is on shows in whose count is there.
             let mut values = Sides::default();
             *values.get_mut(*side) = Some("1".into());
-            vec![bench.of_row(Kind::NullKey, *side, *row, values, None)]
+            vec![bench.of_row(kind, *side, *row, values, None)]
         }
     }
 }
@@ -101,56 +221,88 @@ impl Bench<'_> {
         fault: Option<FaultReason>,
     ) -> Divergence {
         let key = self.key(side, row);
-        let (severity, reason) = severity(self.contract, kind, None);
+        let (severity, reason) = self.scale.of_kind(kind);
         Divergence {
             kind,
             severity,
-            reason: fault.map_or(reason, Reason::Value),
-            fingerprint: fingerprint(self.contract, kind, Some(&key), None),
+            reason: fault.map_or_else(|| reason.clone(), Reason::Value),
+            fingerprint: fingerprint_after(&self.scale.prefix, kind, Some(&key), None),
             key: Some(key),
             attribute: None,
             values,
-            authority_source: self.contract.sources.authority.name.as_str().into(),
+            authority_source: Arc::clone(&self.scale.authority_source),
         }
     }
 
-    fn of_attribute(self, rows: Sides<RowAt>, index: usize) -> Divergence {
-        let attribute: Arc<str> = self.binding.attributes[index].name.as_str().into();
-        let key = self.key(Side::Authority, rows.authority);
-        let (severity, reason) = severity(self.contract, Kind::Mismatch, Some(&attribute));
+    fn of_attribute(self, rows: Sides<RowAt>, index: usize, key: &str, values: Sides<Option<Box<str>>>) -> Divergence {
+        let attribute = &self.scale.attributes[index];
         let fault = Side::BOTH.into_iter().find_map(|side| {
             let at = *rows.get(side);
             fault_at(&self.rows.get(side).canonical[at.batch].columns[index], at.row)
         });
-        let values = rows.map(|side, at| {
-            let raw: &RecordBatch = &self.rows.get(side).raw[at.batch];
-            show(self.binding, side, index, raw, at.row).map(String::into_boxed_str)
-        });
+        let kind = Kind::Mismatch;
         Divergence {
-            kind: Kind::Mismatch,
-            severity,
-            reason: fault.map_or(reason, Reason::Value),
-            fingerprint: fingerprint(self.contract, Kind::Mismatch, Some(&key), Some(&attribute)),
-            key: Some(key),
-            attribute: Some(attribute),
+            kind,
+            severity: attribute.severity,
+            reason: fault.map_or_else(|| attribute.reason.clone(), Reason::Value),
+            fingerprint: fingerprint_after(&self.scale.prefix, kind, Some(key), Some(&attribute.name)),
+            key: Some(key.into()),
+            attribute: Some(Arc::clone(&attribute.name)),
             values,
-            authority_source: self.contract.sources.authority.name.as_str().into(),
+            authority_source: Arc::clone(&self.scale.authority_source),
         }
+    }
+
+    /// One attribute's values of many rows as they stand.
+    fn show_many(self, side: Side, attribute: usize, rows: &[RowAt]) -> Vec<Option<Box<str>>> {
+        let mut shown = vec![None; rows.len()];
+        for (index, raw) in self.rows.get(side).raw.iter().enumerate() {
+            let of_batch = || rows.iter().enumerate().filter(|(_, at)| at.batch == index);
+            let wanted: Vec<usize> = of_batch().map(|(_, at)| at.row).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let numbers: Vec<usize> = of_batch().map(|(number, _)| number).collect();
+            show_each(self.binding, side, attribute, raw, &wanted, |row, text| shown[numbers[row]] = Some(text.into()));
+        }
+        shown
     }
 
     /// The key as JSON object text; without a key the whole row identifies itself.
     pub(crate) fn key(self, side: Side, at: RowAt) -> Box<str> {
+        let mut text = String::new();
+        self.write_key(side, at, &mut text);
+        text.into_boxed_str()
+    }
+
+    /// Writes the key of the row that a difference is named by.
+    pub fn write_key_of(self, difference: &Difference, out: &mut String) {
+        let (side, at) = match difference {
+            Difference::Differ { rows, .. } => (Side::Authority, rows.authority),
+            Difference::Unpaired { side, row, .. }
+            | Difference::DuplicateKey { side, row, .. }
+            | Difference::NullKey { side, row } => (*side, *row),
+        };
+        out.clear();
+        self.write_key(side, at, out);
+    }
+
+    fn write_key(self, side: Side, at: RowAt, out: &mut String) {
         let count = if self.binding.key_count == 0 { self.binding.attributes.len() } else { self.binding.key_count };
         let canonical = &self.rows.get(side).canonical[at.batch];
-        let mut object = Map::new();
-        for (attribute, column) in self.binding.attributes.iter().zip(&canonical.columns).take(count) {
-            let value = match column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&at.row)) {
-                Ok(found) => Value::String(column.faults[found].shown.to_string()),
-                Err(_) => canonical_json(&attribute.comparison, column, at.row),
-            };
-            object.insert(attribute.name.clone(), value);
+        let attributes = self.binding.attributes.iter().zip(&self.scale.attributes);
+        for (index, ((attribute, known), column)) in attributes.zip(&canonical.columns).take(count).enumerate() {
+            out.push(if index == 0 { '{' } else { ',' });
+            out.push_str(&known.member);
+            match column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&at.row)) {
+                Ok(found) => out.push_str(&Value::from(&*column.faults[found].shown).to_string()),
+                Err(_) => write_canonical_json(&attribute.comparison, column, at.row, out),
+            }
         }
-        Value::Object(object).to_string().into_boxed_str()
+        if count == 0 {
+            out.push('{');
+        }
+        out.push('}');
     }
 }
 
@@ -171,13 +323,30 @@ fn severity(contract: &Contract, kind: Kind, attribute: Option<&Arc<str>>) -> (S
 /// BLAKE3 over contract name, major version, kind, key and attribute, each after its length in eight bytes (an absent one is
 /// all ones): stable across runs, and no two sequences of parts share their bytes.
 fn fingerprint(contract: &Contract, kind: Kind, key: Option<&str>, attribute: Option<&str>) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    let major = contract.version.major.to_string();
-    for part in [Some(contract.name.as_str()), Some(&major), Some(kind.name()), key, attribute] {
-        hasher.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
-        hasher.update(part.unwrap_or_default().as_bytes());
+    fingerprint_after(&fingerprint_prefix(contract), kind, key, attribute)
+}
+
+fn fingerprint_prefix(contract: &Contract) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in [contract.name.as_str(), &contract.version.major.to_string()] {
+        fingerprint_part(Some(part), &mut bytes);
     }
-    *hasher.finalize().as_bytes()
+    bytes
+}
+
+fn fingerprint_after(prefix: &[u8], kind: Kind, key: Option<&str>, attribute: Option<&str>) -> [u8; 32] {
+    let length = [key, attribute].into_iter().flatten().map(str::len).sum::<usize>();
+    let mut bytes = Vec::with_capacity(prefix.len() + length + 64);
+    bytes.extend_from_slice(prefix);
+    for part in [Some(kind.name()), key, attribute] {
+        fingerprint_part(part, &mut bytes);
+    }
+    *blake3::hash(&bytes).as_bytes()
+}
+
+fn fingerprint_part(part: Option<&str>, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(part.unwrap_or_default().as_bytes());
 }
 
 /// One disagreement, judged. Kinds of pairs have one for each differing attribute.

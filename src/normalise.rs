@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::compute::nullif;
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
+use arrow::compute::{nullif, take};
+use arrow::datatypes::{DataType, Int64Type, Schema};
 
 use crate::contract::{Contract, Options, Tolerance};
 use crate::sides::{Side, Sides};
@@ -322,6 +322,35 @@ pub fn show(binding: &Binding, side: Side, attribute: usize, batch: &RecordBatch
     shown(&array, attribute.rules.get(side), row)
 }
 
+/// The same for many rows of one attribute, in any order; calls for each that is not NULL with its index among `rows`.
+pub fn show_each(
+    binding: &Binding,
+    side: Side,
+    attribute: usize,
+    batch: &RecordBatch,
+    rows: &[usize],
+    mut call: impl FnMut(usize, &str),
+) {
+    let attribute = &binding.attributes[attribute];
+    let Some(array) = leaf(attribute.columns.get(side), &columns_read(binding, side), batch) else { return };
+    let numbers = UInt64Array::from_iter_values(rows.iter().map(|&row| row as u64));
+    // More than an array holds comes of long values only, which are taken one by one.
+    match take(&array, &numbers, None) {
+        Ok(taken) => bytes::each_written(&taken, attribute.rules.get(side), |index, written| {
+            if let Ok(text) = written {
+                call(index, &text);
+            }
+        }),
+        Err(_) => {
+            for (index, &row) in rows.iter().enumerate() {
+                if let Some(text) = shown(&array, attribute.rules.get(side), row) {
+                    call(index, &text);
+                }
+            }
+        }
+    }
+}
+
 fn shown(array: &ArrayRef, rules: &SideRules, row: usize) -> Option<String> {
     let mut text = None;
     bytes::each_written(&array.slice(row, 1), rules, |_, written| {
@@ -350,6 +379,16 @@ pub fn canonical_json(comparison: &Comparison, column: &CanonicalColumn, row: us
         i64::try_from(integer).map(Value::from).or_else(|_| u64::try_from(integer).map(Value::from)).ok()
     });
     narrow.or_else(|| cell::text(comparison, cell).map(Value::String)).unwrap_or(Value::Null)
+}
+
+/// Writes a canonical value as JSON text, as `canonical_json` makes it.
+pub fn write_canonical_json(comparison: &Comparison, column: &CanonicalColumn, row: usize, out: &mut String) {
+    use std::fmt::Write as _;
+    let written = match (comparison, column.values.as_primitive_opt::<Int64Type>()) {
+        (Comparison::Integer, Some(values)) if values.is_valid(row) => write!(out, "{}", values.value(row)),
+        _ => write!(out, "{}", canonical_json(comparison, column, row)),
+    };
+    written.expect("a string takes all");
 }
 
 /// A canonical value as text: what the other side ought to hold (after translate, trim, …); None for NULL.

@@ -217,6 +217,10 @@ struct Tee<'a> {
 }
 
 impl Recorder for Tee<'_> {
+    fn keeps(&self) -> bool {
+        self.folder.is_some() || self.lines.is_some()
+    }
+
     fn divergence(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
         if let Some(lines) = &mut self.lines {
             lines.write(contract, divergence);

@@ -1,15 +1,22 @@
 //! Tells candidates apart by their values: which rows pair, which attributes of a pair differ, which rows stand alone.
 //!
-//! It goes by exact key bytes and canonical values, never by tags, so a collision cannot mislead it. It never judges.
+//! It goes by exact key bytes and canonical values, never by tags, so a collision cannot mislead it. Rows are sorted by the
+//! digest of their key and merged; the values of all pairs are then compared a column at a time. It never judges.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, i256};
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use rustc_hash::FxHashMap;
 
-use crate::digest::{Buffers, Digester, Encoded, encode};
-use crate::normalise::{Binding, CanonicalBatch, CanonicalColumn, FaultReason, within};
+use crate::digest::{Encoded, Lanes, encode, hash_rows};
+use crate::normalise::{Binding, CanonicalBatch, CanonicalColumn, FaultReason};
 use crate::sides::{Side, Sides};
+
+mod pairs;
+
+use pairs::{Pair, differing};
 
 /// Candidate rows of one side, some batches of them.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +27,21 @@ pub struct Rows {
     pub canonical: Vec<CanonicalBatch>,
     /// Whether `--where` holds for each; empty where it is not given.
     pub in_scope: Vec<Vec<bool>>,
+    /// The order of each row's key (`key_order`); empty where it is not known.
+    pub order: Vec<Vec<u64>>,
+    /// How many further rows of a row's key were left out.
+    pub more: FxHashMap<RowAt, u64>,
+}
+
+impl Rows {
+    /// The rows of all batches.
+    fn count(&self) -> usize {
+        self.canonical.iter().map(|batch| batch.rows).sum()
+    }
 }
 
 /// A row among candidates: batch, and row within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RowAt {
     /// Index of the batch.
     pub batch: usize,
@@ -48,7 +66,7 @@ pub enum Difference {
         /// The two rows.
         rows: Sides<RowAt>,
         /// The attributes, ascending.
-        attributes: Vec<usize>,
+        attributes: Arc<[usize]>,
     },
     /// A key that occurs more than once on a side.
     DuplicateKey {
@@ -86,58 +104,267 @@ pub struct ResolveRules {
     pub null_keys_match: bool,
 }
 
-/// Sort order of a key: digest, then bytes.
-type Key = (u64, Vec<u8>);
-
 /// Resolves the candidates whose key tags lie in one partition.
 #[must_use]
 pub fn resolve(binding: &Binding, rules: ResolveRules, rows: &Sides<Rows>) -> Resolved {
-    let mut groups: BTreeMap<Key, Sides<Vec<RowAt>>> = BTreeMap::new();
-    let mut alone: Vec<(Key, Difference)> = Vec::new();
-    let mut resolved = Resolved::default();
-    for (side, of_side) in rows.iter() {
-        for (batch, canonical) in of_side.canonical.iter().enumerate() {
-            let keys = keys_of(binding, side, canonical);
-            for (row, key) in keys.into_iter().enumerate() {
-                let at = RowAt { batch, row };
-                match standing(binding, rules, canonical, row) {
-                    Standing::Null => alone.push((key, Difference::NullKey { side, row: at })),
-                    Standing::Faulted(reason) => {
-                        alone.push((key, Difference::Unpaired { side, row: at, fault: Some(reason) }));
-                    }
-                    Standing::Keyed => groups.entry(key).or_default().get_mut(side).push(at),
+    let keys = rows.as_ref().map(|side, rows| Keys::new(binding, side, rows));
+    let mut merge = Merge {
+        binding,
+        rows,
+        keys: &keys,
+        pairs: Vec::new(),
+        found: Vec::new(),
+        out_of_scope: Sides::default(),
+        agree: 0,
+    };
+    let mut alone: Vec<Found> = Vec::new();
+    let sorted = rows.as_ref().map(|side, rows| keyed(binding, rules, (side, rows), keys.get(side), &mut alone));
+    merge.all(&sorted);
+    let Merge { pairs, mut found, out_of_scope, mut agree, .. } = merge;
+    let mut differ = differing(binding, rows, &pairs);
+    if !alone.is_empty() {
+        found.splice(0..0, alone);
+        // Equal keys occur only for rows that stand alone, whose order within a side shows nowhere.
+        found.sort_by(|one, other| one.sort_key(&keys).cmp(&other.sort_key(&keys)));
+    }
+    let mut differences = Vec::with_capacity(found.len());
+    for found in found {
+        let Some(pair) = found.pair else {
+            differences.extend(found.difference);
+            continue;
+        };
+        match differ.attributes(pair) {
+            Some(attributes) => differences.push(Difference::Differ { rows: pairs[pair].rows(), attributes }),
+            None => agree += 1,
+        }
+    }
+    Resolved { differences, agree, out_of_scope }
+}
+
+/// What a key, or a row that stands alone, came to.
+struct Found {
+    tag: u64,
+    /// A row that has the key.
+    at: (Side, usize),
+    /// It is this pair.
+    pair: Option<usize>,
+    /// It is no pair.
+    difference: Option<Difference>,
+}
+
+impl Found {
+    fn sort_key<'k>(&self, keys: &'k Sides<Keys>) -> (u64, &'k [u8], Side) {
+        let side = if self.pair.is_some() { Side::Authority } else { self.at.0 };
+        (self.tag, keys.get(self.at.0).bytes_of(self.at.1), side)
+    }
+}
+
+/// The keys of all rows of a side, numbered through its batches. Without a key the whole row is one.
+#[derive(Default)]
+struct Keys {
+    tags: Vec<u64>,
+    bytes: Vec<u8>,
+    /// Where each row's bytes begin, and at the end where the last ones end.
+    starts: Vec<usize>,
+    /// The first row of each batch.
+    firsts: Vec<usize>,
+}
+
+impl Keys {
+    fn new(binding: &Binding, side: Side, rows: &Rows) -> Self {
+        let mut keys = Self { starts: vec![0], ..Self::default() };
+        for (index, batch) in rows.canonical.iter().enumerate() {
+            keys.firsts.push(keys.starts.len() - 1);
+            let order = rows.order.get(index);
+            match order {
+                Some(order) => keys.tags.extend_from_slice(order),
+                None => keys.tags.extend(key_order(binding, side, batch)),
+            }
+            let columns = key_columns(binding, batch);
+            let mut encoded = Encoded::default();
+            for some in stretches(batch.rows) {
+                encode(columns, side, some, &mut encoded);
+                for row in 0..encoded.rows() {
+                    keys.bytes.extend_from_slice(encoded.row(row));
+                    keys.starts.push(keys.bytes.len());
                 }
             }
         }
+        keys
     }
-    let mut found = alone;
-    for (key, group) in groups {
-        if out_of_scope(rows, &group) {
-            resolved.out_of_scope.authority += group.authority.len() as u64;
-            resolved.out_of_scope.projection += group.projection.len() as u64;
-        } else if binding.key_count == 0 {
-            resolved.agree += group.authority.len().min(group.projection.len()) as u64;
-            found.extend(surplus(&group).map(|difference| (key.clone(), difference)));
-        } else {
-            match settle(binding, rows, &group) {
-                Some(difference) => found.push((key, difference)),
-                None => resolved.agree += 1,
+
+    fn bytes_of(&self, row: usize) -> &[u8] {
+        &self.bytes[self.starts[row]..self.starts[row + 1]]
+    }
+
+    fn at(&self, row: usize) -> RowAt {
+        let batch = self.firsts.partition_point(|&first| first <= row) - 1;
+        RowAt { batch, row: row - self.firsts[batch] }
+    }
+}
+
+/// Rows that are encoded together stay in the cache.
+fn stretches(rows: usize) -> impl Iterator<Item = Range<usize>> {
+    const ROWS: usize = 1024;
+    (0..rows).step_by(ROWS).map(move |start| start..rows.min(start + ROWS))
+}
+
+/// The rows of a side that can pair by their keys, sorted; the others stand alone.
+fn keyed(
+    binding: &Binding,
+    rules: ResolveRules,
+    (side, rows): (Side, &Rows),
+    keys: &Keys,
+    alone: &mut Vec<Found>,
+) -> Vec<(u64, u32)> {
+    let mut sorted = Vec::with_capacity(rows.count());
+    for (batch, (canonical, &first)) in rows.canonical.iter().zip(&keys.firsts).enumerate() {
+        let all = all_keyed(binding, rules, canonical);
+        for row in 0..canonical.rows {
+            let (number, at) = (first + row, RowAt { batch, row });
+            let standing = if all { Standing::Keyed } else { standing(binding, rules, canonical, row) };
+            let difference = match standing {
+                Standing::Keyed => {
+                    sorted
+                        .push((keys.tags[number], u32::try_from(number).expect("a partition has fewer than 2³² rows")));
+                    continue;
+                }
+                Standing::Null => Difference::NullKey { side, row: at },
+                Standing::Faulted(reason) => Difference::Unpaired { side, row: at, fault: Some(reason) },
+            };
+            alone.push(Found { tag: keys.tags[number], at: (side, number), pair: None, difference: Some(difference) });
+        }
+    }
+    sorted.sort_unstable();
+    sorted
+}
+
+/// Whether no row of the batch can lack a whole key, so that none need be asked.
+fn all_keyed(binding: &Binding, rules: ResolveRules, canonical: &CanonicalBatch) -> bool {
+    let nulls_matter = binding.key_count > 0 && !rules.null_keys_match;
+    key_columns(binding, canonical).iter().all(|column| {
+        let whole = column.values.null_count() == 0 && column.values.data_type() != &DataType::Null;
+        column.faults.is_empty() && (whole || !nulls_matter)
+    })
+}
+
+/// Walks the sorted rows of both sides, a key at a time.
+struct Merge<'a> {
+    binding: &'a Binding,
+    rows: &'a Sides<Rows>,
+    keys: &'a Sides<Keys>,
+    pairs: Vec<Pair>,
+    found: Vec<Found>,
+    out_of_scope: Sides<u64>,
+    agree: u64,
+}
+
+impl Merge<'_> {
+    fn all(&mut self, sorted: &Sides<Vec<(u64, u32)>>) {
+        let (mut authority, mut projection) = (sorted.authority.as_slice(), sorted.projection.as_slice());
+        self.found.reserve(authority.len().max(projection.len()));
+        while let Some(tag) = [authority, projection].iter().filter_map(|rest| Some(rest.first()?.0)).min() {
+            let run = Sides { authority: take_run(&mut authority, tag), projection: take_run(&mut projection, tag) };
+            match (run.authority, run.projection) {
+                (&[(_, one)], &[(_, other)]) if self.same(one, other) => {
+                    self.group(tag, Sides { authority: &[one], projection: &[other] });
+                }
+                (&[(_, one)], []) => self.group(tag, Sides { authority: &[one], projection: &[] }),
+                ([], &[(_, other)]) => self.group(tag, Sides { authority: &[], projection: &[other] }),
+                _ => self.many(tag, &run),
             }
         }
     }
-    found.sort_by(|(one, first), (other, second)| one.cmp(other).then_with(|| rank(first).cmp(&rank(second))));
-    resolved.differences = found.into_iter().map(|(_, difference)| difference).collect();
-    resolved
+
+    fn same(&self, authority: u32, projection: u32) -> bool {
+        self.keys.authority.bytes_of(authority as usize) == self.keys.projection.bytes_of(projection as usize)
+    }
+
+    /// Rows of one tag that are more than a pair: equal tags need not be equal keys.
+    fn many(&mut self, tag: u64, run: &Sides<&[(u64, u32)]>) {
+        let keys = self.keys;
+        let of =
+            |side: Side| run.get(side).iter().map(move |&(_, row)| (keys.get(side).bytes_of(row as usize), side, row));
+        let mut members: Vec<_> = of(Side::Authority).chain(of(Side::Projection)).collect();
+        members.sort_unstable();
+        for of_key in members.chunk_by(|one, other| one.0 == other.0) {
+            let split = of_key.partition_point(|member| member.1 == Side::Authority);
+            let rows = |members: &[(&[u8], Side, u32)]| members.iter().map(|member| member.2).collect::<Vec<u32>>();
+            let (authority, projection) = (rows(&of_key[..split]), rows(&of_key[split..]));
+            self.group(tag, Sides { authority: &authority, projection: &projection });
+        }
+    }
+
+    /// All rows of one key.
+    fn group(&mut self, tag: u64, group: Sides<&[u32]>) {
+        let keys = self.keys;
+        let at = |side: Side, row: u32| keys.get(side).at(row as usize);
+        let counts = group.map(|side, group| {
+            let more = &self.rows.get(side).more;
+            let further = |row: &u32| if more.is_empty() { 0 } else { more.get(&at(side, *row)).copied().unwrap_or(0) };
+            group.len() as u64 + group.iter().map(further).sum::<u64>()
+        });
+        if self.leaves_out(group) {
+            self.out_of_scope.authority += counts.authority;
+            self.out_of_scope.projection += counts.projection;
+            return;
+        }
+        let side = if group.authority.is_empty() { Side::Projection } else { Side::Authority };
+        let first = group.get(side)[0];
+        let mut found = Found { tag, at: (side, first as usize), pair: None, difference: None };
+        if self.binding.key_count == 0 {
+            return self.surplus(tag, group, counts);
+        }
+        match (counts.authority, counts.projection) {
+            (1, 1) => {
+                found.pair = Some(self.pairs.len());
+                self.pairs.push(Pair::new(
+                    at(Side::Authority, group.authority[0]),
+                    at(Side::Projection, group.projection[0]),
+                ));
+            }
+            (1, 0) | (0, 1) => {
+                found.difference = Some(Difference::Unpaired { side, row: at(side, first), fault: None });
+            }
+            _ => found.difference = Some(Difference::DuplicateKey { counts, side, row: at(side, first) }),
+        }
+        self.found.push(found);
+    }
+
+    /// Without a key, each copy that one side has more of stands alone.
+    fn surplus(&mut self, tag: u64, group: Sides<&[u32]>, counts: Sides<u64>) {
+        let pairs = counts.authority.min(counts.projection);
+        self.agree += pairs;
+        for side in Side::BOTH {
+            let rows = group.get(side);
+            for copy in pairs..*counts.get(side) {
+                // Copies are alike, so one that was left out is told by the last that is there.
+                let row = rows[usize::try_from(copy).unwrap_or(usize::MAX).min(rows.len() - 1)] as usize;
+                let difference = Difference::Unpaired { side, row: self.keys.get(side).at(row), fault: None };
+                self.found.push(Found { tag, at: (side, row), pair: None, difference: Some(difference) });
+            }
+        }
+    }
+
+    /// Whether `--where` holds for no row of the key.
+    fn leaves_out(&self, group: Sides<&[u32]>) -> bool {
+        if self.rows.iter().all(|(_, rows)| rows.in_scope.is_empty()) {
+            return false;
+        }
+        let holds = |side: Side, row: u32| {
+            let at = self.keys.get(side).at(row as usize);
+            self.rows.get(side).in_scope[at.batch][at.row]
+        };
+        !group.iter().any(|(side, rows)| rows.iter().any(|&row| holds(side, row)))
+    }
 }
 
-/// Equal keys occur in `found` only for rows that stand alone, whose order within a side shows nowhere.
-fn rank(difference: &Difference) -> Side {
-    match difference {
-        Difference::Unpaired { side, .. }
-        | Difference::NullKey { side, .. }
-        | Difference::DuplicateKey { side, .. } => *side,
-        Difference::Differ { .. } => Side::Authority,
-    }
+/// Takes the rows of this tag from the front.
+fn take_run<'r>(rest: &mut &'r [(u64, u32)], tag: u64) -> &'r [(u64, u32)] {
+    let length = rest.iter().take_while(|(of, _)| *of == tag).count();
+    let (run, after) = rest.split_at(length);
+    *rest = after;
+    run
 }
 
 /// The first eight bytes of the BLAKE3 of every row's key, without a key of the whole row: the order of what is found.
@@ -145,19 +372,34 @@ fn rank(difference: &Difference) -> Side {
 pub fn key_order(binding: &Binding, side: Side, canonical: &CanonicalBatch) -> Vec<u64> {
     let columns = key_columns(binding, canonical);
     let mut tags = Vec::with_capacity(canonical.rows);
-    let digester = Digester { key_count: 0, side, tag_bits: 64 };
-    let batch = CanonicalBatch { rows: canonical.rows, columns: columns.to_vec() };
-    digester.digest(&batch, &mut Buffers::default(), |_, digest| tags.push(digest.key_tag));
+    let (mut encoded, mut lanes) = (Encoded::default(), Lanes::default());
+    for some in stretches(canonical.rows) {
+        encode(columns, side, some, &mut encoded);
+        hash_rows(&encoded, &mut lanes);
+        tags.extend((0..encoded.rows()).map(|row| {
+            let (first, _) = lanes.digest(row).split_first_chunk().expect("a digest has 32 bytes");
+            u64::from_be_bytes(*first)
+        }));
+    }
     tags
 }
 
-/// Sort key and identity of every row: without a key the whole row.
-fn keys_of(binding: &Binding, side: Side, canonical: &CanonicalBatch) -> Vec<Key> {
-    let columns = key_columns(binding, canonical);
-    let tags = key_order(binding, side, canonical);
+/// The exact bytes of every row's key, as they are told apart, with their order.
+pub fn each_key(
+    binding: &Binding,
+    side: Side,
+    canonical: &CanonicalBatch,
+    order: &[u64],
+    mut each: impl FnMut(usize, u64, &[u8]),
+) {
     let mut encoded = Encoded::default();
-    encode(columns, side, 0..canonical.rows, &mut encoded);
-    tags.into_iter().enumerate().map(|(row, tag)| (tag, encoded.row(row).to_vec())).collect()
+    for some in stretches(canonical.rows) {
+        let first = some.start;
+        encode(key_columns(binding, canonical), side, some, &mut encoded);
+        for row in 0..encoded.rows() {
+            each(first + row, order[first + row], encoded.row(row));
+        }
+    }
 }
 
 fn key_columns<'a>(binding: &Binding, canonical: &'a CanonicalBatch) -> &'a [CanonicalColumn] {
@@ -194,100 +436,4 @@ pub fn standing(binding: &Binding, rules: ResolveRules, canonical: &CanonicalBat
 pub fn fault_at(column: &CanonicalColumn, row: usize) -> Option<FaultReason> {
     let found = column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&row)).ok()?;
     Some(column.faults[found].reason)
-}
-
-fn out_of_scope(rows: &Sides<Rows>, group: &Sides<Vec<RowAt>>) -> bool {
-    let satisfied = |side: Side| {
-        let scope = &rows.get(side).in_scope;
-        scope.is_empty() && !rows.get(side).canonical.is_empty()
-            || group.get(side).iter().any(|at| scope[at.batch][at.row])
-    };
-    !Side::BOTH.into_iter().any(satisfied)
-}
-
-/// Without a key, each copy that one side has more of stands alone.
-fn surplus(group: &Sides<Vec<RowAt>>) -> impl Iterator<Item = Difference> {
-    let pairs = group.authority.len().min(group.projection.len());
-    Side::BOTH.into_iter().flat_map(move |side| {
-        group.get(side)[pairs..].iter().map(move |&row| Difference::Unpaired { side, row, fault: None })
-    })
-}
-
-fn settle(binding: &Binding, rows: &Sides<Rows>, group: &Sides<Vec<RowAt>>) -> Option<Difference> {
-    match (group.authority.as_slice(), group.projection.as_slice()) {
-        (&[authority], &[projection]) => {
-            let pair = Sides { authority, projection };
-            let attributes = differing(binding, rows, pair);
-            (!attributes.is_empty()).then_some(Difference::Differ { rows: pair, attributes })
-        }
-        (&[row], []) => Some(Difference::Unpaired { side: Side::Authority, row, fault: None }),
-        ([], &[row]) => Some(Difference::Unpaired { side: Side::Projection, row, fault: None }),
-        (authority, projection) => {
-            let side = if authority.is_empty() { Side::Projection } else { Side::Authority };
-            let row = group.get(side)[0];
-            let counts = Sides { authority: authority.len() as u64, projection: projection.len() as u64 };
-            Some(Difference::DuplicateKey { counts, side, row })
-        }
-    }
-}
-
-fn differing(binding: &Binding, rows: &Sides<Rows>, pair: Sides<RowAt>) -> Vec<usize> {
-    let attributes = binding.attributes.iter().enumerate().skip(binding.key_count);
-    let column = |side: Side, index: usize| &rows.get(side).canonical[pair.get(side).batch].columns[index];
-    let at = Sides { authority: pair.authority.row, projection: pair.projection.row };
-    attributes
-        .filter(|(index, attribute)| {
-            let columns = Sides::from_fn(|side| column(side, *index));
-            if equal(columns, at) {
-                return false;
-            }
-            let tolerated =
-                attribute.tolerance.as_ref().is_some_and(|bound| within(bound, &attribute.comparison, columns, at));
-            !tolerated
-        })
-        .map(|(index, _)| index)
-        .collect()
-}
-
-/// One canonical value, whatever array holds it.
-#[derive(PartialEq)]
-enum Cell<'a> {
-    Null,
-    Boolean(bool),
-    Date(i32),
-    Integer(i64),
-    Float(u64),
-    Wide(i128),
-    Widest(i256),
-    Bytes(&'a [u8]),
-}
-
-fn equal(columns: Sides<&CanonicalColumn>, rows: Sides<usize>) -> bool {
-    if fault_at(columns.authority, rows.authority).is_some() || fault_at(columns.projection, rows.projection).is_some()
-    {
-        return false;
-    }
-    cell(columns.authority.values.as_ref(), rows.authority) == cell(columns.projection.values.as_ref(), rows.projection)
-}
-
-fn cell(values: &dyn Array, row: usize) -> Cell<'_> {
-    if values.data_type() == &DataType::Null || values.is_null(row) {
-        return Cell::Null;
-    }
-    match values.data_type() {
-        DataType::Boolean => Cell::Boolean(values.as_boolean().value(row)),
-        DataType::Date32 => Cell::Date(values.as_primitive::<Date32Type>().value(row)),
-        DataType::Int64 => Cell::Integer(values.as_primitive::<Int64Type>().value(row)),
-        DataType::Float64 => Cell::Float(values.as_primitive::<Float64Type>().value(row).to_bits()),
-        DataType::Decimal128(..) => Cell::Wide(values.as_primitive::<Decimal128Type>().value(row)),
-        DataType::Decimal256(..) => Cell::Widest(values.as_primitive::<Decimal256Type>().value(row)),
-        DataType::Utf8 => Cell::Bytes(values.as_string::<i32>().value(row).as_bytes()),
-        DataType::LargeUtf8 => Cell::Bytes(values.as_string::<i64>().value(row).as_bytes()),
-        DataType::Utf8View => Cell::Bytes(values.as_string_view().value(row).as_bytes()),
-        DataType::Binary => Cell::Bytes(values.as_binary::<i32>().value(row)),
-        DataType::LargeBinary => Cell::Bytes(values.as_binary::<i64>().value(row)),
-        DataType::BinaryView => Cell::Bytes(values.as_binary_view().value(row)),
-        DataType::FixedSizeBinary(_) => Cell::Bytes(values.as_fixed_size_binary().value(row)),
-        other => unreachable!("`normalise` makes no canonical column of type {other}"),
-    }
 }

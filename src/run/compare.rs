@@ -1,16 +1,19 @@
 //! Compares two opened sides: scan, settle by tags, gather, prove, resolve, record.
 
+use std::collections::VecDeque;
+use std::sync::mpsc::channel;
+
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 use super::gather::{Gathered, Partitioned};
 use super::input::Inputs;
 use super::scan::{Reader, Scan, UnitFacts};
-use super::tally::{Judged, Tally};
+use super::tally::{Counts, Examples, Judged, Tally};
 use super::{Batch, Halt};
 use crate::audit::Recorder;
-use crate::classify::{Bench, judge};
-use crate::diff::resolve::{ResolveRules, resolve};
+use crate::classify::{Bench, Scale, judge, judge_all, kind_of};
+use crate::diff::resolve::{Difference, ResolveRules, resolve};
 use crate::diff::{Budget, Candidates, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of};
 use crate::digest::Sum;
 use crate::plan::draft;
@@ -156,11 +159,14 @@ impl Work<'_> {
         (rows >> 16).max(1).next_power_of_two().ilog2().min(12)
     }
 
-    /// So many partitions that one is a small part of the budget, were all rows candidates.
+    /// So many partitions that one is a small part of the budget and soon resolved, were all rows candidates, and that all
+    /// threads have some.
     fn spill_bits(&self) -> u32 {
         // Decoded, a file takes a few times its size.
-        let expected = 4 * self.bytes() / (self.budget.limit() / 16).max(1);
-        expected.clamp(16, 1 << 10).next_power_of_two().ilog2()
+        let by_bytes = 4 * self.bytes() / (self.budget.limit() / 16).max(1);
+        let rows = self.rows(Side::Authority).max(self.rows(Side::Projection));
+        let by_threads = (rows >> 11).min(4 * self.batch.settings.threads as u64);
+        by_bytes.max(rows >> 16).max(by_threads).clamp(1, 1 << 10).next_power_of_two().ilog2()
     }
 
     /// Which side is read first and asked by the other, where that serves: with a key, all rows in scope, and units enough
@@ -338,20 +344,9 @@ impl Work<'_> {
         ended
     }
 
-    /// So many partitions that one is a small part of the budget, and that all threads have some; those of the spill where
-    /// something was spilled.
-    fn gather_bits(&self, gathered: &Sides<Gathered<'_>>, units: &Units) -> u32 {
-        if gathered.iter().any(|(_, gathered)| gathered.any_spilled()) {
-            return self.spill_bits();
-        }
-        let mut partitions = 1;
-        for (side, gathered) in gathered.iter() {
-            let units = units.get(side);
-            let (rows, bytes) = units.iter().fold((1, 0), |(rows, bytes), unit| (rows + unit.read, bytes + unit.bytes));
-            let expected = bytes / rows * gathered.rows();
-            partitions = partitions.max(gathered.rows() >> 15).max(expected / (self.budget.limit() / 16).max(1));
-        }
-        partitions.max(1).next_power_of_two().ilog2().min(12)
+    /// The partitions that candidates lie in already.
+    fn gather_bits(&self, _gathered: &Sides<Gathered<'_>>, _units: &Units) -> u32 {
+        self.spill_bits()
     }
 
     /// The partitions in which a tag has collided: their sums, less those of the candidates, differ.
@@ -372,43 +367,95 @@ impl Work<'_> {
         }
     }
 
+    /// Judges the partitions in parallel, a few ahead of the one that is recorded, so that what is judged never piles up.
     fn resolve(
         &self,
         gathered: &Sides<Partitioned<'_>>,
         tally: &mut Tally<'_>,
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
-        let partitions: Vec<usize> = (0..gathered.authority.partitions()).collect();
-        // A wave is recorded before the next is judged, so that what is judged never piles up.
-        for wave in partitions.chunks(self.batch.settings.threads * 2) {
-            self.reader(Side::Authority).go_on()?;
-            let complete = tally.complete();
-            let judged: Vec<Judged> = self.batch.threads.install(|| {
-                wave.par_iter().map(|&partition| self.judge(gathered, partition, complete)).collect::<Result<_, Halt>>()
-            })?;
-            for judged in judged {
-                tally.record(judged, recorder).map_err(Halt::Record)?;
+        let mut partitions = (0..gathered.authority.partitions())
+            .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)));
+        let scale = Scale::new(self.batch.contract, &self.inputs.binding);
+        let policy = Policy { scale: &scale, complete: tally.complete(), keeps: recorder.keeps() };
+        self.batch.threads.in_place_scope(|scope| {
+            let mut judge_next = |tally: &Tally<'_>| {
+                let partition = partitions.next()?;
+                let (examples, (sender, receiver)) = (tally.examples(), channel());
+                scope.spawn(move |_| {
+                    // Whoever waits for it may have given up.
+                    _ = sender.send(self.judge(gathered, partition, policy, examples));
+                });
+                Some(receiver)
+            };
+            let mut begun = VecDeque::new();
+            for _ in 0..=self.batch.settings.threads {
+                begun.extend(judge_next(tally));
             }
-        }
-        Ok(())
+            while let Some(first) = begun.pop_front() {
+                self.reader(Side::Authority).go_on()?;
+                // Where nothing was sent it has panicked, which goes on at the end of the scope.
+                let Ok(judged) = first.recv() else { break };
+                begun.extend(judge_next(tally));
+                tally.record(judged?, recorder).map_err(Halt::Record)?;
+            }
+            Ok(())
+        })
     }
 
     fn judge(
         &self,
         gathered: &Sides<Partitioned<'_>>,
         partition: usize,
-        complete: Sides<bool>,
+        policy: Policy<'_>,
+        mut examples: Examples,
     ) -> Result<Judged, Halt> {
+        let binding = &self.inputs.binding;
         let rows = gathered.as_ref().try_map(|side, gathered| gathered.take(self.reader(side), partition))?;
         let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
-        let resolved = resolve(&self.inputs.binding, rules, &rows);
-        let bench = Bench { contract: self.batch.contract, binding: &self.inputs.binding, rows: &rows };
-        let mut judged = Judged { agree: resolved.agree, out_of_scope: resolved.out_of_scope, findings: Vec::new() };
-        for difference in resolved.differences {
-            let divergences = judge(bench, &difference);
-            let actions = if self.batch.settings.draft_plan { draft(bench, &difference, complete) } else { Vec::new() };
-            judged.findings.push((difference, divergences, actions));
+        let resolved = resolve(binding, rules, &rows);
+        let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
+        let mut counts = Counts::new(binding.attributes.len());
+        for difference in &resolved.differences {
+            counts.difference(difference, policy.scale.severities(difference));
         }
-        Ok(judged)
+        let mut findings = Vec::new();
+        let draft_plan = self.batch.settings.draft_plan;
+        if policy.keeps || draft_plan {
+            judge_all(bench, &resolved.differences, |difference, divergences| {
+                divergences.iter().for_each(|divergence| examples.offer(divergence));
+                let actions = if draft_plan { draft(bench, difference, policy.complete) } else { Vec::new() };
+                findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
+            });
+        } else if examples.wanted() {
+            exemplify(bench, &resolved.differences, &mut examples);
+        }
+        let (agree, out_of_scope) = (resolved.agree, resolved.out_of_scope);
+        Ok(Judged { agree, out_of_scope, counts, examples, findings })
+    }
+}
+
+/// What all partitions are judged by.
+#[derive(Clone, Copy)]
+struct Policy<'a> {
+    scale: &'a Scale,
+    complete: Sides<bool>,
+    /// Whether the recorder is to be told each divergence.
+    keeps: bool,
+}
+
+/// Makes only those divergences that are taken as examples.
+fn exemplify(bench: Bench<'_>, differences: &[Difference], examples: &mut Examples) {
+    let mut key = String::new();
+    for difference in differences {
+        let kind = kind_of(difference);
+        if !bench.scale.severities(difference).any(|severity| examples.could_take(kind, severity)) {
+            continue;
+        }
+        bench.write_key_of(difference, &mut key);
+        let mut lines = bench.scale.severities(difference).zip(bench.scale.attributes(difference));
+        if lines.any(|(severity, attribute)| examples.would_take(kind, severity, Some(&key), attribute)) {
+            judge(bench, difference).iter().for_each(|divergence| examples.offer(divergence));
+        }
     }
 }

@@ -1,32 +1,26 @@
-//! Candidate rows, kept as they were read: caught while they stream by, or read again. They lie together while they are few;
-//! what is spilled lies in partitions in the order of the keys' digests, and so does all in the end.
+//! Candidate rows, kept as they were read: caught while they stream by, or read again. They lie in
+//! partitions in the order of the keys' digests, in memory while the budget lasts.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow::compute::{cast, concat_batches, interleave_record_batch};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, UInt64Type};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
-use rayon::prelude::*;
 
 use super::Halt;
-use super::scan::{Reader, compact, take_rows};
-use crate::diff::resolve::{Rows, key_order};
+use super::scan::{Reader, take_rows};
+use crate::diff::resolve::{RowAt, Rows, Standing, each_key, key_order, standing};
 use crate::diff::{Budget, Candidates, Extent, Spill, partition_of};
 use crate::digest::{Buffers, Sum};
 use crate::normalise::normalise;
 use crate::source::Piece;
 
-/// Candidate rows of one side.
+/// Candidate rows of one side, in partitions in the order of the keys' digests.
 pub(super) struct Gathered<'s> {
-    /// What memory holds, in no order.
-    held: Mutex<Vec<(RecordBatch, u64)>>,
-    /// What is spilled, by partition.
-    spilled: Vec<Mutex<Vec<Extent>>>,
-    any_spilled: AtomicBool,
-    rows: AtomicU64,
+    partitions: Vec<Mutex<Vec<Part>>>,
     /// For each partition of the records, the sum of its candidates' digests.
     sums: Vec<Mutex<Sum>>,
     record_bits: u32,
@@ -34,14 +28,27 @@ pub(super) struct Gathered<'s> {
     spill: &'s dyn Spill,
 }
 
+/// Some rows of one partition, with their order as a last column.
+enum Part {
+    /// A stretch of what was kept together, and its share of those bytes.
+    Held(RecordBatch, u64),
+    Spilled(Extent),
+}
+
+impl Part {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Held(_, bytes) => *bytes,
+            Self::Spilled(extent) => extent.length,
+        }
+    }
+}
+
 impl<'s> Gathered<'s> {
-    /// Nothing yet; what is spilled will lie in `2^bits` partitions.
+    /// Nothing yet, in `2^bits` partitions.
     pub(super) fn new(bits: u32, record_bits: u32, budget: &'s Budget, spill: &'s dyn Spill) -> Self {
         Self {
-            held: Mutex::default(),
-            spilled: (0..1_usize << bits).map(|_| Mutex::default()).collect(),
-            any_spilled: AtomicBool::new(false),
-            rows: AtomicU64::new(0),
+            partitions: (0..1_usize << bits).map(|_| Mutex::default()).collect(),
             sums: (0..1_usize << record_bits).map(|_| Mutex::default()).collect(),
             record_bits,
             budget,
@@ -51,14 +58,6 @@ impl<'s> Gathered<'s> {
 
     pub(super) fn sum(&self, partition: usize) -> Sum {
         *lock(&self.sums[partition])
-    }
-
-    pub(super) fn rows(&self) -> u64 {
-        self.rows.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn any_spilled(&self) -> bool {
-        self.any_spilled.load(Ordering::Relaxed)
     }
 
     /// Reads the candidates of one unit again.
@@ -100,19 +99,57 @@ impl<'s> Gathered<'s> {
             return Ok(());
         }
         let all = offsets.len() == batch.num_rows();
-        pending.push(if all { compact(batch) } else { take_rows(batch, offsets) });
-        if pending.bytes > Pending::AT_ONCE { self.keep(reader, pending) } else { Ok(()) }
+        pending.push(&if all { batch.clone() } else { take_rows(batch, offsets) });
+        if pending.bytes > self.at_once() { self.keep(reader, pending) } else { Ok(()) }
+    }
+
+    /// Bytes that may be pending: the more, the longer are the stretches of each partition.
+    fn at_once(&self) -> usize {
+        usize::try_from(self.budget.limit() / 32)
+            .map_or(Pending::MOST, |bytes| bytes.clamp(Pending::LEAST, Pending::MOST))
     }
 
     /// Keeps what is pending, in memory while the budget lasts.
     pub(super) fn keep(&self, reader: Reader<'_>, pending: &mut Pending) -> Result<(), Halt> {
-        together(std::mem::take(pending).batches).into_iter().try_for_each(|batch| self.keep_batch(reader, batch))
+        let batches = std::mem::take(pending).batches;
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let orders = batches.iter().map(|batch| self.look_at(reader, batch)).collect::<Result<Vec<_>, Halt>>()?;
+        let bits = self.partitions.len().ilog2();
+        let mut of_each: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.partitions.len()];
+        for (batch, order) in orders.iter().enumerate() {
+            for (row, tag) in order.iter().enumerate() {
+                of_each[partition_of(*tag, bits)].push((batch, row));
+            }
+        }
+        let tagged: Vec<RecordBatch> =
+            batches.iter().zip(orders).map(|(batch, order)| with_order(batch, order)).collect();
+        drop(batches);
+        let all: Vec<(usize, usize)> = of_each.iter().flatten().copied().collect();
+        match interleave_record_batch(&tagged.iter().collect::<Vec<_>>(), &all) {
+            Ok(sorted) => {
+                drop(tagged);
+                self.keep_sorted(&sorted, of_each.iter().map(Vec::len))
+            }
+            // Together they would pass what an array holds.
+            Err(_) => tagged.iter().enumerate().try_for_each(|(number, batch)| {
+                let rows =
+                    |of: &Vec<(usize, usize)>| of.iter().filter(|at| at.0 == number).map(|at| at.1).collect::<Vec<_>>();
+                let rows: Vec<Vec<usize>> = of_each.iter().map(rows).collect();
+                let small = |row: &usize| u32::try_from(*row).expect("a batch has fewer than 2³² rows");
+                self.keep_sorted(
+                    &take_rows(batch, rows.iter().flatten().map(small).collect()),
+                    rows.iter().map(Vec::len),
+                )
+            }),
+        }
     }
 
-    fn keep_batch(&self, reader: Reader<'_>, batch: RecordBatch) -> Result<(), Halt> {
-        self.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-        let canonical = normalise(&reader.inputs.binding, reader.side, &batch);
-        let scope = reader.scope(&batch, &canonical)?;
+    /// Adds up a batch's digests and tells the order of its rows.
+    fn look_at(&self, reader: Reader<'_>, batch: &RecordBatch) -> Result<Vec<u64>, Halt> {
+        let canonical = normalise(&reader.inputs.binding, reader.side, batch);
+        let scope = reader.scope(batch, &canonical)?;
         let mut sums = rustc_hash::FxHashMap::<usize, Sum>::default();
         reader.digester().digest(&canonical, &mut Buffers::default(), |row, digest| {
             if scope.as_ref().is_none_or(|scope| scope.value(row)) {
@@ -123,38 +160,39 @@ impl<'s> Gathered<'s> {
         for (partition, sum) in sums {
             *lock(&self.sums[partition]) += sum;
         }
-        let bytes = batch.get_array_memory_size() as u64;
-        if self.budget.take(bytes) {
-            lock(&self.held).push((batch, bytes));
-            return Ok(());
+        Ok(key_order(&reader.inputs.binding, reader.side, &canonical))
+    }
+
+    /// Keeps rows that are sorted by partition, so many of each.
+    fn keep_sorted(&self, sorted: &RecordBatch, rows: impl Iterator<Item = usize>) -> Result<(), Halt> {
+        let bytes = sorted.get_array_memory_size() as u64;
+        let held = self.budget.take(bytes);
+        let (mut first, mut written, mut stretches) = (0, Vec::new(), Vec::new());
+        for (partition, rows) in rows.enumerate().filter(|(_, rows)| *rows > 0) {
+            let stretch = sorted.slice(first, rows);
+            first += rows;
+            if held {
+                let share = bytes * rows as u64 / sorted.num_rows() as u64;
+                lock(&self.partitions[partition]).push(Part::Held(stretch, share));
+                continue;
+            }
+            let from = written.len() as u64;
+            write_batch(&stretch, &mut written).map_err(Halt::Spill)?;
+            stretches.push((partition, from, written.len() as u64 - from));
         }
-        self.any_spilled.store(true, Ordering::Relaxed);
-        let parts = split(reader, &batch, self.spilled.len());
-        let (mut all, mut stretches) = (Vec::new(), Vec::new());
-        for (partition, part) in parts {
-            let from = all.len() as u64;
-            write_batch(&part, &mut all).map_err(Halt::Spill)?;
-            stretches.push((partition, from, all.len() as u64 - from));
-        }
-        let written = self.spill.write(&all).map_err(Halt::Spill)?;
-        for (partition, from, length) in stretches {
-            lock(&self.spilled[partition]).push(Extent { offset: written.offset + from, length });
+        if !held {
+            let whole = self.spill.write(&written).map_err(Halt::Spill)?;
+            for (partition, from, length) in stretches {
+                let extent = Extent { offset: whole.offset + from, length };
+                lock(&self.partitions[partition]).push(Part::Spilled(extent));
+            }
         }
         Ok(())
     }
 
-    /// All rows in `2^bits` partitions. Where some are spilled, `bits` is what they were spilled by.
-    pub(super) fn partitioned(self, reader: Reader<'_>, bits: u32) -> Partitioned<'s> {
-        let held = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let partitions: Vec<Mutex<Vec<(RecordBatch, u64)>>> = (0..1_usize << bits).map(|_| Mutex::default()).collect();
-        held.into_par_iter().for_each(|(batch, bytes)| {
-            let rows = batch.num_rows().max(1) as u64;
-            for (partition, part) in split(reader, &batch, partitions.len()) {
-                let share = bytes * part.num_rows() as u64 / rows;
-                lock(&partitions[partition]).push((part, share));
-            }
-        });
-        Partitioned { partitions, spilled: self.spilled, budget: self.budget, spill: self.spill }
+    /// All rows, when all are gathered.
+    pub(super) fn partitioned(self, _reader: Reader<'_>, _bits: u32) -> Partitioned<'s> {
+        Partitioned { partitions: self.partitions, budget: self.budget, spill: self.spill }
     }
 }
 
@@ -168,7 +206,7 @@ fn fetch(reader: Reader<'_>, unit: usize, rows: &[u64], pending: &mut Pending) -
         if let Piece::Rows(batch) = piece.map_err(|error| reader.failed(error))? {
             found += batch.num_rows();
             let compared = batch.project(&reader.input().compared).expect("compared columns are among those read");
-            pending.push(compact(&compared));
+            pending.push(&compared);
         }
     }
     if found != rows.len() {
@@ -180,10 +218,9 @@ fn fetch(reader: Reader<'_>, unit: usize, rows: &[u64], pending: &mut Pending) -
     Ok(true)
 }
 
-/// Candidate rows of one side, in partitions in the order of the keys' digests.
+/// Candidate rows of one side, all of them.
 pub(super) struct Partitioned<'s> {
-    partitions: Vec<Mutex<Vec<(RecordBatch, u64)>>>,
-    spilled: Vec<Mutex<Vec<Extent>>>,
+    partitions: Vec<Mutex<Vec<Part>>>,
     budget: &'s Budget,
     spill: &'s dyn Spill,
 }
@@ -193,28 +230,98 @@ impl Partitioned<'_> {
         self.partitions.len()
     }
 
+    /// Whether a partition has any rows.
+    pub(super) fn has(&self, partition: usize) -> bool {
+        !lock(&self.partitions[partition]).is_empty()
+    }
+
     /// The rows of one partition, normalised again; their memory is the caller's from here.
     pub(super) fn take(&self, reader: Reader<'_>, partition: usize) -> Result<Rows, Halt> {
-        let mut batches = Vec::new();
-        for (batch, bytes) in std::mem::take(&mut *lock(&self.partitions[partition])) {
-            self.budget.give(bytes);
-            batches.push(batch);
-        }
-        if let Some(spilled) = self.spilled.get(partition) {
-            for extent in std::mem::take(&mut *lock(spilled)) {
-                batches.push(read_batch(self.spill, extent).map_err(Halt::Spill)?);
+        let parts = std::mem::take(&mut *lock(&self.partitions[partition]));
+        let bytes: u64 = parts.iter().map(Part::bytes).sum();
+        let mut batches = parts.into_iter().map(|part| match part {
+            Part::Held(batch, bytes) => {
+                self.budget.give(bytes);
+                Ok(batch)
+            }
+            Part::Spilled(extent) => read_batch(self.spill, extent).map_err(Halt::Spill),
+        });
+        let mut kept = Kept::default();
+        if bytes > self.budget.limit() / Self::LARGE {
+            batches.try_for_each(|batch| kept.add_first_ones(reader, &batch?))?;
+        } else {
+            for batch in together(batches.collect::<Result<_, Halt>>()?) {
+                let (batch, order) = without_order(&batch);
+                kept.add(reader, batch, order)?;
             }
         }
-        let mut rows = Rows::default();
-        for batch in together(batches) {
-            let canonical = normalise(&reader.inputs.binding, reader.side, &batch);
-            if let Some(scope) = reader.scope(&batch, &canonical)? {
-                rows.in_scope.push((0..batch.num_rows()).map(|row| scope.value(row)).collect());
-            }
-            rows.raw.push(batch);
-            rows.canonical.push(canonical);
+        Ok(kept.rows)
+    }
+
+    /// A partition above this part of the budget is likely to hold keys with many rows, of which one is enough.
+    const LARGE: u64 = 4;
+}
+
+/// The rows of a partition as they are read.
+#[derive(Default)]
+struct Kept {
+    rows: Rows,
+    /// The first row of each key.
+    seen: rustc_hash::FxHashMap<(u64, Box<[u8]>), RowAt>,
+}
+
+impl Kept {
+    fn add(&mut self, reader: Reader<'_>, batch: RecordBatch, order: Vec<u64>) -> Result<(), Halt> {
+        let canonical = normalise(&reader.inputs.binding, reader.side, &batch);
+        if let Some(scope) = reader.scope(&batch, &canonical)? {
+            self.rows.in_scope.push((0..batch.num_rows()).map(|row| scope.value(row)).collect());
         }
-        Ok(rows)
+        self.rows.raw.push(batch);
+        self.rows.canonical.push(canonical);
+        self.rows.order.push(order);
+        Ok(())
+    }
+
+    /// Of each key that can pair only the first row, and how many more there are.
+    fn add_first_ones(&mut self, reader: Reader<'_>, batch: &RecordBatch) -> Result<(), Halt> {
+        let (raw, order) = without_order(batch);
+        let binding = &reader.inputs.binding;
+        let canonical = normalise(binding, reader.side, &raw);
+        let scope = reader.scope(&raw, &canonical)?;
+        let number = self.rows.raw.len();
+        let Self { rows, seen } = self;
+        let mut firsts: Vec<u32> = Vec::new();
+        each_key(binding, reader.side, &canonical, &order, |row, tag, key| {
+            if standing(binding, reader.rules(), &canonical, row) == Standing::Keyed {
+                let here = RowAt { batch: number, row: firsts.len() };
+                let first = *seen.entry((tag, key.into())).or_insert(here);
+                if first != here {
+                    *rows.more.entry(first).or_default() += 1;
+                    if let Some(in_scope) = rows.in_scope.get_mut(first.batch)
+                        && scope.as_ref().is_some_and(|scope| scope.value(row))
+                    {
+                        in_scope[first.row] = true;
+                    }
+                    return;
+                }
+            }
+            if let Some(scope) = &scope {
+                if rows.in_scope.len() == number {
+                    rows.in_scope.push(Vec::new());
+                }
+                rows.in_scope[number].push(scope.value(row));
+            }
+            firsts.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
+        });
+        if firsts.is_empty() {
+            return Ok(());
+        }
+        let order = firsts.iter().map(|&row| order[row as usize]).collect();
+        let first_rows = take_rows(&raw, firsts);
+        rows.canonical.push(normalise(binding, reader.side, &first_rows));
+        rows.raw.push(first_rows);
+        rows.order.push(order);
+        Ok(())
     }
 }
 
@@ -228,18 +335,56 @@ fn together(batches: Vec<RecordBatch>) -> Vec<RecordBatch> {
     }
 }
 
-/// The rows of each of so many partitions that has some.
-fn split(reader: Reader<'_>, batch: &RecordBatch, partitions: usize) -> Vec<(usize, RecordBatch)> {
-    if partitions == 1 {
-        return vec![(0, batch.clone())];
+/// The batch with plain texts and bytes for views: a stretch of those can be written by itself, and they keep nothing else
+/// alive.
+fn plain(batch: &RecordBatch) -> RecordBatch {
+    fn large(views: &[u128]) -> bool {
+        // The length is a view's lowest 32 bits.
+        let total: u64 = views.iter().map(|view| (view & u128::from(u32::MAX)) as u64).sum();
+        i32::try_from(total).is_err()
     }
-    let canonical = normalise(&reader.inputs.binding, reader.side, batch);
-    let mut by_partition: Vec<Vec<u32>> = vec![Vec::new(); partitions];
-    for (row, tag) in (0_u32..).zip(key_order(&reader.inputs.binding, reader.side, &canonical)) {
-        by_partition[partition_of(tag, partitions.ilog2())].push(row);
-    }
-    let some = by_partition.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
-    some.map(|(partition, rows)| (partition, take_rows(batch, rows))).collect()
+    let plain = |column: &ArrayRef| {
+        let data_type = match column.data_type() {
+            DataType::Utf8View if large(column.as_string_view().views()) => DataType::LargeUtf8,
+            DataType::Utf8View => DataType::Utf8,
+            DataType::BinaryView if large(column.as_binary_view().views()) => DataType::LargeBinary,
+            DataType::BinaryView => DataType::Binary,
+            _ => return Arc::clone(column),
+        };
+        cast(column, &data_type).expect("offsets of this width hold all of it")
+    };
+    with_columns(batch, batch.columns().iter().map(plain).collect())
+}
+
+/// The batch with the order of its rows as a last column.
+fn with_order(batch: &RecordBatch, order: Vec<u64>) -> RecordBatch {
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(UInt64Array::from(order)));
+    with_columns(batch, columns)
+}
+
+/// Other columns under the names of a batch's; one more is the order.
+fn with_columns(batch: &RecordBatch, columns: Vec<ArrayRef>) -> RecordBatch {
+    let schema = batch.schema();
+    let order = Arc::new(Field::new("order", DataType::UInt64, false));
+    let named = schema.fields().iter().chain([&order]).zip(&columns);
+    let field =
+        |(field, column): (&FieldRef, &ArrayRef)| field.as_ref().clone().with_data_type(column.data_type().clone());
+    let fields: Vec<Field> = named.map(field).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+        .expect("the fields are those of the columns")
+}
+
+/// The batch as it was, and the order of its rows.
+fn without_order(batch: &RecordBatch) -> (RecordBatch, Vec<u64>) {
+    let (last, columns) = batch.columns().split_last().expect("the order is a column");
+    let order = last.as_primitive::<UInt64Type>().values().to_vec();
+    let schema = batch.schema();
+    let fields: Vec<_> = schema.fields().iter().take(columns.len()).cloned().collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let rest = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns.to_vec(), &options);
+    (rest.expect("the fields are those of the columns"), order)
 }
 
 /// What one unit has gathered and not yet handed in.
@@ -250,9 +395,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    const AT_ONCE: usize = 8 << 20;
+    const LEAST: usize = 4 << 20;
+    const MOST: usize = 32 << 20;
 
-    fn push(&mut self, batch: RecordBatch) {
+    fn push(&mut self, batch: &RecordBatch) {
+        let batch = plain(batch);
         self.bytes += batch.get_array_memory_size();
         self.batches.push(batch);
     }

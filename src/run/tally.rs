@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -9,7 +10,7 @@ use super::input::Inputs;
 use super::scan::UnitFacts;
 use super::{Halt, Settings};
 use crate::audit::{Books, ContractAudit, InputFacts, InputFile, PlanCounts, Recorder, Verdict, balanced};
-use crate::classify::{Divergence, judge_schema, judge_unreadable};
+use crate::classify::{Divergence, judge_schema, judge_unreadable, kind_of};
 use crate::contract::{Contract, Kind, Severity};
 use crate::diff::resolve::Difference;
 use crate::digest::Sum;
@@ -22,7 +23,78 @@ use crate::source::{self, Unreadable};
 pub(super) struct Judged {
     pub(super) agree: u64,
     pub(super) out_of_scope: Sides<u64>,
-    pub(super) findings: Vec<(Difference, Vec<Divergence>, Vec<Action>)>,
+    pub(super) counts: Counts,
+    pub(super) examples: Examples,
+    /// What is to be told, in order: all, where the recorder keeps it, or only what has actions.
+    pub(super) findings: Vec<(Vec<Divergence>, Vec<Action>)>,
+}
+
+/// Counts of what differs, which add up in any order.
+pub(super) struct Counts {
+    books: Sides<Books>,
+    keys: BTreeMap<Kind, u64>,
+    severities: BTreeMap<Severity, u64>,
+    keys_by_severity: BTreeMap<Severity, u64>,
+    /// By the attribute's place in the binding.
+    attributes: Vec<u64>,
+}
+
+impl Counts {
+    /// Nothing yet, of so many attributes.
+    pub(super) fn new(attributes: usize) -> Self {
+        Self {
+            books: Sides::default(),
+            keys: BTreeMap::new(),
+            severities: BTreeMap::new(),
+            keys_by_severity: BTreeMap::new(),
+            attributes: vec![0; attributes],
+        }
+    }
+
+    /// Counts a difference and its lines.
+    pub(super) fn difference(&mut self, difference: &Difference, severities: impl Iterator<Item = Severity>) {
+        self.book(difference);
+        self.count(kind_of(difference), severities);
+    }
+
+    fn book(&mut self, difference: &Difference) {
+        match difference {
+            Difference::Unpaired { side, .. } => self.books.get_mut(*side).unpaired += 1,
+            Difference::NullKey { side, .. } => self.books.get_mut(*side).null_key += 1,
+            Difference::DuplicateKey { counts, .. } => {
+                for (side, count) in counts.iter() {
+                    self.books.get_mut(side).duplicate += count;
+                }
+            }
+            Difference::Differ { attributes, .. } => {
+                for side in Side::BOTH {
+                    self.books.get_mut(side).differ += 1;
+                }
+                for &attribute in attributes.iter() {
+                    self.attributes[attribute] += 1;
+                }
+            }
+        }
+    }
+
+    /// Counts one key and its lines.
+    fn count(&mut self, kind: Kind, severities: impl Iterator<Item = Severity>) {
+        *self.keys.entry(kind).or_default() += 1;
+        let mut worst = None;
+        for severity in severities {
+            *self.severities.entry(severity).or_default() += 1;
+            worst = worst.max(Some(severity));
+        }
+        if let Some(worst) = worst {
+            *self.keys_by_severity.entry(worst).or_default() += 1;
+        }
+    }
+}
+
+fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
+    for (key, count) in more {
+        *counts.entry(key).or_default() += count;
+    }
 }
 
 /// What is known of one contract so far.
@@ -34,6 +106,7 @@ pub(super) struct Tally<'a> {
     severities: BTreeMap<Severity, u64>,
     keys_by_severity: BTreeMap<Severity, u64>,
     attributes: Vec<(String, u64)>,
+    key_count: usize,
     examples: Examples,
     plan: PlanCounts,
     actions: u64,
@@ -65,7 +138,8 @@ impl<'a> Tally<'a> {
             severities: BTreeMap::new(),
             keys_by_severity: BTreeMap::new(),
             attributes: Vec::new(),
-            examples: Examples { most: settings.examples, held: BTreeMap::new(), seen: 0 },
+            key_count: 0,
+            examples: Examples { most: settings.examples, ..Examples::default() },
             plan: PlanCounts::default(),
             actions: 0,
             inputs,
@@ -82,6 +156,7 @@ impl<'a> Tally<'a> {
     /// Both sides are open and bound.
     pub(super) fn opened(&mut self, inputs: &Inputs) {
         self.schema.clone_from(&inputs.binding.schema);
+        self.key_count = inputs.binding.key_count;
         let names = inputs.binding.attributes.iter().skip(inputs.binding.key_count);
         self.attributes = names.map(|attribute| (attribute.name.clone(), 0)).collect();
         for (side, input) in inputs.sides.iter() {
@@ -152,8 +227,7 @@ impl<'a> Tally<'a> {
     pub(super) fn schema(&mut self, recorder: &mut dyn Recorder) -> io::Result<()> {
         for difference in std::mem::take(&mut self.schema) {
             let divergence = judge_schema(self.contract, &difference);
-            self.count(Kind::Schema, std::slice::from_ref(&divergence));
-            self.tell(divergence, recorder)?;
+            self.tell(&divergence, recorder)?;
         }
         Ok(())
     }
@@ -167,11 +241,15 @@ impl<'a> Tally<'a> {
                 self.first_unreadable.push(format!("{side}: {place}: {problem}"));
             }
             let divergence = judge_unreadable(self.contract, side, &place, &problem);
-            self.count(Kind::Unreadable, std::slice::from_ref(&divergence));
             *self.keys.entry(Kind::Unreadable).or_default() += range.rows - 1;
-            self.tell(divergence, recorder)?;
+            self.tell(&divergence, recorder)?;
         }
         Ok(())
+    }
+
+    /// No examples yet, of which those will be kept that could still be among this contract's.
+    pub(super) fn examples(&self) -> Examples {
+        self.examples.below()
     }
 
     /// Records what one partition gave.
@@ -180,12 +258,11 @@ impl<'a> Tally<'a> {
             self.books.get_mut(side).agree += judged.agree;
         }
         self.leave_out(judged.out_of_scope);
-        for (difference, divergences, actions) in judged.findings {
-            self.book(&difference);
-            let Some(kind) = divergences.first().map(|divergence| divergence.kind) else { continue };
-            self.count(kind, &divergences);
-            for divergence in divergences {
-                self.tell(divergence, recorder)?;
+        self.add(judged.counts);
+        self.examples.take(judged.examples);
+        for (divergences, actions) in judged.findings {
+            for divergence in &divergences {
+                recorder.divergence(&self.contract.name, divergence)?;
             }
             for action in actions {
                 self.act(&action, recorder)?;
@@ -194,40 +271,29 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    fn book(&mut self, difference: &Difference) {
-        match difference {
-            Difference::Unpaired { side, .. } => self.books.get_mut(*side).unpaired += 1,
-            Difference::NullKey { side, .. } => self.books.get_mut(*side).null_key += 1,
-            Difference::DuplicateKey { counts, .. } => {
-                for (side, count) in counts.iter() {
-                    self.books.get_mut(side).duplicate += count;
-                }
-            }
-            Difference::Differ { attributes, .. } => {
-                for side in Side::BOTH {
-                    self.books.get_mut(side).differ += 1;
-                }
-                let key_count = self.contract.key.len();
-                for &attribute in attributes {
-                    self.attributes[attribute - key_count].1 += 1;
-                }
-            }
+    fn add(&mut self, counts: Counts) {
+        for (side, more) in counts.books.iter() {
+            let books = self.books.get_mut(side);
+            books.unpaired += more.unpaired;
+            books.null_key += more.null_key;
+            books.duplicate += more.duplicate;
+            books.differ += more.differ;
+        }
+        add(&mut self.keys, counts.keys);
+        add(&mut self.severities, counts.severities);
+        add(&mut self.keys_by_severity, counts.keys_by_severity);
+        for ((_, count), more) in self.attributes.iter_mut().zip(counts.attributes.into_iter().skip(self.key_count)) {
+            *count += more;
         }
     }
 
-    /// Counts one key and its lines.
-    fn count(&mut self, kind: Kind, lines: &[Divergence]) {
-        *self.keys.entry(kind).or_default() += 1;
-        for line in lines {
-            *self.severities.entry(line.severity).or_default() += 1;
+    fn tell(&mut self, divergence: &Divergence, recorder: &mut dyn Recorder) -> io::Result<()> {
+        let mut counts = Counts::new(0);
+        counts.count(divergence.kind, std::iter::once(divergence.severity));
+        self.add(counts);
+        if recorder.keeps() {
+            recorder.divergence(&self.contract.name, divergence)?;
         }
-        if let Some(worst) = lines.iter().map(|line| line.severity).max() {
-            *self.keys_by_severity.entry(worst).or_default() += 1;
-        }
-    }
-
-    fn tell(&mut self, divergence: Divergence, recorder: &mut dyn Recorder) -> io::Result<()> {
-        recorder.divergence(&self.contract.name, &divergence)?;
         self.examples.offer(divergence);
         Ok(())
     }
@@ -420,34 +486,98 @@ fn counted(count: u64, noun: &str) -> String {
 }
 
 /// The worst divergences of each kind: a reader wants to see every kind before the hundredth of one.
-struct Examples {
+#[derive(Default)]
+pub(super) struct Examples {
     most: usize,
     held: BTreeMap<Kind, BTreeMap<Rank, Divergence>>,
+    /// Of each kind, what others hold so many of already that only a lesser rank is of use.
+    bounds: BTreeMap<Kind, Rank>,
     seen: u64,
+    key: Vec<u8>,
 }
 
 /// Sorts the worst first, and what could not be read before all of its severity; the last part keeps equal ones apart in
 /// the order they came.
-type Rank = (std::cmp::Reverse<Severity>, bool, Kind, Vec<u8>, Option<std::sync::Arc<str>>, u64);
+type Rank = (std::cmp::Reverse<Severity>, bool, Kind, Vec<u8>, Option<Arc<str>>, u64);
 
 impl Examples {
-    fn offer(&mut self, divergence: Divergence) {
-        self.seen += 1;
-        let severity = std::cmp::Reverse(divergence.severity);
-        let held = self.held.entry(divergence.kind).or_default();
-        if held.len() >= self.most {
-            // Most are turned away here, before their key is looked at.
-            let Some((worst, _)) = held.last_key_value() else { return };
-            if severity > worst.0 {
-                return;
-            }
+    /// None yet; what ranks after all that are held here will not be taken.
+    fn below(&self) -> Self {
+        let full = self.held.iter().filter(|(_, held)| held.len() >= self.most);
+        let bounds = full.filter_map(|(kind, held)| Some((*kind, held.last_key_value()?.0.clone())));
+        Self { most: self.most, bounds: bounds.collect(), ..Self::default() }
+    }
+
+    /// Whether any could be taken.
+    pub(super) fn wanted(&self) -> bool {
+        self.most > 0
+    }
+
+    /// Whether a divergence of this kind and severity could be taken, whatever its key.
+    pub(super) fn could_take(&self, kind: Kind, severity: Severity) -> bool {
+        self.bound(kind).is_none_or(|bound| std::cmp::Reverse(severity) <= bound.0)
+    }
+
+    /// Whether a divergence would be taken.
+    pub(super) fn would_take(
+        &mut self,
+        kind: Kind,
+        severity: Severity,
+        key: Option<&str>,
+        attribute: Option<&Arc<str>>,
+    ) -> bool {
+        let mut natural_key = std::mem::take(&mut self.key);
+        natural(key.unwrap_or_default(), &mut natural_key);
+        let readable = kind != Kind::Unreadable;
+        let would = self.most > 0
+            && self.bound(kind).is_none_or(|(worst, worst_readable, _, worst_key, worst_attribute, _)| {
+                let rank = (std::cmp::Reverse(severity), readable, natural_key.as_slice(), attribute);
+                rank < (*worst, *worst_readable, worst_key.as_slice(), worst_attribute.as_ref())
+            });
+        self.key = natural_key;
+        would
+    }
+
+    /// What a divergence must rank before. Of equals the first is kept.
+    fn bound(&self, kind: Kind) -> Option<&Rank> {
+        let full = self.held.get(&kind).filter(|held| held.len() >= self.most);
+        let own = full.and_then(|held| held.last_key_value()).map(|(rank, _)| rank);
+        match (own, self.bounds.get(&kind)) {
+            (Some(own), Some(others)) => Some(own.min(others)),
+            (own, others) => own.or(others),
         }
-        let key = natural(divergence.key.as_deref().unwrap_or_default());
+    }
+
+    pub(super) fn offer(&mut self, divergence: &Divergence) {
+        self.seen += 1;
+        if !self.could_take(divergence.kind, divergence.severity) {
+            return;
+        }
+        let (key, attribute) = (divergence.key.as_deref(), divergence.attribute.as_ref());
+        if self.would_take(divergence.kind, divergence.severity, key, attribute) {
+            self.insert(divergence.clone(), self.seen);
+        }
+    }
+
+    fn insert(&mut self, divergence: Divergence, seen: u64) {
+        let mut key = Vec::new();
+        natural(divergence.key.as_deref().unwrap_or_default(), &mut key);
         let readable = divergence.kind != Kind::Unreadable;
-        let rank = (severity, readable, divergence.kind, key, divergence.attribute.clone(), self.seen);
+        let severity = std::cmp::Reverse(divergence.severity);
+        let rank = (severity, readable, divergence.kind, key, divergence.attribute.clone(), seen);
+        let held = self.held.entry(divergence.kind).or_default();
         held.insert(rank, divergence);
         if held.len() > self.most {
             held.pop_last();
+        }
+    }
+
+    /// Takes those of others, which were seen after all of these.
+    fn take(&mut self, others: Self) {
+        for of_kind in others.held.into_values() {
+            for divergence in of_kind.into_values() {
+                self.offer(&divergence);
+            }
         }
     }
 
@@ -466,9 +596,9 @@ impl Examples {
     }
 }
 
-/// Bytes whose order is that of a reader: runs of digits by their value.
-fn natural(key: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(key.len() + 8);
+/// Writes bytes whose order is that of a reader: runs of digits by their value.
+fn natural(key: &str, bytes: &mut Vec<u8>) {
+    bytes.clear();
     let mut rest = key.as_bytes();
     while let Some(&first) = rest.first() {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -484,7 +614,6 @@ fn natural(key: &str) -> Vec<u8> {
         bytes.extend_from_slice(&run[zeros..]);
         rest = after;
     }
-    bytes
 }
 
 #[cfg(test)]
@@ -494,7 +623,11 @@ mod tests {
     #[test]
     fn keys_sort_as_a_reader_would() {
         let mut keys = [r#"{"id":10}"#, r#"{"id":9}"#, r#"{"id":"P-100"}"#, r#"{"id":"P-20"}"#, r#"{"id":1}"#];
-        keys.sort_by_key(|key| natural(key));
+        keys.sort_by_cached_key(|key| {
+            let mut bytes = Vec::new();
+            natural(key, &mut bytes);
+            bytes
+        });
         assert_eq!(keys, [r#"{"id":"P-20"}"#, r#"{"id":"P-100"}"#, r#"{"id":1}"#, r#"{"id":9}"#, r#"{"id":10}"#]);
     }
 
@@ -510,12 +643,12 @@ mod tests {
             authority_source: "authority".into(),
             fingerprint: [0; 32],
         };
-        let mut examples = Examples { most: 5, held: BTreeMap::new(), seen: 0 };
+        let mut examples = Examples { most: 5, ..Examples::default() };
         for key in (0..100).rev() {
-            examples.offer(divergence(Kind::Mismatch, key));
-            examples.offer(divergence(Kind::Missing, key));
+            examples.offer(&divergence(Kind::Mismatch, key));
+            examples.offer(&divergence(Kind::Missing, key));
         }
-        examples.offer(divergence(Kind::Unreadable, 7));
+        examples.offer(&divergence(Kind::Unreadable, 7));
         let chosen = examples.chosen();
         let shown: Vec<_> =
             chosen.iter().map(|one| (one.kind.name(), one.key.as_deref().unwrap_or_default())).collect();
