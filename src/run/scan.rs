@@ -9,7 +9,9 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 
 use super::gather::{Gathered, Pending};
 use super::input::{Input, Inputs};
+use super::recall::Recall;
 use super::{Batch, Halt};
+use crate::cache::Seen;
 use crate::diff::resolve::{ResolveRules, Standing, standing};
 use crate::diff::{Collector, Index, Marks, Position, Questions, Record, Records, partition_of};
 use crate::digest::{Buffers, Digester, Sum};
@@ -18,7 +20,7 @@ use crate::sides::Side;
 use crate::source::{Piece, Unreadable};
 
 /// What one unit left behind, besides its records.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct UnitFacts {
     /// Rows in the unit's numbering, before `filter`.
     pub(super) rows: u64,
@@ -30,12 +32,16 @@ pub(super) struct UnitFacts {
     pub(super) sum: Sum,
     /// Rows that were candidates at once and are gathered.
     pub(super) caught: Marks,
+    /// Rows that were candidates at once and are not yet gathered.
+    pub(super) alone: Vec<u32>,
     /// Of those that have no whole key, the ones that `--where` leaves out.
     pub(super) out_of_scope: u64,
     /// What could not be read.
     pub(super) unreadable: Vec<Unreadable>,
     /// The greatest of `captured_at`'s column.
     pub(super) captured: Option<i64>,
+    /// It was not read: an earlier run left all of this.
+    pub(super) taken_over: bool,
 }
 
 /// Where a scan puts what it sees.
@@ -47,6 +53,8 @@ pub(super) struct Scan<'a, 's> {
     pub(super) index: Option<&'a Index>,
     /// This side's candidates.
     pub(super) gathered: &'a Gathered<'s>,
+    /// What is kept for the next run.
+    pub(super) recall: Option<&'a Recall>,
 }
 
 /// What a scan of one unit works with.
@@ -56,6 +64,8 @@ struct Working<'a, 's> {
     questions: Questions,
     buffers: Buffers,
     facts: UnitFacts,
+    /// For the next run.
+    seen: Option<Seen>,
 }
 
 /// What reading needs of a side, in either reading.
@@ -136,7 +146,9 @@ impl<'a> Reader<'a> {
 
     /// Scans one unit.
     pub(super) fn scan(&self, unit: usize, scan: Scan<'_, '_>) -> Result<UnitFacts, Halt> {
+        let expected = self.input().opened.units[unit].rows().unwrap_or(0);
         let mut working = Working {
+            seen: scan.recall.map(|_| Seen::new(scan.records.bits(), expected)),
             collector: scan.records.collector(),
             pending: Pending::default(),
             questions: Questions::default(),
@@ -150,7 +162,13 @@ impl<'a> Reader<'a> {
             }
             Piece::Rows(rows) => self.scan_rows(unit, &rows, scan, &mut working),
         })?;
+        for share in working.seen.iter().flat_map(Seen::shares) {
+            working.collector.add_sum(share.partition, share.sum);
+        }
         working.collector.finish().map_err(Halt::Spill)?;
+        if let (Some(recall), Some(seen)) = (scan.recall, working.seen) {
+            recall.keep(self.side, unit, seen, &working.facts);
+        }
         scan.gathered.keep(*self, &mut working.pending)?;
         Ok(working.facts)
     }
@@ -162,7 +180,7 @@ impl<'a> Reader<'a> {
         scan: Scan<'_, '_>,
         working: &mut Working<'_, '_>,
     ) -> Result<(), Halt> {
-        let Working { collector, pending, questions, buffers, facts } = working;
+        let Working { collector, pending, questions, buffers, facts, seen } = working;
         let first = facts.rows;
         facts.rows += rows.num_rows() as u64;
         let kept = self.kept(rows)?;
@@ -191,11 +209,15 @@ impl<'a> Reader<'a> {
         let mut caught: Vec<u32> = Vec::new();
         self.digester().digest(&canonical, buffers, |row, digest| {
             let in_scope = scope.as_ref().is_none_or(|scope| scope.value(row));
-            if in_scope {
+            if in_scope && seen.is_none() {
                 collector.sum(&digest);
             }
             if keyed || standing(&self.inputs.binding, self.rules(), &canonical, row) == Standing::Keyed {
                 facts.sum += digest.row;
+                if let (Some(seen), Some(recall)) = (seen.as_mut(), scan.recall) {
+                    seen.pair(&digest, number(row));
+                    recall.read(digest.key_tag);
+                }
                 let partition = partition_of(digest.key_tag, bits);
                 let position = Position::new(unit, number(row), in_scope);
                 let record = Record::new(digest.key_tag, digest.row_tag, bits, position);
@@ -206,6 +228,9 @@ impl<'a> Reader<'a> {
                 }
             } else if in_scope {
                 facts.sum += digest.row;
+                if let Some(seen) = seen.as_mut() {
+                    seen.alone(&digest, number(row));
+                }
                 caught.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
             } else {
                 facts.out_of_scope += 1;
@@ -219,6 +244,11 @@ impl<'a> Reader<'a> {
         for &row in &caught {
             facts.caught.mark(number(row as usize));
         }
+        // Few are worth their place, many are read again as fast.
+        if let Some(recall) = scan.recall.filter(|_| !caught.is_empty() && caught.len() * 16 <= compared.num_rows()) {
+            let numbers: Vec<u64> = caught.iter().map(|row| number(*row as usize)).collect();
+            recall.keep_rows(self.side, unit, &numbers, &take_rows(&compared, caught.clone()));
+        }
         scan.gathered.catch(*self, &compared, caught, pending)
     }
 
@@ -229,6 +259,7 @@ impl<'a> Reader<'a> {
         gathered: &Gathered<'_>,
         held: impl Fn(u64) -> bool,
         wanted: impl Fn(u64) -> bool,
+        found: impl Fn(u64),
     ) -> Result<(), Halt> {
         let (mut pending, mut buffers) = (Pending::default(), Buffers::default());
         let mut first = 0;
@@ -249,6 +280,7 @@ impl<'a> Reader<'a> {
                 let standing = || standing(&self.inputs.binding, self.rules(), &canonical, row);
                 // What stands alone was caught, or left out by `--where`, when it was first seen.
                 if keyed || standing() == Standing::Keyed {
+                    found(first + row as u64);
                     caught.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
                 }
             });
