@@ -94,8 +94,8 @@ impl Batch<'_> {
         let recall = Recall::open(self, &inputs, record_bits(self, &inputs));
         let recall = recall.as_ref();
         tally.opened(&inputs, recall);
-        let ended = compare(self, &inputs, recall, &mut tally, recorder)
-            .and_then(|()| freshness(self, &inputs, &mut tally));
+        let ended =
+            compare(self, &inputs, recall, &mut tally, recorder).and_then(|()| freshness(self, &inputs, &mut tally));
         match ended {
             Ok(()) => {
                 let mut audit = tally.finished();

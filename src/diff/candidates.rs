@@ -42,7 +42,8 @@ impl Marks {
         let bits = |word: u64| {
             std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1))).take_while(|rest| *rest != 0)
         };
-        let of_word = move |(first, word): (u64, &u64)| bits(*word).map(move |rest| first + u64::from(rest.trailing_zeros()));
+        let of_word =
+            move |(first, word): (u64, &u64)| bits(*word).map(move |rest| first + u64::from(rest.trailing_zeros()));
         (0..).step_by(64).zip(&self.words).flat_map(of_word)
     }
 

@@ -11,12 +11,12 @@ use crate::sides::{Side, Sides};
 pub(super) fn taken_over(contract: &ContractAudit) -> Option<String> {
     let of_side = |(side, input): (Side, &InputFacts)| {
         let TakenOver { files, rows, digests } = input.taken_over;
-        let digested = if digests == 0 { String::new() } else { format!(", {} not digested again", counted(digests, "file")) };
+        let digested =
+            if digests == 0 { String::new() } else { format!(", {} not digested again", counted(digests, "file")) };
         let all = counted(input.files.len() as u64, "file");
         format!("{side} {} in {} of {all}{digested}", counted(rows, "row"), count(files))
     };
-    let sides: Vec<String> =
-        contract.inputs.iter().filter(|(_, input)| input.taken_over.any()).map(of_side).collect();
+    let sides: Vec<String> = contract.inputs.iter().filter(|(_, input)| input.taken_over.any()).map(of_side).collect();
     (!sides.is_empty()).then(|| format!("{}: taken over from an earlier run; {}", sides.join("; "), TakenOver::TRUST))
 }
 

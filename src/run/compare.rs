@@ -48,7 +48,11 @@ fn compare_once(
     let budget = Budget::new(batch.settings.tuning.budget.unwrap_or_else(|| batch.settings.budget()));
     let work = Work { batch, inputs, budget: &budget, recall };
     // The side that asks an index leaves few records or none.
-    let expected = |side| if work.first().is_some_and(|first| first != side) { 0 } else { work.rows(side) };
+    let expected = |side| match (work.taken(), work.first()) {
+        (Some(recall), _) => recall.expected().min(work.rows(side)),
+        (None, Some(first)) if first != side => 0,
+        (None, _) => work.rows(side),
+    };
     let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), &budget, &spill));
     let gathered = Sides::from_fn(|_| Gathered::new(work.spill_bits(), work.record_bits(), &budget, &spill));
     let (units, index) = work.scan(&records, &gathered, tally)?;

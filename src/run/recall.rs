@@ -35,6 +35,8 @@ pub(super) struct Recall {
     known: Sides<Vec<Option<Known>>>,
     digests: FxHashMap<Id, [u8; 32]>,
     bits: u32,
+    /// Rows that are new or gone.
+    expected: u64,
     hot: Hot,
     /// For each partition the rows that are counted unseen.
     unseen: Sides<Vec<AtomicU64>>,
@@ -128,6 +130,7 @@ impl Recall {
             ids,
             known,
             bits,
+            expected,
             hot: Hot::new(if active { expected } else { 0 }),
             unseen: Sides::from_fn(|_| (0..1_usize << bits).map(|_| AtomicU64::new(0)).collect()),
             forgotten: AtomicBool::new(!active),
@@ -161,6 +164,11 @@ impl Recall {
     /// Bits of the partitions, such that what is taken over adds up to them.
     pub(super) fn bits(&self) -> u32 {
         self.bits
+    }
+
+    /// How many records a side will leave, about: those of its own new rows, and those whose keys are hot.
+    pub(super) fn expected(&self) -> u64 {
+        self.expected
     }
 
     /// Whether a unit is taken over instead of being read.
@@ -474,8 +482,7 @@ fn worth_it(inputs: &Inputs, known: &Sides<Vec<Option<Known>>>) -> bool {
         let units = inputs.sides.get(side).opened.units.iter().zip(known.get(side));
         units.filter(|(_, known)| !only || known.is_some()).map(|(unit, _)| unit.bytes()).sum::<u64>()
     };
-    let (all, taken) = Side::BOTH.iter().fold((0, 0), |(all, taken), &side| {
-        (all + bytes(side, false), taken + bytes(side, true))
-    });
+    let (all, taken) =
+        Side::BOTH.iter().fold((0, 0), |(all, taken), &side| (all + bytes(side, false), taken + bytes(side, true)));
     taken * ONE_IN >= all
 }

@@ -91,7 +91,8 @@ impl<'a> Tally<'a> {
             let taken_over = (0..input.opened.files.len()).filter(|file| known(*file).is_some()).count();
             let digests =
                 if self.settings.digest_inputs { source::digest_files(&input.opened, known) } else { Ok(Vec::new()) };
-            self.inputs.get_mut(side).taken_over.digests = if self.settings.digest_inputs { taken_over as u64 } else { 0 };
+            self.inputs.get_mut(side).taken_over.digests =
+                if self.settings.digest_inputs { taken_over as u64 } else { 0 };
             let digests = digests.unwrap_or_else(|error| {
                 self.warnings.push(format!("{side}: its content could not be digested: {error}"));
                 Vec::new()
