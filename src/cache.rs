@@ -34,8 +34,8 @@ pub use unit::{Seen, Unit};
 /// The version of everything that is written here. Whoever changes what a row leaves behind, or its bytes, changes this.
 const FORMAT: &str = "reconcile cache 1";
 
-/// The name of the folder within the folder of reports.
-pub const FOLDER: &str = "cache";
+/// The name of the folder within the folder of reports: hidden, because what is seen there are runs.
+pub const FOLDER: &str = ".cache";
 
 /// What an entry is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +69,7 @@ pub struct Cache {
 const STATE: &str = "state";
 const ASIDE: &str = ".aside";
 /// A file aside that is older was left by a run that died.
-const ASIDE_LIVES: Duration = Duration::from_hours(24);
+const ASIDE_LIVES: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Cache {
     /// The folder of a contract within `root`. `meaning` is all that a row's bytes depend on besides its file; to it come the
@@ -92,7 +92,7 @@ impl Cache {
     /// What the last run saw, if it ran in the same sense.
     #[must_use]
     pub fn state(&self) -> Option<State> {
-        State::parse(&self.load(STATE.to_owned(), self.sense)?)
+        State::parse(&self.load(STATE, self.sense)?)
     }
 
     /// Whether there is an entry of a unit, which may yet turn out damaged.
@@ -104,13 +104,13 @@ impl Cache {
     /// What reading a unit left.
     #[must_use]
     pub fn unit(&self, id: Id) -> Option<Unit> {
-        Unit::parse(self.load(unit_name(id), id)?)
+        Unit::parse(self.load(&unit_name(id), id)?)
     }
 
     /// The values of a unit's candidates.
     #[must_use]
     pub fn rows(&self, id: Id) -> Option<KeptRows> {
-        KeptRows::parse(&self.load(rows_name(id), id)?)
+        KeptRows::parse(&self.load(&rows_name(id), id)?)
     }
 
     /// Writes what reading a unit left, aside.
@@ -169,10 +169,10 @@ impl Cache {
     }
 
     /// The bytes of an entry, if they are what was written. Whatever is wrong with it, it is as if it were not there.
-    fn load(&self, name: String, id: Id) -> Option<Vec<u8>> {
-        let mut bytes = fs::read(self.folder.join(&name)).ok()?;
+    fn load(&self, name: &str, id: Id) -> Option<Vec<u8>> {
+        let mut bytes = fs::read(self.folder.join(name)).ok()?;
         let body = bytes.len().checked_sub(blake3::OUT_LEN)?;
-        let mut hasher = opening(&name, id);
+        let mut hasher = opening(name, id);
         hasher.update(&bytes[..body]);
         if hasher.finalize().as_bytes()[..] != bytes[body..] {
             return None;
@@ -201,6 +201,9 @@ impl Drop for Cache {
                 let _ = fs::remove_file(self.folder.join(name));
             }
         }
+        // Where nothing was kept at all, no folder is either; one that is not empty stays.
+        let _ = fs::remove_dir(&self.folder);
+        let _ = self.folder.parent().map(fs::remove_dir);
     }
 }
 

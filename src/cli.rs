@@ -199,7 +199,7 @@ pub struct Comparison {
     pub no_plan: bool,
 
     /// Where to keep what spares the next run from reading unchanged files again [default: for `run` the contract file's
-    /// `cache`, or `cache` where run folders go; `diff` keeps nothing]
+    /// `cache`, or `.cache` where run folders go; `diff` keeps nothing]
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     pub cache: Option<PathBuf>,
 

@@ -50,7 +50,7 @@ pub struct Configuration {
 pub struct RunSettings {
     /// The folder of run folders and ledger, relative paths already resolved against the file.
     pub reports: PathBuf,
-    /// The folder of what is kept between runs; None: `cache` within the folder of reports.
+    /// The folder of what is kept between runs; None: `.cache` within the folder of reports.
     pub cache: Option<PathBuf>,
     /// Bytes, if limited.
     pub memory_limit: Option<u64>,

@@ -47,7 +47,7 @@ fn write_all(workspace: &Workspace, (authority, projection): &(Files, Files)) {
 /// A pair with a few of every kind of divergence, and its contract.
 fn pair() -> (Workspace, (Files, Files)) {
     let mut sides = alike(6, 300);
-    sides.0[1][7].1 = "other".to_owned();
+    "other".clone_into(&mut sides.0[1][7].1);
     sides.0[2].remove(20);
     sides.1[3].remove(33);
     let twice = sides.1[4][5].clone();
@@ -124,7 +124,7 @@ fn all_rows(sides: &(Files, Files)) -> u64 {
 /// Entries of the cache.
 fn entries(workspace: &Workspace) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> = Vec::new();
-    for contract in fs::read_dir(workspace.path().join("reports/cache")).unwrap() {
+    for contract in fs::read_dir(workspace.path().join("reports/.cache")).unwrap() {
         entries.extend(fs::read_dir(contract.unwrap().path()).unwrap().map(|entry| entry.unwrap().path()));
     }
     entries.sort();
@@ -247,7 +247,7 @@ fn the_cache_may_go_at_any_time_and_holds_no_more_than_is_needed() {
     settle();
     let (first, _) = run(&workspace, "reports", &[]);
     let held = entries(&workspace);
-    fs::remove_dir_all(workspace.path().join("reports/cache")).unwrap();
+    fs::remove_dir_all(workspace.path().join("reports/.cache")).unwrap();
     let (second, taken) = run(&workspace, "reports", &[]);
     assert_eq!((&second, taken), (&first, 0));
     assert_eq!(entries(&workspace), held);
@@ -258,7 +258,7 @@ fn the_cache_may_go_at_any_time_and_holds_no_more_than_is_needed() {
     assert_eq!(taken, all_rows(&sides) - 300 - 301);
     let units = entries(&workspace).iter().filter(|path| path.extension().is_some_and(|kind| kind == "unit")).count();
     assert_eq!(units, 10, "units of removed files are removed");
-    assert!(!fs::exists(workspace.path().join("fresh/cache")).unwrap(), "`--no-cache` keeps nothing");
+    assert!(!fs::exists(workspace.path().join("fresh/.cache")).unwrap(), "`--no-cache` keeps nothing");
 }
 
 #[test]

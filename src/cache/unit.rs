@@ -89,7 +89,7 @@ impl Seen {
     /// Whether all of it can be kept.
     #[must_use]
     pub fn fits(&self) -> bool {
-        !self.too_large && self.rows <= u64::from(u32::MAX)
+        !self.too_large && u32::try_from(self.rows).is_ok()
     }
 
     /// All but the tags.

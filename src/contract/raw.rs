@@ -166,7 +166,7 @@ pub(super) static RUN: Section = Section {
             Shape::Text,
             "The folder of what is kept between runs, so that unchanged files are not read again.",
         )
-        .default("`cache` within the folder of reports"),
+        .default("`.cache` within the folder of reports"),
         key("memory_limit", Shape::Size, "How much memory a run may take; it spills to disk rather than take more.")
             .default("no limit"),
         key("threads", Shape::Count(256), "Worker threads; 0 stands for all cores.").default("0"),

@@ -293,7 +293,6 @@ impl TakenOverRecord {
         TakenOver { files: self.files, rows: self.rows, digests: self.digests }
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
     pub(crate) fn is_none(&self) -> bool {
         !self.into_facts().any()
     }

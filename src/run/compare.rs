@@ -228,6 +228,13 @@ impl Work<'_> {
         self.inputs.sides.iter().flat_map(|(_, input)| &input.opened.units).map(|unit| unit.bytes()).sum()
     }
 
+    fn countable(&self) -> Result<(), Halt> {
+        let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
+        let too_many = counts.iter().find(|(_, count)| **count > Position::UNITS);
+        too_many
+            .map_or(Ok(()), |(side, count)| Err(Halt::Contract(format!("{side}: {count} parts are too many to read"))))
+    }
+
     /// Reads both sides: in turn, or one after the other.
     fn scan(
         &self,
@@ -235,11 +242,7 @@ impl Work<'_> {
         gathered: &Sides<Gathered<'_>>,
         tally: &mut Tally<'_>,
     ) -> Result<(Units, Option<First>), Halt> {
-        for (side, input) in self.inputs.sides.iter() {
-            if input.opened.units.len() > Position::UNITS {
-                return Err(Halt::Contract(format!("{side}: {} parts are too many to read", input.opened.units.len())));
-            }
-        }
+        self.countable()?;
         self.batch.progress.begin(&self.batch.contract.name, "reading", self.bytes());
         let mut units = self.inputs.sides.as_ref().map(|_, input| vec![None; input.opened.units.len()]);
         let mut halted = None;

@@ -305,8 +305,15 @@ impl Recall {
         Ok(true)
     }
 
+    /// Keeps the values of some rows of a batch. Few are worth their place, many are read again as fast.
+    pub(super) fn keep_some(&self, (side, unit): (Side, usize), numbers: &[u64], batch: &RecordBatch, rows: &[u32]) {
+        if !rows.is_empty() && rows.len() * 16 <= batch.num_rows() {
+            self.keep_rows(side, unit, numbers, &take_rows(batch, rows.to_vec()));
+        }
+    }
+
     /// Keeps the values of candidates, while there is room.
-    pub(super) fn keep_rows(&self, side: Side, unit: usize, rows: &[u64], batch: &RecordBatch) {
+    fn keep_rows(&self, side: Side, unit: usize, rows: &[u64], batch: &RecordBatch) {
         let bytes = batch.get_array_memory_size() as u64;
         let taken = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(bytes));
         let numbers: Option<Vec<u32>> = rows.iter().map(|row| u32::try_from(*row).ok()).collect();

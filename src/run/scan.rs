@@ -14,7 +14,7 @@ use super::{Batch, Halt};
 use crate::cache::Seen;
 use crate::diff::resolve::{ResolveRules, Standing, standing};
 use crate::diff::{Collector, Index, Marks, Position, Questions, Record, Records, partition_of};
-use crate::digest::{Buffers, Digester, Sum};
+use crate::digest::{Buffers, Digester, RowDigest, Sum};
 use crate::normalise::{CanonicalBatch, attribute_view, normalise};
 use crate::sides::Side;
 use crate::source::{Piece, Unreadable};
@@ -214,10 +214,7 @@ impl<'a> Reader<'a> {
             }
             if keyed || standing(&self.inputs.binding, self.rules(), &canonical, row) == Standing::Keyed {
                 facts.sum += digest.row;
-                if let (Some(seen), Some(recall)) = (seen.as_mut(), scan.recall) {
-                    seen.pair(&digest, number(row));
-                    recall.read(digest.key_tag);
-                }
+                note(seen.as_mut(), scan.recall, &digest, number(row));
                 let partition = partition_of(digest.key_tag, bits);
                 let position = Position::new(unit, number(row), in_scope);
                 let record = Record::new(digest.key_tag, digest.row_tag, bits, position);
@@ -228,9 +225,7 @@ impl<'a> Reader<'a> {
                 }
             } else if in_scope {
                 facts.sum += digest.row;
-                if let Some(seen) = seen.as_mut() {
-                    seen.alone(&digest, number(row));
-                }
+                seen.iter_mut().for_each(|seen| seen.alone(&digest, number(row)));
                 caught.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
             } else {
                 facts.out_of_scope += 1;
@@ -241,13 +236,10 @@ impl<'a> Reader<'a> {
             index.answer(questions, |row| caught.push(row));
             caught.sort_unstable();
         }
-        for &row in &caught {
-            facts.caught.mark(number(row as usize));
-        }
-        // Few are worth their place, many are read again as fast.
-        if let Some(recall) = scan.recall.filter(|_| !caught.is_empty() && caught.len() * 16 <= compared.num_rows()) {
-            let numbers: Vec<u64> = caught.iter().map(|row| number(*row as usize)).collect();
-            recall.keep_rows(self.side, unit, &numbers, &take_rows(&compared, caught.clone()));
+        let numbers: Vec<u64> = caught.iter().map(|row| number(*row as usize)).collect();
+        numbers.iter().for_each(|number| facts.caught.mark(*number));
+        if let Some(recall) = scan.recall {
+            recall.keep_some((self.side, unit), &numbers, &compared, &caught);
         }
         scan.gathered.catch(*self, &compared, caught, pending)
     }
@@ -326,6 +318,15 @@ impl<'a> Reader<'a> {
         let instants = arrow::compute::cast_with_options(&column, &zoned, &options).map_err(said)?;
         let instants = cast(&instants, &DataType::Int64).map_err(said)?;
         Ok(max::<Int64Type>(instants.as_primitive()))
+    }
+}
+
+/// Notes a row that may pair for the next run.
+#[inline]
+fn note(seen: Option<&mut Seen>, recall: Option<&Recall>, digest: &RowDigest, number: u64) {
+    if let (Some(seen), Some(recall)) = (seen, recall) {
+        seen.pair(digest, number);
+        recall.read(digest.key_tag);
     }
 }
 
