@@ -41,6 +41,8 @@ mod tag;
 pub use encode::{Encoded, encode};
 pub use hash::{Lanes, hash_rows};
 
+use encode::encode_some;
+
 use crate::normalise::CanonicalBatch;
 use crate::sides::Side;
 
@@ -49,6 +51,9 @@ pub const FORMAT: u32 = 2;
 
 /// Rows that are encoded together: about 150 bytes each, so that the buffer stays in the second-level cache.
 const ROWS_AT_ONCE: usize = 1024;
+
+/// Bytes of rows that are encoded together, about, however long they are.
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// The digests of one row, cut to what the comparison keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +140,8 @@ impl Digester {
         let mut start = 0;
         while start < batch.rows {
             let range = start..batch.rows.min(start + ROWS_AT_ONCE);
-            encode(&batch.columns, self.side, range.clone(), encoded);
+            encode_some(&batch.columns, self.side, range, BYTES_AT_ONCE, encoded);
+            let range = start..start + encoded.rows();
             hash_rows(encoded, lanes);
             if self.key_count > 0 {
                 tag::tag_keys(&batch.columns[..self.key_count], &range, keys);

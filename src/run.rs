@@ -43,7 +43,7 @@ pub fn run(
     let threads = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build().map_err(io::Error::other)?;
     let mut audits = Vec::with_capacity(contracts.len());
     for contract in contracts {
-        let mut batch = Batch { contract, settings, progress, stop, threads: &threads };
+        let batch = Batch { contract, settings, progress, stop, threads: &threads, budget: settings.budget(0) };
         audits.push(batch.one(recorder)?);
     }
     Ok(Audit {
@@ -72,17 +72,20 @@ pub fn check_sources(contract: &Contract) -> Result<(Binding, Vec<String>), Vec<
 }
 
 /// One contract in a batch, with all that its comparison may use.
+#[derive(Clone, Copy)]
 struct Batch<'a> {
     contract: &'a Contract,
     settings: &'a Settings,
     progress: &'a dyn Progress,
     stop: &'a Stop,
     threads: &'a rayon::ThreadPool,
+    /// Bytes of records and candidate rows that may be held before they are spilled.
+    budget: u64,
 }
 
 impl Batch<'_> {
     /// The steps of one contract, in the product's own order.
-    fn one(&mut self, recorder: &mut dyn Recorder) -> io::Result<ContractAudit> {
+    fn one(&self, recorder: &mut dyn Recorder) -> io::Result<ContractAudit> {
         let mut tally = Tally::new(self.contract, self.settings);
         if let Some(halt) = self.refused() {
             return Ok(tally.halted(&halt));
@@ -91,11 +94,18 @@ impl Batch<'_> {
             Ok(inputs) => inputs,
             Err(halts) => return Ok(tally.refused(&halts)),
         };
-        let recall = Recall::open(self, &inputs, record_bits(self, &inputs));
+        let reading = inputs.memory();
+        let readers = self.settings.readers(reading);
+        // Fewer threads where the limit has no room for all to read at once.
+        let fewer = rayon::ThreadPoolBuilder::new().num_threads(readers);
+        let fewer = (readers < self.settings.threads).then(|| fewer.build()).transpose().map_err(io::Error::other)?;
+        let own =
+            Batch { threads: fewer.as_ref().unwrap_or(self.threads), budget: self.settings.budget(reading), ..*self };
+        let recall = Recall::open(&own, &inputs, record_bits(&own, &inputs));
         let recall = recall.as_ref();
         tally.opened(&inputs, recall);
         let ended =
-            compare(self, &inputs, recall, &mut tally, recorder).and_then(|()| freshness(self, &inputs, &mut tally));
+            compare(&own, &inputs, recall, &mut tally, recorder).and_then(|()| freshness(&own, &inputs, &mut tally));
         match ended {
             Ok(()) => {
                 let mut audit = tally.finished();
@@ -179,9 +189,27 @@ impl Settings {
     /// What may be held where no limit is given.
     const USUAL_MEMORY: u64 = 4 << 30;
 
-    /// Bytes of records, and as many of candidate rows, that may be held before they are spilled.
-    fn budget(&self) -> u64 {
-        self.memory_limit.unwrap_or(Self::USUAL_MEMORY) / 4
+    /// What the program takes itself.
+    const PROGRAM: u64 = 64 << 20;
+    /// What a thread works with besides what it reads.
+    const THREAD: u64 = 8 << 20;
+
+    fn limit(&self) -> u64 {
+        self.memory_limit.unwrap_or(Self::USUAL_MEMORY)
+    }
+
+    /// How many threads may read at once, where one takes so many bytes.
+    fn readers(&self, reading: u64) -> usize {
+        let fit = self.limit() / 4 / reading.max(1);
+        usize::try_from(fit).unwrap_or(usize::MAX).clamp(1, self.threads)
+    }
+
+    /// Bytes of records and candidate rows that may be held before they are spilled, where threads take so many bytes to read.
+    /// A third is left to the allocator, which cannot give back all that is free at once.
+    fn budget(&self, reading: u64) -> u64 {
+        let readers = self.readers(reading) as u64;
+        let others = Self::PROGRAM + readers * (reading + Self::THREAD);
+        (self.limit().saturating_sub(others) / 3 * 2).max(self.limit() / 16)
     }
 }
 

@@ -69,6 +69,11 @@ pub trait Unit: Send + Sync {
     fn rows(&self) -> Option<u64>;
     /// Bytes that reading it takes from the disk, about.
     fn bytes(&self) -> u64;
+    /// Bytes of memory that reading it takes at a time, about.
+    fn memory(&self, columns: &[usize]) -> u64 {
+        let _ = columns;
+        USUAL_MEMORY
+    }
     /// Reads the named columns (indices in `Opened::schema`, ascending), always in the same row order.
     /// Every batch has exactly these columns in the order and with the types of the schema.
     ///
@@ -143,6 +148,9 @@ pub struct OpenOptions {
 
 /// Rows in a batch where the caller does not say.
 const BATCH_ROWS: usize = 8192;
+
+/// What text formats take: a block, the columns made of it, and what is on its way.
+const USUAL_MEMORY: u64 = 8 << 20;
 
 /// Opens a source: finds its files, reads their schemas, cuts them into units.
 ///

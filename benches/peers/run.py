@@ -5,7 +5,7 @@ each the median time, the peak memory and the ratio to reconcile.
     pip install duckdb==2.0.0 tpchgen-cli==4.0.0 polars datacompy
     cargo build --release
     benches/peers/run.py SCALE [--folder DIR] [--order shuffled|same] [--rounds 5] [--peers duckdb-digest,duckdb-scan,…]
-                         [--tools DIR_OF_MAKE_PAIR_AND_PEERS] [--binary PATH]
+                         [--memory-limit 1GiB] [--tools DIR_OF_MAKE_PAIR_AND_PEERS] [--binary PATH]
 """
 import argparse, json, os, statistics, subprocess, sys, time
 
@@ -33,6 +33,7 @@ def main():
     arguments.add_argument("--order", default="shuffled", choices=["same", "shuffled"])
     arguments.add_argument("--drift", default="0.0003")
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--memory-limit")
     arguments.add_argument("--peers", default="duckdb-digest,duckdb-join,duckdb-scan")
     arguments.add_argument("--tools", default=os.path.join(os.path.dirname(root), "shared", "bench"))
     arguments.add_argument("--binary", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(root, "target")), "release", "reconcile"))
@@ -44,6 +45,7 @@ def main():
     truth = json.load(open(os.path.join(folder, "truth.json")))
     pair = ["authority.parquet", "projection.parquet"]
     programs = {"reconcile": [a.binary, "diff", *pair, "--key", KEY, "--format", "json", "--limit", "0", "--no-progress"]}
+    programs["reconcile"] += ["--memory-limit", a.memory_limit] if a.memory_limit else []
     for peer in filter(None, a.peers.split(",")):
         programs[peer] = [sys.executable, os.path.join(a.tools, "peers.py"), peer, *pair, KEY]
     figures = {name: [] for name in programs}

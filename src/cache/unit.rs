@@ -41,6 +41,9 @@ pub struct Share {
 }
 
 impl Seen {
+    /// Bytes of a row in memory.
+    pub const ROW_BYTES: u64 = 12;
+
     /// Nothing yet, in `2^bits` partitions.
     #[must_use]
     pub fn new(bits: u32, expected: u64) -> Self {

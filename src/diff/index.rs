@@ -13,14 +13,14 @@ pub struct Index {
     shelves: Vec<Option<Shelf>>,
 }
 
-/// The records of one partition, in buckets by key tag.
+/// The records of one partition in the order of their key tags, each at the place among the slots that its tag has among
+/// all tags, or as soon after it as others leave room. So one look at memory finds most.
 pub struct Shelf {
-    /// Bits of the bucket number.
-    bits: u32,
-    /// Where each bucket begins, and at the end where the last one ends.
-    starts: Vec<u32>,
-    /// By bucket, and in a bucket in order.
     slots: Vec<Slot>,
+    /// How many of them hold a record.
+    records: usize,
+    /// Places, fewer than slots by those that follow the last place.
+    places: u64,
 }
 
 /// A record, and in the bits that it leaves free what became of it.
@@ -33,6 +33,9 @@ struct Slot {
 const SEEN: u64 = 1 << Position::BITS;
 /// The key is not alone on its side, or a row across has it that differs or is not the only one.
 const CONTESTED: u64 = 2 << Position::BITS;
+
+/// What no record is: the place of none.
+const FREE: Record = Record { first: u64::MAX, second: u64::MAX };
 
 impl Slot {
     fn of(record: Record) -> Self {
@@ -67,8 +70,8 @@ pub struct Swept {
 #[derive(Debug, Default)]
 pub struct Questions {
     asked: Vec<Question>,
-    /// Where the bucket of each begins and ends.
-    found: Vec<(u32, u32)>,
+    /// The place of each.
+    found: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,29 +91,25 @@ impl Questions {
 }
 
 impl Shelf {
-    /// Puts records into buckets of about four.
+    /// How many slots so many records take: an eighth stays free.
+    pub(super) fn slots(records: usize) -> usize {
+        records + records / 7 + 64
+    }
+
+    /// Shelves records, in their own memory where it has room.
     #[must_use]
     pub fn new(mut records: Vec<Record>, scratch: &mut Vec<Record>) -> Self {
-        let bits = (records.len() / 2).max(1).ilog2();
-        let mut starts = vec![0_u32; (1 << bits) + 1];
-        for record in &records {
-            starts[record.bucket(bits) + 1] += 1;
+        order(&records, scratch);
+        let places = (records.len() + records.len() / 7) as u64 + 1;
+        records.clear();
+        records.reserve(Self::slots(scratch.len()));
+        for &record in &*scratch {
+            // A search ends at the first free slot, so none lies between a record's place and the record.
+            records.resize(place(record, places).max(records.len()), FREE);
+            records.push(record);
         }
-        for bucket in 1..starts.len() {
-            starts[bucket] += starts[bucket - 1];
-        }
-        scratch.clear();
-        scratch.extend_from_slice(&records);
-        let mut next = starts.clone();
-        for record in &*scratch {
-            let at = &mut next[record.bucket(bits)];
-            records[*at as usize] = *record;
-            *at += 1;
-        }
-        for range in starts.windows(2) {
-            settle(&mut records[range[0] as usize..range[1] as usize]);
-        }
-        Self { bits, starts, slots: records.into_iter().map(Slot::of).collect() }
+        records.resize(records.len().max(places as usize) + 1, FREE);
+        Self { slots: records.into_iter().map(Slot::of).collect(), records: scratch.len(), places }
     }
 
     /// What became of the records after all rows across have asked.
@@ -120,6 +119,7 @@ impl Shelf {
         for slot in &self.slots {
             let record = slot.record();
             match record.second & (SEEN | CONTESTED) {
+                _ if record == FREE => {}
                 SEEN => swept.agree += 1,
                 state => {
                     swept.candidates.push(record.position());
@@ -134,9 +134,11 @@ impl Shelf {
 
     /// Whether a row agrees with the record of its key, as far as the tags say and until another row has its key.
     #[inline]
-    fn agrees(&self, (start, end): (u32, u32), asked: Record) -> bool {
-        let bucket = &self.slots[start as usize..end as usize];
-        let Some(slot) = bucket.iter().find(|slot| slot.first >> Record::ROW_BITS >= asked.key()) else { return false };
+    fn agrees(&self, place: usize, asked: Record) -> bool {
+        // The slots end with a free one, whose key is greater than any.
+        let Some(slot) = self.slots[place..].iter().find(|slot| slot.first >> Record::ROW_BITS >= asked.key()) else {
+            return false;
+        };
         let record = slot.record();
         if record.key() != asked.key() || record.second & CONTESTED != 0 {
             return false;
@@ -151,13 +153,40 @@ impl Shelf {
     }
 }
 
-/// Brings a bucket into order and contests keys that occur more than once.
-fn settle(bucket: &mut [Record]) {
-    bucket.sort_unstable();
-    for at in 1..bucket.len() {
-        if bucket[at - 1].key() == bucket[at].key() {
-            bucket[at - 1].second |= CONTESTED;
-            bucket[at].second |= CONTESTED;
+/// The place of a record among so many: that of its key, whatever its row.
+#[inline]
+fn place(record: Record, places: u64) -> usize {
+    let key = record.key() << Record::ROW_BITS;
+    ((u128::from(key) * u128::from(places)) >> 64) as usize
+}
+
+/// Copies records in order, and contests keys that occur more than once.
+fn order(records: &[Record], ordered: &mut Vec<Record>) {
+    let bits = (records.len() / 2).max(1).ilog2();
+    let mut next = vec![0_u32; (1 << bits) + 1];
+    for record in records {
+        next[record.bucket(bits) + 1] += 1;
+    }
+    for bucket in 1..next.len() {
+        next[bucket] += next[bucket - 1];
+    }
+    ordered.clear();
+    ordered.resize(records.len(), FREE);
+    for record in records {
+        let at = &mut next[record.bucket(bits)];
+        ordered[*at as usize] = *record;
+        *at += 1;
+    }
+    // A bucket ends where the next one would have begun.
+    let mut start = 0;
+    for &end in &next[..1 << bits] {
+        ordered[start..end as usize].sort_unstable();
+        start = end as usize;
+    }
+    for at in 1..ordered.len() {
+        if ordered[at - 1].key() == ordered[at].key() {
+            ordered[at - 1].second |= CONTESTED;
+            ordered[at].second |= CONTESTED;
         }
     }
 }
@@ -179,7 +208,7 @@ impl Index {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let shelves = self.shelves.iter().flatten();
-        shelves.map(|shelf| (shelf.slots.len() * Record::BYTES) as u64).sum()
+        shelves.map(|shelf| (shelf.records * Record::BYTES) as u64).sum()
     }
 
     /// Answers all questions: tells each row that does not agree.
@@ -188,25 +217,20 @@ impl Index {
         const TOGETHER: usize = 1024;
         let Questions { asked, found } = questions;
         for asked in asked.chunks(TOGETHER) {
-            // In passes, so that the memory that rows wait for is fetched for many side by side: where the buckets lie, then
-            // the first and the last of what lies there, which only has to be looked at.
+            // In passes, so that the memory that rows wait for is fetched for many side by side: first what lies at each
+            // place is only looked at.
             found.clear();
-            found.extend(asked.iter().map(|question| match &self.shelves[question.partition as usize] {
-                Some(shelf) => {
-                    let bucket = question.record.bucket(shelf.bits);
-                    (shelf.starts[bucket], shelf.starts[bucket + 1])
-                }
-                None => (0, 0),
-            }));
-            let look = |(question, found): (&Question, &(u32, u32))| {
+            let mut looked = 0;
+            for question in asked {
                 let shelf = self.shelves[question.partition as usize].as_ref();
-                let slot = |at: u32| shelf.and_then(|shelf| shelf.slots.get(at as usize)).map_or(0, |slot| slot.first);
-                slot(found.0) ^ slot(found.1)
-            };
-            std::hint::black_box(asked.iter().zip(&*found).map(look).fold(0, std::ops::BitXor::bitxor));
-            for (question, found) in asked.iter().zip(&*found) {
+                let place = shelf.map_or(0, |shelf| place(question.record, shelf.places));
+                looked ^= shelf.and_then(|shelf| shelf.slots.get(place)).map_or(0, |slot| slot.first);
+                found.push(place);
+            }
+            std::hint::black_box(looked);
+            for (question, place) in asked.iter().zip(&*found) {
                 let shelf = self.shelves[question.partition as usize].as_ref();
-                if !shelf.is_some_and(|shelf| shelf.agrees(*found, question.record)) {
+                if !shelf.is_some_and(|shelf| shelf.agrees(*place, question.record)) {
                     differs(question.row);
                 }
             }

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Budget, Extent, Position, Spill, partition_of};
+use super::{Budget, Extent, Position, Shelf, Spill, partition_of};
 use crate::digest::{RowDigest, Sum};
 
 /// What a row leaves behind in its partition: 44 bits of its key's tag, 28 of its row's, and where to find it again. The bits of
@@ -40,7 +40,7 @@ impl Record {
         self.first >> Self::ROW_BITS
     }
 
-    /// The first bits of the key's tag.
+    /// The first bits of what is kept of the key's tag.
     pub(super) fn bucket(self, bits: u32) -> usize {
         if bits == 0 { 0 } else { (self.first >> (64 - bits)) as usize }
     }
@@ -71,8 +71,10 @@ impl Record {
 pub struct Records<'s> {
     partitions: Vec<Mutex<Partition>>,
     bits: u32,
-    /// Records that a partition is expected to hold.
+    /// Records that a partition makes room for.
     room: usize,
+    /// Records handed in together.
+    at_once: usize,
     budget: &'s Budget,
     spill: &'s dyn Spill,
     /// Buffers that collectors have given back.
@@ -81,20 +83,27 @@ pub struct Records<'s> {
 
 #[derive(Default)]
 struct Partition {
+    /// Nothing is held.
+    spills: bool,
     held: Vec<Record>,
     spilled: Vec<Extent>,
     sum: Sum,
 }
 
 impl<'s> Records<'s> {
-    /// No records yet, in `2^bits` partitions. `expected` records are made room for, which costs nothing until they come.
+    /// No records yet, in `2^bits` partitions. Where so many are expected that they pass `share` bytes of the budget, the last
+    /// partitions are spilled from the first record on.
     #[must_use]
-    pub fn new(bits: u32, expected: u64, budget: &'s Budget, spill: &'s dyn Spill) -> Self {
-        let each = (expected >> bits).min((budget.limit() / Record::BYTES as u64) >> bits);
+    pub fn new(bits: u32, expected: u64, share: u64, budget: &'s Budget, spill: &'s dyn Spill) -> Self {
+        let each = expected >> bits;
         // Tags spread evenly: four standard deviations hold nearly all partitions.
-        let room = usize::try_from(each + 4 * each.isqrt()).unwrap_or(0);
-        let partitions = (0..1_usize << bits).map(|_| Mutex::default()).collect();
-        Self { partitions, bits, room, budget, spill, buffers: Mutex::default() }
+        let room = if expected == 0 { 0 } else { Shelf::slots(usize::try_from(each + 4 * each.isqrt()).unwrap_or(0)) };
+        let fit = usize::try_from(share / (room * Record::BYTES).max(1) as u64).unwrap_or(usize::MAX);
+        let partition = |number| Mutex::new(Partition { spills: number >= fit, ..Partition::default() });
+        let partitions: Vec<_> = (0..1_usize << bits).map(partition).collect();
+        // Much at once where it is written, so that what is read back comes in stretches of some kilobytes.
+        let at_once = if fit < partitions.len() { 1 << 18 } else { 1 << 16 };
+        Self { partitions, bits, room, at_once, budget, spill, buffers: Mutex::default() }
     }
 
     /// Bits of the partition number.
@@ -116,10 +125,10 @@ impl<'s> Records<'s> {
     /// # Errors
     /// What kept spilled records from being read.
     pub fn take(&self, partition: usize) -> io::Result<Vec<Record>> {
-        let mut partition = lock(&self.partitions[partition]);
-        let mut all = std::mem::take(&mut partition.held);
+        let mut all = self.keep(partition);
         self.budget.give((all.len() * Record::BYTES) as u64);
-        for extent in std::mem::take(&mut partition.spilled) {
+        let spilled = std::mem::take(&mut lock(&self.partitions[partition]).spilled);
+        for extent in spilled {
             let bytes = self.spill.read(extent)?;
             all.extend(bytes.as_chunks().0.iter().map(Record::from_bytes));
         }
@@ -127,19 +136,16 @@ impl<'s> Records<'s> {
     }
 
     /// Takes the records of a partition out that are in memory; their bytes stay taken from the budget.
-    ///
-    /// # Errors
-    /// As with `take`.
-    pub fn keep(&self, partition: usize) -> io::Result<Vec<Record>> {
-        let records = self.take(partition)?;
-        self.budget.take((records.len() * Record::BYTES) as u64);
-        Ok(records)
+    #[must_use]
+    pub fn keep(&self, partition: usize) -> Vec<Record> {
+        std::mem::take(&mut lock(&self.partitions[partition]).held)
     }
 
     /// Whether all of a partition's records are in memory.
     #[must_use]
     pub fn resident(&self, partition: usize) -> bool {
-        lock(&self.partitions[partition]).spilled.is_empty()
+        let partition = lock(&self.partitions[partition]);
+        !partition.spills && partition.spilled.is_empty()
     }
 
     /// The sum of the digests of a partition's rows.
@@ -161,7 +167,7 @@ impl<'s> Records<'s> {
             }
             let mut into = lock(partition);
             into.sum += std::mem::take(sum);
-            if into.spilled.is_empty() && self.budget.take((some.len() * Record::BYTES) as u64) {
+            if !into.spills && into.spilled.is_empty() && self.budget.take((some.len() * Record::BYTES) as u64) {
                 if into.held.capacity() == 0 {
                     into.held.reserve_exact(self.room);
                 }
@@ -169,7 +175,7 @@ impl<'s> Records<'s> {
                 continue;
             }
             // A partition is whole in one place: what is held goes with the first that does not fit.
-            if into.spilled.is_empty() {
+            if !into.held.is_empty() {
                 self.spill_held(&mut into)?;
             }
             let from = bytes.len() as u64;
@@ -228,9 +234,6 @@ pub struct Collector<'r, 's> {
 }
 
 impl Collector<'_, '_> {
-    /// Records handed in together: a megabyte.
-    const AT_ONCE: usize = 1 << 16;
-
     /// Bits of the partition number.
     #[must_use]
     pub fn bits(&self) -> u32 {
@@ -244,7 +247,7 @@ impl Collector<'_, '_> {
     pub fn pair(&mut self, partition: usize, record: Record) -> io::Result<()> {
         self.buffers.pending.push(record);
         self.buffers.partitions.push(u16::try_from(partition).expect("there are at most 4096 partitions"));
-        if self.buffers.pending.len() == Self::AT_ONCE { self.finish() } else { Ok(()) }
+        if self.buffers.pending.len() == self.records.at_once { self.finish() } else { Ok(()) }
     }
 
     /// Sums the digest of a row that takes part in the proof.

@@ -151,34 +151,6 @@ impl<'a> Variable<'a> {
         }
     }
 
-    #[inline]
-    fn length(&self, row: usize) -> usize {
-        match self {
-            Self::Views(views, _) => view_length(views[row]),
-            _ => self.stretch(row).2,
-        }
-    }
-
-    /// Writes a row's bytes to the beginning of `to`. What follows them may be written over: a copy of a known size takes
-    /// less time than one that fits.
-    #[inline]
-    fn put(&self, row: usize, to: &mut [u8]) {
-        if let Self::Views(views, _) = self {
-            let view = views[row];
-            let length = view_length(view);
-            if length <= INLINE {
-                let bytes = (view >> 32) & ((1 << (8 * length)) - 1);
-                to[..16].copy_from_slice(&bytes.to_le_bytes());
-                return;
-            }
-        }
-        let (data, start, length) = self.stretch(row);
-        match data.get(start..start + BLOCK) {
-            Some(block) if length <= BLOCK => to[..BLOCK].copy_from_slice(block),
-            _ => to[..length].copy_from_slice(&data[start..start + length]),
-        }
-    }
-
     /// Adds to each row's length what its slot takes beside the length byte; NULL takes nothing.
     fn add_lengths(&self, nulls: Option<&NullBuffer>, range: &Range<usize>, lengths: &mut [usize]) {
         fn add(lengths: &mut [usize], nulls: Option<&NullBuffer>, start: usize, slots: impl Iterator<Item = usize>) {
@@ -206,6 +178,16 @@ impl<'a> Variable<'a> {
     }
 }
 
+/// Writes a stretch of bytes to the beginning of `to`. What follows them may be written over: a copy of a known size takes
+/// less time than one that fits.
+#[inline]
+fn put(to: &mut [u8], data: &[u8], from: usize, length: usize) {
+    match data.get(from..from + BLOCK) {
+        Some(block) if length <= BLOCK => to[..BLOCK].copy_from_slice(block),
+        _ => to[..length].copy_from_slice(&data[from..from + length]),
+    }
+}
+
 /// Bytes that a view holds itself.
 const INLINE: usize = 12;
 
@@ -230,14 +212,24 @@ const ROWS_AT_ONCE: usize = 128;
 
 /// Encodes the rows of a range over the given columns into `encoded`, whose former content is forgotten.
 pub fn encode(columns: &[CanonicalColumn], side: Side, range: Range<usize>, encoded: &mut Encoded) {
+    encode_some(columns, side, range, usize::MAX, encoded);
+}
+
+/// The same for as many of the rows, one at least, as take about so many bytes.
+pub(super) fn encode_some(
+    columns: &[CanonicalColumn],
+    side: Side,
+    range: Range<usize>,
+    bytes: usize,
+    encoded: &mut Encoded,
+) {
     encoded.starts.clear();
     encoded.starts.push(0);
     let table = Table::new(columns);
     let mut start = range.start;
-    while start < range.end {
+    while start < range.end && encoded.starts[start - range.start] < bytes {
         let some = start..range.end.min(start + ROWS_AT_ONCE);
-        start = some.end;
-        table.encode(columns, side, &some, encoded);
+        start += table.encode(columns, side, some, bytes, encoded);
     }
 }
 
@@ -261,11 +253,19 @@ impl<'a> Table<'a> {
         Self { layouts, fixed_at, lengths_at, head: lengths_at + variable }
     }
 
-    /// Appends some rows.
-    fn encode(&self, columns: &[CanonicalColumn], side: Side, range: &Range<usize>, encoded: &mut Encoded) {
+    /// Appends some rows, and tells how many.
+    fn encode(
+        &self,
+        columns: &[CanonicalColumn],
+        side: Side,
+        range: Range<usize>,
+        most: usize,
+        encoded: &mut Encoded,
+    ) -> usize {
         let first = encoded.rows();
         let mut lengths = [self.head; ROWS_AT_ONCE];
-        self.lay_out(columns, range, &mut lengths[..range.len()], encoded);
+        let rows = self.lay_out(columns, &range, &mut lengths[..range.len()], most, encoded);
+        let range = &(range.start..range.start + rows);
         let starts = &encoded.starts[first..first + range.len()];
         self.write_variable(columns, range, starts, &mut lengths, &mut encoded.bytes);
         for (index, column) in columns.iter().enumerate() {
@@ -286,10 +286,18 @@ impl<'a> Table<'a> {
             layouts = &layouts[written..];
         }
         write_faults(columns, side, range, starts, &mut lengths, &mut encoded.bytes);
+        rows
     }
 
-    /// Decides where each row begins and ends.
-    fn lay_out(&self, columns: &[CanonicalColumn], range: &Range<usize>, lengths: &mut [usize], encoded: &mut Encoded) {
+    /// Decides where each row begins and ends, and how many there are.
+    fn lay_out(
+        &self,
+        columns: &[CanonicalColumn],
+        range: &Range<usize>,
+        lengths: &mut [usize],
+        most: usize,
+        encoded: &mut Encoded,
+    ) -> usize {
         for (column, layout) in columns.iter().zip(&self.layouts) {
             if let Layout::Variable(variable) = layout {
                 variable.add_lengths(some_nulls(&column.values), range, lengths);
@@ -299,16 +307,22 @@ impl<'a> Table<'a> {
             }
         }
         let mut end = encoded.starts.last().copied().unwrap_or_default();
+        let mut rows = 0;
         for length in lengths {
+            if end >= most {
+                break;
+            }
             end += length.div_ceil(BLOCK) * BLOCK;
             encoded.starts.push(end);
+            rows += 1;
         }
         if encoded.bytes.len() < end + SLACK {
-            encoded.bytes.resize((end + SLACK).next_power_of_two(), 0);
+            encoded.bytes.resize(end + SLACK, 0);
         }
+        rows
     }
 
-    /// Writes head and strings of each row and clears what follows them; `ends` becomes where they end. Rows come in order, for
+    /// Clears the head of each row, writes its strings and clears what follows them; `ends` becomes where they end. Rows come in order, for
     /// each writes some way into the next.
     fn write_variable(
         &self,
@@ -328,21 +342,35 @@ impl<'a> Table<'a> {
             .collect();
         for ((&start, end), row) in starts.iter().zip(ends).zip(range.clone()) {
             let bytes = &mut bytes[start..];
-            for block in &mut bytes.as_chunks_mut::<BLOCK>().0[..self.head.div_ceil(BLOCK)] {
-                *block = [0; BLOCK];
+            // Fault byte and NULL bits; fixed widths are all written later.
+            bytes[..8].fill(0);
+            if self.fixed_at > 8 {
+                bytes[8..self.fixed_at].fill(0);
             }
             let mut at = self.head;
             for (length_at, (variable, nulls)) in (self.lengths_at..).zip(&variables) {
                 if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                    bytes[length_at] = 0;
                     continue;
                 }
-                let length = variable.length(row);
+                if let Variable::Views(views, _) = variable
+                    && view_length(views[row]) <= INLINE
+                {
+                    // Most short texts: the view holds all there is to write.
+                    let length = view_length(views[row]);
+                    let value = (views[row] >> 32) & ((1 << (8 * length)) - 1);
+                    bytes[at..at + 16].copy_from_slice(&value.to_le_bytes());
+                    bytes[length_at] = length as u8;
+                    at += length;
+                    continue;
+                }
+                let (data, from, length) = variable.stretch(row);
                 bytes[length_at] = length.min(LONG) as u8;
                 if length >= LONG {
                     bytes[at..at + 8].copy_from_slice(&(length as u64).to_le_bytes());
                     at += 8;
                 }
-                variable.put(row, &mut bytes[at..]);
+                put(&mut bytes[at..], data, from, length);
                 at += length;
             }
             bytes[at..at + BLOCK].fill(0);

@@ -45,7 +45,7 @@ fn compare_once(
 ) -> Result<(), Halt> {
     tally.schema(recorder).map_err(Halt::Record)?;
     let spill = SpillFile::new(&batch.settings.spill_folder);
-    let budget = Budget::new(batch.settings.tuning.budget.unwrap_or_else(|| batch.settings.budget()));
+    let budget = Budget::new(batch.settings.tuning.budget.unwrap_or(batch.budget));
     let work = Work { batch, inputs, budget: &budget, recall };
     // The side that asks an index leaves few records or none.
     let expected = |side| match (work.taken(), work.first()) {
@@ -53,7 +53,9 @@ fn compare_once(
         (None, Some(first)) if first != side => 0,
         (None, _) => work.rows(side),
     };
-    let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), &budget, &spill));
+    // Slots take more than records.
+    let share = if work.first().is_some() { budget.limit() / 8 * 7 } else { budget.limit() / 2 };
+    let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), share, &budget, &spill));
     let gathered = Sides::from_fn(|_| Gathered::new(work.spill_bits(), work.record_bits(), &budget, &spill));
     let (units, index) = work.scan(&records, &gathered, tally)?;
     tally.unreadable(recorder).map_err(Halt::Record)?;
@@ -281,7 +283,7 @@ impl Work<'_> {
             }
             (None, Some(side)) => {
                 scan(self.units_of(&[side]), None);
-                let index = self.index(records.get(side))?;
+                let index = self.index(records.get(side));
                 scan(self.units_of(&[side.other()]), Some(&index));
                 Some(First { side, index })
             }
@@ -305,16 +307,12 @@ impl Work<'_> {
     }
 
     /// Makes the index of all partitions that are in memory.
-    fn index(&self, records: &Records<'_>) -> Result<Index, Halt> {
+    fn index(&self, records: &Records<'_>) -> Index {
         let shelf = |scratch: &mut Vec<Record>, partition: usize| {
-            let resident = records.resident(partition);
-            resident.then(|| records.keep(partition).map(|records| Shelf::new(records, scratch))).transpose()
+            records.resident(partition).then(|| Shelf::new(records.keep(partition), scratch))
         };
-        let shelves = self.batch.threads.install(|| {
-            let partitions = (0..1_usize << records.bits()).into_par_iter();
-            partitions.map_init(Vec::new, shelf).collect::<std::io::Result<Vec<_>>>()
-        });
-        Ok(Index::new(shelves.map_err(Halt::Spill)?))
+        let partitions = (0..1_usize << records.bits()).into_par_iter();
+        Index::new(self.batch.threads.install(|| partitions.map_init(Vec::new, shelf).collect()))
     }
 
     /// Asks the tags, a partition at a time.

@@ -21,6 +21,14 @@ pub(super) struct Inputs {
     pub(super) as_it_stands: Option<Binding>,
 }
 
+impl Inputs {
+    /// Bytes that reading one unit takes, of those that take the most.
+    pub(super) fn memory(&self) -> u64 {
+        let of_side = |input: &Input| input.opened.units.iter().map(|unit| unit.memory(&input.columns)).max();
+        self.sides.iter().filter_map(|(_, input)| of_side(input)).max().unwrap_or_default()
+    }
+}
+
 /// One side, opened.
 pub(super) struct Input {
     pub(super) opened: Opened,

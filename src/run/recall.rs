@@ -64,10 +64,11 @@ struct Hot {
 
 impl Hot {
     /// Room for so many tags.
-    fn new(expected: u64) -> Self {
+    fn new(expected: u64, most_bytes: u64) -> Self {
         const BITS_EACH: u64 = 16;
         const MOST: u64 = 1 << 29;
-        let bits = (expected.saturating_mul(BITS_EACH)).clamp(64, MOST).next_power_of_two();
+        let most = (most_bytes * 8).clamp(64, MOST);
+        let bits = expected.saturating_mul(BITS_EACH).clamp(64, most).next_power_of_two();
         Self { words: (0..bits / 64).map(|_| AtomicU64::new(0)).collect(), mask: bits - 1 }
     }
 
@@ -131,11 +132,11 @@ impl Recall {
             known,
             bits,
             expected,
-            hot: Hot::new(if active { expected } else { 0 }),
+            hot: Hot::new(if active { expected } else { 0 }, batch.budget / 16),
             unseen: Sides::from_fn(|_| (0..1_usize << bits).map(|_| AtomicU64::new(0)).collect()),
             forgotten: AtomicBool::new(!active),
             noted: Mutex::default(),
-            room: AtomicU64::new(batch.settings.budget() / 16),
+            room: AtomicU64::new(batch.budget / 16),
         };
         if active && gone.iter().any(|known| recall.heat(known.id).is_none()) {
             recall.forget();

@@ -147,8 +147,11 @@ impl<'a> Reader<'a> {
     /// Scans one unit.
     pub(super) fn scan(&self, unit: usize, scan: Scan<'_, '_>) -> Result<UnitFacts, Halt> {
         let expected = self.input().opened.units[unit].rows().unwrap_or(0);
+        // What is noted of a unit lies in memory until the unit is read.
+        let noted = expected.saturating_mul(Seen::ROW_BYTES).saturating_mul(self.batch.settings.threads as u64);
+        let small = noted <= self.batch.budget / 4;
         let mut working = Working {
-            seen: scan.recall.map(|_| Seen::new(scan.records.bits(), expected)),
+            seen: scan.recall.filter(|_| small).map(|_| Seen::new(scan.records.bits(), expected)),
             collector: scan.records.collector(),
             pending: Pending::default(),
             questions: Questions::default(),

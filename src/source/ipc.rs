@@ -337,6 +337,11 @@ impl Unit for BatchUnit {
         self.bytes
     }
 
+    fn memory(&self, _: &[usize]) -> u64 {
+        // A batch is read whole: as it is stored, and once more where it is compressed.
+        2 * self.bytes
+    }
+
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
         let file = &self.ipc.file;
         let handle = file.open()?;

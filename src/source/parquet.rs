@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
     RowSelector,
 };
-use parquet::basic::{LogicalType, Type as PhysicalType};
+use parquet::basic::{Compression as ParquetCompression, LogicalType, Type as PhysicalType};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
@@ -199,6 +199,8 @@ struct Buffers(Mutex<Vec<Vec<u8>>>);
 impl Buffers {
     /// How many are kept: about as many as the columns that threads read at once.
     const MOST: usize = 64;
+    /// Longer ones are rare, and too much to keep.
+    const LARGEST: usize = 2 << 20;
 
     /// A buffer of at least so many bytes that is not much larger.
     fn take(&self, length: usize) -> Vec<u8> {
@@ -211,6 +213,9 @@ impl Buffers {
     }
 
     fn give(&self, buffer: Vec<u8>) {
+        if buffer.len() > Self::LARGEST {
+            return;
+        }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == Self::MOST {
             kept.swap_remove(0);
@@ -278,6 +283,41 @@ struct ParquetFile {
     buffers: Arc<Buffers>,
 }
 
+impl ParquetFile {
+    /// Rows of a batch of a row group, so few that they take some megabytes.
+    fn batch_rows(&self, group: usize) -> usize {
+        const BATCH_BYTES: u128 = 4 << 20;
+        let group = self.metadata.metadata().row_group(group);
+        let positive = |figure: i64| u128::try_from(figure).unwrap_or(0).max(1);
+        let rows = BATCH_BYTES * positive(group.num_rows()) / positive(group.total_byte_size());
+        usize::try_from(rows).unwrap_or(usize::MAX).clamp(1, self.batch_rows)
+    }
+
+    /// Bytes that reading some columns of a row group takes: a page of each, as stored and as decoded.
+    fn memory(&self, columns: &[usize], group: usize) -> u64 {
+        /// Writers end a page at a megabyte, but look only after so many values.
+        const PAGE_BYTES: u64 = 5 << 18;
+        const PAGE_VALUES: u64 = 1024;
+        let roots: Vec<usize> = columns.iter().map(|column| self.roots[*column]).collect();
+        let group = self.metadata.metadata().row_group(group);
+        let schema = self.metadata.parquet_schema();
+        let chunks = group.columns().iter().enumerate();
+        let chunks = chunks.filter(|(leaf, _)| roots.contains(&schema.get_column_root_idx(*leaf)));
+        let positive = |figure: i64| u64::try_from(figure).unwrap_or(0);
+        let pages = chunks.map(|(_, chunk)| {
+            let decoded = positive(chunk.uncompressed_size());
+            let value = decoded / positive(chunk.num_values()).max(1);
+            let page = decoded.min(PAGE_BYTES.max(value.saturating_mul(PAGE_VALUES)));
+            match chunk.compression() {
+                // What is stored is what is read.
+                ParquetCompression::UNCOMPRESSED => page,
+                _ => page + positive(chunk.compressed_size()).min(page),
+            }
+        });
+        pages.fold(4 << 20, u64::saturating_add)
+    }
+}
+
 struct GroupUnit {
     parquet: Arc<ParquetFile>,
     range: Range<usize>,
@@ -300,6 +340,11 @@ impl Unit for GroupUnit {
 
     fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    fn memory(&self, columns: &[usize]) -> u64 {
+        let groups = self.range.clone().map(|group| self.parquet.memory(columns, group));
+        groups.max().unwrap_or_default()
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
@@ -388,7 +433,7 @@ impl Groups<'_> {
             let builder = builder
                 .with_row_groups(vec![group])
                 .with_projection(self.mask.clone())
-                .with_batch_size(parquet.batch_rows);
+                .with_batch_size(parquet.batch_rows(group));
             match selection {
                 Some(selection) => builder.with_row_selection(selection).build(),
                 None => builder.build(),

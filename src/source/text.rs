@@ -574,8 +574,8 @@ pub(super) trait RowReader: Send {
     fn take_batch(&mut self, rows: usize) -> Result<RecordBatch, Error>;
 }
 
-/// A batch is given early when its text has so many bytes, far below what 32-bit offsets can address.
-const BATCH_BYTES_MAX: usize = 512 << 20;
+/// A batch is given early when its text has so many bytes.
+const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// The pieces that a row reader makes: batches, and between them, in their place, what could not be read.
 pub(super) struct RowPieces<R> {

@@ -225,6 +225,10 @@ impl Unit for UnitedUnit {
         self.inner.bytes()
     }
 
+    fn memory(&self, columns: &[usize]) -> u64 {
+        self.inner.memory(&self.own(columns))
+    }
+
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
         let own = self.own(columns);
         let pieces = self.inner.read(&own)?;
