@@ -139,6 +139,31 @@ pub struct InputFacts {
     pub files: Vec<InputFile>,
     /// The order-free sum of the row digests, in hex: equal tables have equal digests.
     pub table_digest: String,
+    /// What was not read, because the file is unchanged.
+    pub taken_over: TakenOver,
+}
+
+/// What was taken over from an earlier run instead of being read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TakenOver {
+    /// Files of which no part was read but for candidates.
+    pub files: u64,
+    /// Rows in these and in parts of others.
+    pub rows: u64,
+    /// Files whose content was not digested again.
+    pub digests: u64,
+}
+
+impl TakenOver {
+    /// The sentence about trust, for whoever reads that something was not read.
+    pub const TRUST: &str = "a file counts as unchanged by its path, device, inode, size, and times of modification and of \
+        change in nanoseconds, and by its first and last bytes; `--no-cache` reads everything";
+
+    /// Whether anything was.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
 }
 
 /// One input file of a run.

@@ -197,6 +197,15 @@ pub struct Comparison {
     /// Draft no repair actions
     #[arg(long)]
     pub no_plan: bool,
+
+    /// Where to keep what spares the next run from reading unchanged files again [default: for `run` the contract file's
+    /// `cache`, or `.cache` where run folders go; `diff` keeps nothing]
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    pub cache: Option<PathBuf>,
+
+    /// Read everything, and keep nothing for the next run
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 /// `reconcile run`.

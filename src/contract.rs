@@ -50,6 +50,8 @@ pub struct Configuration {
 pub struct RunSettings {
     /// The folder of run folders and ledger, relative paths already resolved against the file.
     pub reports: PathBuf,
+    /// The folder of what is kept between runs; None: `.cache` within the folder of reports.
+    pub cache: Option<PathBuf>,
     /// Bytes, if limited.
     pub memory_limit: Option<u64>,
     /// Worker threads; 0 means all cores.

@@ -80,6 +80,12 @@ impl Sum {
         Self { lanes: [lane(low), lane(high)] }
     }
 
+    /// The sum of these lanes' bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self::from_digest(bytes)
+    }
+
     /// The lanes' bytes, for a table digest.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 32] {

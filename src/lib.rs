@@ -1,6 +1,7 @@
 //! Compares authoritative snapshots with downstream projections and never says `agreed` falsely.
 
 pub mod audit;
+pub mod cache;
 pub mod classify;
 pub mod cli;
 pub mod console;

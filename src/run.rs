@@ -11,18 +11,20 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::audit::{Audit, ContractAudit, Recorder};
+use crate::audit::{Audit, ContractAudit, Recorder, Verdict};
 use crate::contract::Contract;
 use crate::normalise::Binding;
 
 mod compare;
 mod gather;
 mod input;
+mod recall;
 mod scan;
 mod tally;
 
-use compare::compare;
+use compare::{compare, record_bits};
 use input::{freshness, open};
+use recall::Recall;
 use tally::Tally;
 
 /// Compares every contract, one after the other, and tells the recorder each divergence.
@@ -92,7 +94,6 @@ impl Batch<'_> {
             Ok(inputs) => inputs,
             Err(halts) => return Ok(tally.refused(&halts)),
         };
-        tally.opened(&inputs);
         let reading = inputs.memory();
         let readers = self.settings.readers(reading);
         // Fewer threads where the limit has no room for all to read at once.
@@ -100,9 +101,19 @@ impl Batch<'_> {
         let fewer = (readers < self.settings.threads).then(|| fewer.build()).transpose().map_err(io::Error::other)?;
         let own =
             Batch { threads: fewer.as_ref().unwrap_or(self.threads), budget: self.settings.budget(reading), ..*self };
-        let ended = compare(&own, &inputs, &mut tally, recorder).and_then(|()| freshness(&own, &inputs, &mut tally));
+        let recall = Recall::open(&own, &inputs, record_bits(&own, &inputs));
+        let recall = recall.as_ref();
+        tally.opened(&inputs, recall);
+        let ended =
+            compare(&own, &inputs, recall, &mut tally, recorder).and_then(|()| freshness(&own, &inputs, &mut tally));
         match ended {
-            Ok(()) => Ok(tally.finished()),
+            Ok(()) => {
+                let mut audit = tally.finished();
+                if let Some(recall) = recall.filter(|_| audit.verdict != Verdict::Unverified) {
+                    audit.warnings.extend(recall.publish(&audit.inputs));
+                }
+                Ok(audit)
+            }
             Err(Halt::Record(error)) => Err(error),
             Err(halt) => Ok(tally.halted(&halt)),
         }
@@ -158,6 +169,8 @@ pub struct Settings {
     pub memory_limit: Option<u64>,
     /// Where spilled data goes; cleaned up afterwards.
     pub spill_folder: PathBuf,
+    /// Where what serves the next run is kept, if anywhere.
+    pub cache: Option<PathBuf>,
     /// How many divergences of each contract the audit keeps as examples.
     pub examples: usize,
     /// Whether repair actions are drafted.
@@ -275,6 +288,9 @@ enum Halt {
     /// A signal.
     #[error("interrupted by signal {0} before everything was compared")]
     Interrupted(i32),
+    /// What an earlier run left is damaged, so it is done without.
+    #[error("what an earlier run left is damaged")]
+    Forgotten,
     /// The books do not balance.
     #[error(transparent)]
     Unbalanced(#[from] crate::audit::Unbalanced),

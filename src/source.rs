@@ -38,6 +38,8 @@ pub struct Opened {
     pub units: Vec<Box<dyn Unit>>,
     /// What was opened, for progress, manifest and freshness.
     pub files: Vec<FileFact>,
+    /// For each unit its file, as an index in `files`.
+    pub file_of: Vec<usize>,
     /// What is worth a word: an empty glob match, a file without rows, …
     pub warnings: Vec<String>,
     /// The files and what they were, for `unchanged`.
@@ -173,6 +175,7 @@ fn open_cut(source: &Source, options: &OpenOptions, cuts: Cuts) -> Result<Opened
     let contents = contents(source, options, cuts, &found, &files)?;
     let mut facts = Vec::with_capacity(files.len());
     let mut members = Vec::with_capacity(files.len());
+    let mut file_of = Vec::new();
     for ((found, file), contents) in found.into_iter().zip(&files).zip(contents) {
         if contents.rows == Some(0) {
             warnings.push(format!("{}: has no rows", found.shown));
@@ -184,11 +187,12 @@ fn open_cut(source: &Source, options: &OpenOptions, cuts: Cuts) -> Result<Opened
             modified: file.identity.modified(),
             rows: contents.rows,
         });
+        file_of.extend(std::iter::repeat_n(members.len(), contents.units.len()));
         members.push(Member { file: Arc::clone(file), contents, partitions: found.partitions });
     }
     let united = unite::unite(members)?;
     warnings.extend(united.warnings);
-    Ok(Opened { schema: united.schema, units: united.units, files: facts, warnings, witnesses: files })
+    Ok(Opened { schema: united.schema, units: united.units, files: facts, file_of, warnings, witnesses: files })
 }
 
 /// The error for a source that shows no column: JSON of which no row could be read, or that has none.
@@ -308,12 +312,22 @@ pub fn captured_at(source: &Source, opened: &Opened) -> Result<Option<jiff::Time
     }
 }
 
-/// The BLAKE3 of each file's content in hex, in the order of `Opened::files`.
+/// What an unchanged file has and another has not: 32 bytes of path, device, inode, size, both times in nanoseconds, and the
+/// file's edges. None where it was changed so shortly before `before` that a later change might not show.
 ///
 /// # Errors
 /// A file that changed or cannot be read.
-pub fn digest_files(opened: &Opened) -> Result<Vec<String>, Error> {
-    first_error(opened.witnesses.par_iter().map(|file| digest_file(file)))
+pub fn identities(opened: &Opened, before: jiff::Timestamp) -> Result<Vec<Option<[u8; 32]>>, Error> {
+    first_error(opened.witnesses.par_iter().map(|file| file::identify(file, before)))
+}
+
+/// The BLAKE3 of each file's content in hex, in the order of `Opened::files`; where it is `known`, that.
+///
+/// # Errors
+/// A file that changed or cannot be read.
+pub fn digest_files(opened: &Opened, known: impl Fn(usize) -> Option<String> + Sync) -> Result<Vec<String>, Error> {
+    let files = opened.witnesses.par_iter().enumerate();
+    first_error(files.map(|(index, file)| known(index).map_or_else(|| digest_file(file), Ok)))
 }
 
 fn digest_file(file: &SourceFile) -> Result<String, Error> {

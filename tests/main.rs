@@ -33,6 +33,9 @@ mod memory;
 /// How much the engine asks of the allocator for a row.
 mod work;
 
+/// What is kept between runs never changes a result, and spares the reading of what is unchanged.
+mod cache;
+
 /// `audit verify` and `audit prune` through the binary.
 mod audit;
 

@@ -168,6 +168,7 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         threads,
         memory_limit: None,
         spill_folder: folder.path().to_owned(),
+        cache: None,
         examples: 3,
         draft_plan: case.seed.is_multiple_of(2),
         digest_inputs: false,

@@ -85,6 +85,7 @@ fn measured(workspace: &Workspace, one_in: i64) -> Value {
         threads: 1,
         memory_limit: None,
         spill_folder: workspace.path().to_owned(),
+        cache: None,
         examples: 20,
         draft_plan: false,
         digest_inputs: false,

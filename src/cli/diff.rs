@@ -23,6 +23,7 @@ pub(super) fn run(options: &Diff, global: &Global, console: &mut Console) -> Res
         command: "diff",
         contracts: vec![Arc::new(contract)],
         reports: options.comparison.out.clone(),
+        cache: None,
         threads: values::threads(global.threads).unwrap_or(0),
         memory_limit: global.memory_limit,
         comparison: &options.comparison,

@@ -35,6 +35,8 @@ pub(super) struct Batch<'a> {
     pub(super) contracts: Vec<Arc<Contract>>,
     /// Where the run is kept, if it is.
     pub(super) reports: Option<PathBuf>,
+    /// Where what serves the next run is kept, if nothing else is said.
+    pub(super) cache: Option<PathBuf>,
     /// Worker threads; 0 means all cores.
     pub(super) threads: usize,
     /// Bytes of memory, if limited.
@@ -118,6 +120,7 @@ fn settings(batch: &Batch<'_>) -> Settings {
         memory_limit: batch.memory_limit,
         // What is spilled has no name, so not even a killed process leaves anything behind.
         spill_folder: std::env::temp_dir(),
+        cache: (!comparison.no_cache).then(|| comparison.cache.clone().or_else(|| batch.cache.clone())).flatten(),
         // A small `--limit` shortens what is printed, not the files, which show the usual number.
         examples: comparison.limit.unwrap_or(LIMIT).max(LIMIT),
         draft_plan: !comparison.no_plan,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::failure::{self, Failure, nearest};
 use super::outcome::{Batch, carry_out};
 use super::{ExitStatus, Global, Run, configuration};
+use crate::cache;
 use crate::console::Console;
 use crate::contract::{Configuration, Contract, Problem};
 
@@ -24,10 +25,12 @@ pub(super) fn run(options: &Run, global: &Global, console: &mut Console) -> Resu
     if !options.tags.is_empty() {
         shown.insert("tags".to_owned(), options.tags.join(", "));
     }
+    let reports = options.comparison.out.clone().unwrap_or_else(|| configuration.run.reports.clone());
     let batch = Batch {
         command: "run",
         contracts,
-        reports: Some(options.comparison.out.clone().unwrap_or_else(|| configuration.run.reports.clone())),
+        cache: Some(configuration.run.cache.clone().unwrap_or_else(|| reports.join(cache::FOLDER))),
+        reports: Some(reports),
         threads: super::values::threads(global.threads).unwrap_or(configuration.run.threads),
         memory_limit: global.memory_limit.or(configuration.run.memory_limit),
         comparison: &options.comparison,

@@ -124,10 +124,13 @@ fn check_run(file: &Path, table: &Table, warnings: &mut Problems) -> RunSettings
         }
     }
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    let reports = table.node("reports").and_then(|node| Some((node, node.text()?)));
+    let path = |key| {
+        let node: &super::tree::Node = table.node(key)?;
+        Some(super::values::resolved(node, &node.text()?.text))
+    };
     RunSettings {
-        reports: reports
-            .map_or_else(|| folder.join("reports"), |(node, text)| super::values::resolved(node, &text.text)),
+        reports: path("reports").unwrap_or_else(|| folder.join("reports")),
+        cache: path("cache"),
         memory_limit: table.node("memory_limit").and_then(|node| super::values::size(node).ok()),
         threads: table
             .node("threads")

@@ -161,6 +161,12 @@ pub(super) static RUN: Section = Section {
     name: "run",
     keys: &[
         key("reports", Shape::Text, "The folder of run folders and ledger.").default("\"reports\""),
+        key(
+            "cache",
+            Shape::Text,
+            "The folder of what is kept between runs, so that unchanged files are not read again.",
+        )
+        .default("`.cache` within the folder of reports"),
         key("memory_limit", Shape::Size, "How much memory a run may take; it spills to disk rather than take more.")
             .default("no limit"),
         key("threads", Shape::Count(256), "Worker threads; 0 stands for all cores.").default("0"),

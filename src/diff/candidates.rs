@@ -24,6 +24,36 @@ impl Marks {
         let word = usize::try_from(row / 64).ok().and_then(|word| self.words.get(word));
         word.is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
+
+    /// Rows as bits.
+    #[must_use]
+    pub fn of(words: Vec<u64>) -> Self {
+        Self { words }
+    }
+
+    /// The bits.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// The marked rows, ascending.
+    pub fn rows(&self) -> impl Iterator<Item = u64> {
+        let bits = |word: u64| {
+            std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1))).take_while(|rest| *rest != 0)
+        };
+        let of_word =
+            move |(first, word): (u64, &u64)| bits(*word).map(move |rest| first + u64::from(rest.trailing_zeros()));
+        (0..).step_by(64).zip(&self.words).flat_map(of_word)
+    }
+
+    /// Marks all rows that the other has marked.
+    pub fn join(&mut self, other: &Self) {
+        if other.words.len() > self.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        self.words.iter_mut().zip(&other.words).for_each(|(word, more)| *word |= more);
+    }
 }
 
 /// The candidates of one side that are still to be read again: a bit for each row of each unit.
@@ -54,6 +84,12 @@ impl Candidates {
     pub fn has(&self, unit: usize, row: u64) -> bool {
         let word = usize::try_from(row / 64).ok().and_then(|word| self.units[unit].get(word));
         word.is_some_and(|word| word.load(Ordering::Relaxed) >> (row % 64) & 1 == 1)
+    }
+
+    /// The marked rows of a unit.
+    #[must_use]
+    pub fn marks(&self, unit: usize) -> Marks {
+        Marks::of(self.units[unit].iter().map(|word| word.load(Ordering::Relaxed)).collect())
     }
 
     /// How many rows are marked.

@@ -21,7 +21,7 @@ impl Record {
     /// Bytes of one record, in memory and spilled.
     pub const BYTES: usize = 16;
     /// Bits of the row tag in the first word.
-    pub(super) const ROW_BITS: u32 = 20;
+    pub const ROW_BITS: u32 = 20;
 
     /// Where the lower part of the row tag begins.
     const TAG_AT: u32 = 56;
@@ -253,6 +253,11 @@ impl Collector<'_, '_> {
     /// Sums the digest of a row that takes part in the proof.
     pub fn sum(&mut self, digest: &RowDigest) {
         self.sums[partition_of(digest.key_tag, self.records.bits)] += digest.row;
+    }
+
+    /// Adds to a partition's sum.
+    pub fn add_sum(&mut self, partition: usize, sum: Sum) {
+        self.sums[partition] += sum;
     }
 
     /// Hands in what is pending.

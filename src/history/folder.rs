@@ -16,6 +16,7 @@ use super::manifest::{self, FileRecord, Manifest};
 use super::place::{Digested, at, invalid, names, record, sync_folder};
 use super::verify;
 use crate::audit::{Audit, Recorder};
+use crate::cache;
 use crate::classify::Divergence;
 use crate::plan::Action;
 use crate::report::parquet::DivergenceWriter;
@@ -271,8 +272,8 @@ pub(super) fn without_line(reports: &Path, ledger: &Ledger) -> io::Result<Vec<St
 pub(super) fn strays(reports: &Path, ledger: &Ledger, without_line: &[String]) -> io::Result<Vec<String>> {
     let mut known: std::collections::BTreeSet<_> = ledger.runs().map(|(_, run)| run.run_id.as_str()).collect();
     known.extend(without_line.iter().map(String::as_str));
-    // A checkout keeps its runs out of git with the last of these.
-    known.extend([ledger::FILE, ledger::LOCK, ".gitignore"]);
+    // A checkout keeps its runs out of git with the last of these; what is kept between runs proves nothing.
+    known.extend([ledger::FILE, ledger::LOCK, cache::FOLDER, ".gitignore"]);
     let mut strays = Vec::new();
     for name in names(reports)? {
         let staging = name.starts_with('.') && name.ends_with(PARTIAL) && reports.join(&name).is_dir();

@@ -12,7 +12,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, InputFile, PlanCounts, Verd
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
-use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, by_kind, by_severity, hex};
+use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex};
 use crate::sides::Sides;
 
 pub(super) const FILE: &str = "manifest.json";
@@ -93,6 +93,8 @@ struct InputRecord {
     captured_at: Option<String>,
     table_digest: String,
     files: Vec<InputFileRecord>,
+    #[serde(default, skip_serializing_if = "TakenOverRecord::is_none")]
+    taken_over: TakenOverRecord,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -264,6 +266,7 @@ impl InputRecord {
             captured_at: input.captured_at.map(|instant| instant.to_string()),
             table_digest: input.table_digest.clone(),
             files: files.collect(),
+            taken_over: TakenOverRecord::of(input.taken_over),
         }
     }
 
@@ -274,6 +277,7 @@ impl InputRecord {
         });
         Ok(InputFacts {
             files: files.collect::<Result<_, String>>()?,
+            taken_over: self.taken_over.into_facts(),
             source: self.source,
             context: self.context,
             location: self.location,

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::escape::hides;
-use crate::audit::{Audit, Books, ContractAudit, InputFacts, PlanCounts};
+use crate::audit::{Audit, Books, ContractAudit, InputFacts, PlanCounts, TakenOver};
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::sides::{Side, Sides};
@@ -166,6 +166,9 @@ struct ContractSummary<'a> {
     books: SidesRecord<BooksRecord>,
     captured_at: SidesRecord<Option<String>>,
     plan_truncated: bool,
+    /// Only where something was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_over: Option<SidesRecord<TakenOverRecord>>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -195,6 +198,11 @@ impl<'a> ContractSummary<'a> {
             books: SidesRecord::of(&contract.books, BooksRecord::of),
             captured_at: SidesRecord::of(&contract.inputs, captured_at),
             plan_truncated: contract.plan_truncated,
+            taken_over: contract
+                .inputs
+                .iter()
+                .any(|(_, input)| input.taken_over.any())
+                .then(|| SidesRecord::of(&contract.inputs, |input| TakenOverRecord::of(input.taken_over))),
         }
     }
 }
@@ -264,6 +272,29 @@ impl PlanRecord {
     pub(crate) fn of(plan: PlanCounts) -> Self {
         let PlanCounts { safe, review, manual } = plan;
         Self { safe, review, manual }
+    }
+}
+
+/// What was taken over from an earlier run, on the wire.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct TakenOverRecord {
+    files: u64,
+    rows: u64,
+    digests: u64,
+}
+
+impl TakenOverRecord {
+    pub(crate) fn of(taken_over: TakenOver) -> Self {
+        let TakenOver { files, rows, digests } = taken_over;
+        Self { files, rows, digests }
+    }
+
+    pub(crate) fn into_facts(self) -> TakenOver {
+        TakenOver { files: self.files, rows: self.rows, digests: self.digests }
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        !self.into_facts().any()
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::escape::{count, counted, elapsed, percent, shorten, visible};
 use super::json::{hex, matched};
 use super::sum::{signal_name, sum};
-use super::told::Told;
+use super::told::{Told, taken_over};
 use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::contract::{Kind, Severity};
 use crate::sides::Side;
@@ -110,7 +110,11 @@ fn compared(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     for (label, authority, projection) in accounts {
         writeln!(out, "| {label} | {} | {} |", count(authority), count(projection))?;
     }
-    writeln!(out, "\nRows in pairs: {}.\n", count(matched(&contract.books)))
+    writeln!(out, "\nRows in pairs: {}.\n", count(matched(&contract.books)))?;
+    match taken_over(contract) {
+        Some(told) => writeln!(out, "Not read: {}.\n", plain(&told)),
+        None => Ok(()),
+    }
 }
 
 fn input_row(

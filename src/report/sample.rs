@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::audit::{Audit, Books, ContractAudit, InputFacts, InputFile, PlanCounts, Verdict};
+use crate::audit::{Audit, Books, ContractAudit, InputFacts, InputFile, PlanCounts, TakenOver, Verdict};
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
@@ -85,6 +85,7 @@ fn inputs(name: &str, captured_at: Option<Timestamp>) -> Sides<InputFacts> {
             blake3: "ab".repeat(32),
         }],
         table_digest: "cd".repeat(32),
+        taken_over: TakenOver::default(),
     })
 }
 

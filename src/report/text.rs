@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::escape::{columns, count, counted, elapsed, lines, percent, shorten, visible};
 use super::json::matched;
 use super::sum::{severities, signal_name, sum};
-use super::told::{Told, rows_sentence};
+use super::told::{Told, rows_sentence, taken_over};
 use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
@@ -116,6 +116,9 @@ fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Res
     );
     labelled("rows", &rows, out)?;
     labelled("coverage", &percent(contract.coverage), out)?;
+    if let Some(told) = taken_over(contract) {
+        sentence("not read", &told, out)?;
+    }
     if style.verbose {
         for (side, account) in books.iter() {
             let accounts = [

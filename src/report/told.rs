@@ -1,10 +1,24 @@
 //! What stands in the places of a divergence's values, which is not of every kind a value: a count of rows, a side, or a
 //! place with its problem. Everything in it is safe to show.
 
-use super::escape::{counted, quoted, quoted_pair, visible};
+use super::escape::{count, counted, quoted, quoted_pair, visible};
+use crate::audit::{ContractAudit, InputFacts, TakenOver};
 use crate::classify::Divergence;
 use crate::contract::Kind;
 use crate::sides::{Side, Sides};
+
+/// What was not read because it is unchanged, and what trust that leaves.
+pub(super) fn taken_over(contract: &ContractAudit) -> Option<String> {
+    let of_side = |(side, input): (Side, &InputFacts)| {
+        let TakenOver { files, rows, digests } = input.taken_over;
+        let digested =
+            if digests == 0 { String::new() } else { format!(", {} not digested again", counted(digests, "file")) };
+        let all = counted(input.files.len() as u64, "file");
+        format!("{side} {} in {} of {all}{digested}", counted(rows, "row"), count(files))
+    };
+    let sides: Vec<String> = contract.inputs.iter().filter(|(_, input)| input.taken_over.any()).map(of_side).collect();
+    (!sides.is_empty()).then(|| format!("{}: taken over from an earlier run; {}", sides.join("; "), TakenOver::TRUST))
+}
 
 /// It, as a person is told.
 pub(super) enum Told {

@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::gather::{Gathered, Partitioned};
 use super::input::Inputs;
+use super::recall::Recall;
 use super::scan::{Reader, Scan, UnitFacts};
 use super::tally::{Counts, Examples, Judged, Tally};
 use super::{Batch, Halt};
@@ -21,19 +22,40 @@ use crate::sides::{Side, Sides};
 use crate::source::unchanged;
 use crate::spill::SpillFile;
 
-/// Compares the two sides to the end, or says what kept it from that.
+/// Compares the two sides to the end, or says what kept it from that. What was kept and turns out damaged is done without.
 pub(super) fn compare(
     batch: &Batch<'_>,
     inputs: &Inputs,
+    recall: Option<&Recall>,
+    tally: &mut Tally<'_>,
+    recorder: &mut dyn Recorder,
+) -> Result<(), Halt> {
+    match (compare_once(batch, inputs, recall, tally, recorder), recall) {
+        (Err(Halt::Forgotten), Some(recall)) => {
+            recall.forget();
+            compare_once(batch, inputs, Some(recall), tally, recorder)
+        }
+        (ended, _) => ended,
+    }
+}
+
+fn compare_once(
+    batch: &Batch<'_>,
+    inputs: &Inputs,
+    recall: Option<&Recall>,
     tally: &mut Tally<'_>,
     recorder: &mut dyn Recorder,
 ) -> Result<(), Halt> {
     tally.schema(recorder).map_err(Halt::Record)?;
     let spill = SpillFile::new(&batch.settings.spill_folder);
     let budget = Budget::new(batch.settings.tuning.budget.unwrap_or(batch.budget));
-    let work = Work { batch, inputs, budget: &budget };
+    let work = Work { batch, inputs, budget: &budget, recall };
     // The side that asks an index leaves few records or none.
-    let expected = |side| if work.first().is_some_and(|first| first != side) { 0 } else { work.rows(side) };
+    let expected = |side| match (work.taken(), work.first()) {
+        (Some(recall), _) => recall.expected().min(work.rows(side)),
+        (None, Some(first)) if first != side => 0,
+        (None, _) => work.rows(side),
+    };
     // Slots take more than records.
     let share = if work.first().is_some() { budget.limit() / 8 * 7 } else { budget.limit() / 2 };
     let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), share, &budget, &spill));
@@ -52,6 +74,9 @@ pub(super) fn compare(
     let gathered =
         gathered.map(|side, gathered| batch.threads.install(|| gathered.partitioned(work.reader(side), bits)));
     work.resolve(&gathered, tally, recorder)?;
+    if let Some(recall) = recall {
+        recall.note(&units, &settled.candidates);
+    }
     for (side, input) in inputs.sides.iter() {
         unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
     }
@@ -64,6 +89,7 @@ struct Work<'a> {
     batch: &'a Batch<'a>,
     inputs: &'a Inputs,
     budget: &'a Budget,
+    recall: Option<&'a Recall>,
 }
 
 /// Facts of the units of each side.
@@ -89,6 +115,8 @@ struct SettledPartition {
     out_of_scope: Sides<u64>,
     /// Of the digests of all its rows in scope.
     sums: Sides<Sum>,
+    /// Rows that agreed in the last run and were not joined again.
+    unseen: Sides<u64>,
 }
 
 /// Key tags whose rows are sought.
@@ -120,7 +148,7 @@ impl Sought {
 
 impl Settled {
     fn agree(&self) -> u64 {
-        self.partitions.iter().map(|partition| partition.agree).sum()
+        self.partitions.iter().map(|partition| partition.agree + partition.unseen.authority).sum()
     }
 
     fn out_of_scope(&self) -> Sides<u64> {
@@ -132,31 +160,45 @@ impl Settled {
         for (number, partition) in self.partitions.iter_mut().enumerate() {
             if collided.partitions.contains(&number) {
                 partition.agree = 0;
+                partition.unseen = Sides::default();
                 partition.out_of_scope = Sides::default();
             }
         }
     }
 }
 
+/// How many rows a side has, as far as it is known.
+fn rows(inputs: &Inputs, side: Side) -> u64 {
+    let units = inputs.sides.get(side).opened.units.iter();
+    // Where the rows are not known, a hundred bytes each is a guess that only costs speed where it is wrong.
+    units.map(|unit| unit.rows().unwrap_or(unit.bytes() / 100)).sum()
+}
+
+/// About 64 thousand rows a partition, so that one is joined within the second-level cache.
+pub(super) fn record_bits(batch: &Batch<'_>, inputs: &Inputs) -> u32 {
+    if let Some(bits) = batch.settings.tuning.partition_bits {
+        return bits;
+    }
+    let rows = rows(inputs, Side::Authority).max(rows(inputs, Side::Projection));
+    (rows >> 16).max(1).next_power_of_two().ilog2().min(12)
+}
+
 impl Work<'_> {
+    /// What earlier runs left, where some of it is taken over.
+    fn taken(&self) -> Option<&Recall> {
+        self.recall.filter(|recall| recall.active())
+    }
+
     fn reader(&self, side: Side) -> Reader<'_> {
         Reader { batch: self.batch, inputs: self.inputs, side }
     }
 
-    /// How many rows a side has, as far as it is known.
     fn rows(&self, side: Side) -> u64 {
-        let units = self.inputs.sides.get(side).opened.units.iter();
-        // Where the rows are not known, a hundred bytes each is a guess that only costs speed where it is wrong.
-        units.map(|unit| unit.rows().unwrap_or(unit.bytes() / 100)).sum()
+        rows(self.inputs, side)
     }
 
-    /// About 64 thousand rows a partition, so that one is joined within the second-level cache.
     fn record_bits(&self) -> u32 {
-        if let Some(bits) = self.batch.settings.tuning.partition_bits {
-            return bits;
-        }
-        let rows = self.rows(Side::Authority).max(self.rows(Side::Projection));
-        (rows >> 16).max(1).next_power_of_two().ilog2().min(12)
+        self.recall.map_or_else(|| record_bits(self.batch, self.inputs), Recall::bits)
     }
 
     /// So many partitions that one is a small part of the budget and soon resolved, were all rows candidates, and that all
@@ -174,7 +216,9 @@ impl Work<'_> {
     fn first(&self) -> Option<Side> {
         let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
         let enough = counts.authority.min(counts.projection) >= 4 * self.batch.settings.threads;
-        let serves = self.inputs.binding.key_count > 0 && self.inputs.row_filter.is_none();
+        let keyed = self.inputs.binding.key_count > 0 && self.inputs.row_filter.is_none();
+        // What is taken over can be chosen only when both sides' new rows are known, and its values cannot be caught.
+        let serves = keyed && self.taken().is_none();
         let smaller = self.rows(Side::Projection) < self.rows(Side::Authority) / 2;
         let first = if smaller { Side::Projection } else { Side::Authority };
         (serves && self.batch.settings.tuning.index.unwrap_or(enough)).then_some(first)
@@ -192,6 +236,13 @@ impl Work<'_> {
         self.inputs.sides.iter().flat_map(|(_, input)| &input.opened.units).map(|unit| unit.bytes()).sum()
     }
 
+    fn countable(&self) -> Result<(), Halt> {
+        let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
+        let too_many = counts.iter().find(|(_, count)| **count > Position::UNITS);
+        too_many
+            .map_or(Ok(()), |(side, count)| Err(Halt::Contract(format!("{side}: {count} parts are too many to read"))))
+    }
+
     /// Reads both sides: in turn, or one after the other.
     fn scan(
         &self,
@@ -199,43 +250,57 @@ impl Work<'_> {
         gathered: &Sides<Gathered<'_>>,
         tally: &mut Tally<'_>,
     ) -> Result<(Units, Option<First>), Halt> {
-        for (side, input) in self.inputs.sides.iter() {
-            if input.opened.units.len() > Position::UNITS {
-                return Err(Halt::Contract(format!("{side}: {} parts are too many to read", input.opened.units.len())));
-            }
-        }
+        self.countable()?;
         self.batch.progress.begin(&self.batch.contract.name, "reading", self.bytes());
-        let mut units = Sides::from_fn(|_| Vec::new());
+        let mut units = self.inputs.sides.as_ref().map(|_, input| vec![None; input.opened.units.len()]);
         let mut halted = None;
-        let mut scan = |sides: &[Side], index: Option<&Index>| {
-            let scanned: Vec<(Side, Result<UnitFacts, Halt>)> = self.batch.threads.install(|| {
+        let mut scan = |some: Vec<(Side, usize)>, index: Option<&Index>| {
+            let recall = self.recall;
+            let scanned: Vec<(Side, usize, Result<UnitFacts, Halt>)> = self.batch.threads.install(|| {
                 let one = |(side, unit)| {
-                    let scan = Scan { records: records.get(side), index, gathered: gathered.get(side) };
-                    (side, self.reader(side).scan(unit, scan))
+                    let scan = Scan { records: records.get(side), index, gathered: gathered.get(side), recall };
+                    let reader = self.reader(side);
+                    let facts = match self.taken().filter(|recall| recall.takes(side, unit)) {
+                        Some(recall) => recall.replay(reader, unit, records.get(side)),
+                        None => reader.scan(unit, scan),
+                    };
+                    (side, unit, facts)
                 };
-                self.units_of(sides).into_par_iter().with_max_len(1).map(one).collect()
+                some.into_par_iter().with_max_len(1).map(one).collect()
             });
-            for (side, facts) in scanned {
+            for (side, unit, facts) in scanned {
                 match facts {
-                    Ok(facts) => units.get_mut(side).push(facts),
+                    Ok(facts) => units.get_mut(side)[unit] = Some(facts),
                     Err(halt) => halted = halted.take().or(Some(halt)),
                 }
             }
         };
-        let index = match self.first() {
-            None => {
-                scan(&Side::BOTH, None);
+        let index = match (self.taken(), self.first()) {
+            (Some(recall), _) => {
+                let all = self.units_of(&Side::BOTH).into_iter();
+                let (taken, read) = all.partition(|(side, unit)| recall.takes(*side, *unit));
+                scan(read, None);
+                scan(taken, None);
                 None
             }
-            Some(side) => {
-                scan(&[side], None);
+            (None, None) => {
+                scan(self.units_of(&Side::BOTH), None);
+                None
+            }
+            (None, Some(side)) => {
+                scan(self.units_of(&[side]), None);
                 let index = self.index(records.get(side));
-                scan(&[side.other()], Some(&index));
+                scan(self.units_of(&[side.other()]), Some(&index));
                 Some(First { side, index })
             }
         };
         self.batch.progress.end();
-        tally.scanned(&units);
+        if let Some(Halt::Forgotten) = halted {
+            return Err(Halt::Forgotten);
+        }
+        let units = units.map(|_, units| units.into_iter().flatten().collect::<Vec<UnitFacts>>());
+        let files = |side| self.taken().map_or(0, |recall| recall.files(side, self.inputs));
+        tally.scanned(&units, Sides::from_fn(files));
         if let Some(halt) = halted {
             return Err(halt);
         }
@@ -260,12 +325,17 @@ impl Work<'_> {
     fn settle(&self, records: &Sides<Records<'_>>, units: &Units, first: Option<&First>) -> Result<Settled, Halt> {
         let candidates = units.as_ref().map(|_, units| {
             let rows: Vec<u64> = units.iter().map(|unit| unit.rows).collect();
-            Candidates::new(&rows)
+            let candidates = Candidates::new(&rows);
+            for (unit, facts) in units.iter().enumerate() {
+                facts.alone.iter().for_each(|row| candidates.mark(unit, u64::from(*row)));
+            }
+            candidates
         });
         let rules =
             JoinRules { multiset: self.inputs.binding.key_count == 0, scoped: self.inputs.row_filter.is_some() };
         let one = |partition: usize| {
             let sums = records.as_ref().map(|_, records| records.sum(partition));
+            let unseen = Sides::from_fn(|side| self.taken().map_or(0, |recall| recall.unseen(side, partition)));
             let shelf = first.and_then(|first| Some((first.side, first.index.shelf(partition)?)));
             if let Some((side, shelf)) = shelf {
                 let swept = shelf.sweep();
@@ -273,7 +343,8 @@ impl Work<'_> {
                     candidates.get(side).mark(position.unit(), position.row());
                 }
                 let let_go: Vec<(usize, u64)> = swept.let_go.into_iter().map(|key| (partition, key)).collect();
-                return Ok((SettledPartition { agree: swept.agree, out_of_scope: Sides::default(), sums }, let_go));
+                let out_of_scope = Sides::default();
+                return Ok((SettledPartition { agree: swept.agree, out_of_scope, sums, unseen }, let_go));
             }
             let taken = records.as_ref().try_map(|_, records| records.take(partition)).map_err(Halt::Spill)?;
             let joined = join(taken, rules);
@@ -282,7 +353,8 @@ impl Work<'_> {
                     candidates.get(side).mark(position.unit(), position.row());
                 }
             }
-            Ok((SettledPartition { agree: joined.agree, out_of_scope: joined.out_of_scope, sums }, Vec::new()))
+            let (agree, out_of_scope) = (joined.agree, joined.out_of_scope);
+            Ok((SettledPartition { agree, out_of_scope, sums, unseen }, Vec::new()))
         };
         let partitions = 0..1_usize << self.record_bits();
         let settled: Vec<_> =
@@ -307,6 +379,11 @@ impl Work<'_> {
         let doubted: Vec<_> = all.filter(|(side, unit)| settled.candidates.get(*side).any(*unit)).collect();
         self.again(doubted, |side, unit| {
             let whole = units.get(side)[unit].unreadable.is_empty();
+            if let Some(recall) = self.recall.filter(|_| whole)
+                && recall.gather(self.reader(side), unit, gathered.get(side), settled.candidates.get(side))?
+            {
+                return Ok(());
+            }
             gathered.get(side).gather(self.reader(side), unit, whole, settled.candidates.get(side))
         })
     }
@@ -324,7 +401,9 @@ impl Work<'_> {
         }
         self.again(self.units_of(&sought.sides), |side, unit| {
             let held = |row| units.get(side)[unit].caught.has(row) || settled.candidates.get(side).has(unit, row);
-            self.reader(side).find_again(unit, gathered.get(side), held, |key_tag| sought.wants(side, key_tag))
+            let wanted = |key_tag| sought.wants(side, key_tag);
+            let found = |row| settled.candidates.get(side).mark(unit, row);
+            self.reader(side).find_again(unit, gathered.get(side), held, wanted, found)
         })
     }
 
@@ -355,7 +434,8 @@ impl Work<'_> {
             let mut rest = partition.sums;
             rest.authority -= gathered.authority.sum(number);
             rest.projection -= gathered.projection.sum(number);
-            (rest.authority != rest.projection).then_some(number)
+            let unlike = rest.authority != rest.projection || partition.unseen.authority != partition.unseen.projection;
+            unlike.then_some(number)
         };
         let partitions = settled.partitions.iter().enumerate().filter_map(differs).collect();
         Sought {

@@ -9,16 +9,18 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 
 use super::gather::{Gathered, Pending};
 use super::input::{Input, Inputs};
+use super::recall::Recall;
 use super::{Batch, Halt};
+use crate::cache::Seen;
 use crate::diff::resolve::{ResolveRules, Standing, standing};
 use crate::diff::{Collector, Index, Marks, Position, Questions, Record, Records, partition_of};
-use crate::digest::{Buffers, Digester, Sum};
+use crate::digest::{Buffers, Digester, RowDigest, Sum};
 use crate::normalise::{CanonicalBatch, attribute_view, normalise};
 use crate::sides::Side;
 use crate::source::{Piece, Unreadable};
 
 /// What one unit left behind, besides its records.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct UnitFacts {
     /// Rows in the unit's numbering, before `filter`.
     pub(super) rows: u64,
@@ -30,12 +32,16 @@ pub(super) struct UnitFacts {
     pub(super) sum: Sum,
     /// Rows that were candidates at once and are gathered.
     pub(super) caught: Marks,
+    /// Rows that were candidates at once and are not yet gathered.
+    pub(super) alone: Vec<u32>,
     /// Of those that have no whole key, the ones that `--where` leaves out.
     pub(super) out_of_scope: u64,
     /// What could not be read.
     pub(super) unreadable: Vec<Unreadable>,
     /// The greatest of `captured_at`'s column.
     pub(super) captured: Option<i64>,
+    /// It was not read: an earlier run left all of this.
+    pub(super) taken_over: bool,
 }
 
 /// Where a scan puts what it sees.
@@ -47,6 +53,8 @@ pub(super) struct Scan<'a, 's> {
     pub(super) index: Option<&'a Index>,
     /// This side's candidates.
     pub(super) gathered: &'a Gathered<'s>,
+    /// What is kept for the next run.
+    pub(super) recall: Option<&'a Recall>,
 }
 
 /// What a scan of one unit works with.
@@ -56,6 +64,8 @@ struct Working<'a, 's> {
     questions: Questions,
     buffers: Buffers,
     facts: UnitFacts,
+    /// For the next run.
+    seen: Option<Seen>,
 }
 
 /// What reading needs of a side, in either reading.
@@ -136,7 +146,12 @@ impl<'a> Reader<'a> {
 
     /// Scans one unit.
     pub(super) fn scan(&self, unit: usize, scan: Scan<'_, '_>) -> Result<UnitFacts, Halt> {
+        let expected = self.input().opened.units[unit].rows().unwrap_or(0);
+        // What is noted of a unit lies in memory until the unit is read.
+        let noted = expected.saturating_mul(Seen::ROW_BYTES).saturating_mul(self.batch.settings.threads as u64);
+        let small = noted <= self.batch.budget / 4;
         let mut working = Working {
+            seen: scan.recall.filter(|_| small).map(|_| Seen::new(scan.records.bits(), expected)),
             collector: scan.records.collector(),
             pending: Pending::default(),
             questions: Questions::default(),
@@ -150,7 +165,13 @@ impl<'a> Reader<'a> {
             }
             Piece::Rows(rows) => self.scan_rows(unit, &rows, scan, &mut working),
         })?;
+        for share in working.seen.iter().flat_map(Seen::shares) {
+            working.collector.add_sum(share.partition, share.sum);
+        }
         working.collector.finish().map_err(Halt::Spill)?;
+        if let (Some(recall), Some(seen)) = (scan.recall, working.seen) {
+            recall.keep(self.side, unit, seen, &working.facts);
+        }
         scan.gathered.keep(*self, &mut working.pending)?;
         Ok(working.facts)
     }
@@ -162,7 +183,7 @@ impl<'a> Reader<'a> {
         scan: Scan<'_, '_>,
         working: &mut Working<'_, '_>,
     ) -> Result<(), Halt> {
-        let Working { collector, pending, questions, buffers, facts } = working;
+        let Working { collector, pending, questions, buffers, facts, seen } = working;
         let first = facts.rows;
         facts.rows += rows.num_rows() as u64;
         let kept = self.kept(rows)?;
@@ -191,11 +212,12 @@ impl<'a> Reader<'a> {
         let mut caught: Vec<u32> = Vec::new();
         self.digester().digest(&canonical, buffers, |row, digest| {
             let in_scope = scope.as_ref().is_none_or(|scope| scope.value(row));
-            if in_scope {
+            if in_scope && seen.is_none() {
                 collector.sum(&digest);
             }
             if keyed || standing(&self.inputs.binding, self.rules(), &canonical, row) == Standing::Keyed {
                 facts.sum += digest.row;
+                note(seen.as_mut(), scan.recall, &digest, number(row));
                 let partition = partition_of(digest.key_tag, bits);
                 let position = Position::new(unit, number(row), in_scope);
                 let record = Record::new(digest.key_tag, digest.row_tag, bits, position);
@@ -206,6 +228,7 @@ impl<'a> Reader<'a> {
                 }
             } else if in_scope {
                 facts.sum += digest.row;
+                seen.iter_mut().for_each(|seen| seen.alone(&digest, number(row)));
                 caught.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
             } else {
                 facts.out_of_scope += 1;
@@ -216,8 +239,10 @@ impl<'a> Reader<'a> {
             index.answer(questions, |row| caught.push(row));
             caught.sort_unstable();
         }
-        for &row in &caught {
-            facts.caught.mark(number(row as usize));
+        let numbers: Vec<u64> = caught.iter().map(|row| number(*row as usize)).collect();
+        numbers.iter().for_each(|number| facts.caught.mark(*number));
+        if let Some(recall) = scan.recall {
+            recall.keep_some((self.side, unit), &numbers, &compared, &caught);
         }
         scan.gathered.catch(*self, &compared, caught, pending)
     }
@@ -229,6 +254,7 @@ impl<'a> Reader<'a> {
         gathered: &Gathered<'_>,
         held: impl Fn(u64) -> bool,
         wanted: impl Fn(u64) -> bool,
+        found: impl Fn(u64),
     ) -> Result<(), Halt> {
         let (mut pending, mut buffers) = (Pending::default(), Buffers::default());
         let mut first = 0;
@@ -249,6 +275,7 @@ impl<'a> Reader<'a> {
                 let standing = || standing(&self.inputs.binding, self.rules(), &canonical, row);
                 // What stands alone was caught, or left out by `--where`, when it was first seen.
                 if keyed || standing() == Standing::Keyed {
+                    found(first + row as u64);
                     caught.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
                 }
             });
@@ -294,6 +321,15 @@ impl<'a> Reader<'a> {
         let instants = arrow::compute::cast_with_options(&column, &zoned, &options).map_err(said)?;
         let instants = cast(&instants, &DataType::Int64).map_err(said)?;
         Ok(max::<Int64Type>(instants.as_primitive()))
+    }
+}
+
+/// Notes a row that may pair for the next run.
+#[inline]
+fn note(seen: Option<&mut Seen>, recall: Option<&Recall>, digest: &RowDigest, number: u64) {
+    if let (Some(seen), Some(recall)) = (seen, recall) {
+        seen.pair(digest, number);
+        recall.read(digest.key_tag);
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::input::Inputs;
+use super::recall::Recall;
 use super::scan::UnitFacts;
 use super::{Halt, Settings};
 use crate::audit::{Books, ContractAudit, InputFacts, InputFile, PlanCounts, Recorder, Verdict, balanced};
@@ -154,15 +155,19 @@ impl<'a> Tally<'a> {
     }
 
     /// Both sides are open and bound.
-    pub(super) fn opened(&mut self, inputs: &Inputs) {
+    pub(super) fn opened(&mut self, inputs: &Inputs, recall: Option<&Recall>) {
         self.schema.clone_from(&inputs.binding.schema);
         self.key_count = inputs.binding.key_count;
         let names = inputs.binding.attributes.iter().skip(inputs.binding.key_count);
         self.attributes = names.map(|attribute| (attribute.name.clone(), 0)).collect();
         for (side, input) in inputs.sides.iter() {
             self.warnings.extend(input.opened.warnings.iter().map(|warning| format!("{side}: {warning}")));
+            let known = |file| recall.and_then(|recall| recall.digest_of(side, file));
+            let taken_over = (0..input.opened.files.len()).filter(|file| known(*file).is_some()).count();
             let digests =
-                if self.settings.digest_inputs { source::digest_files(&input.opened) } else { Ok(Vec::new()) };
+                if self.settings.digest_inputs { source::digest_files(&input.opened, known) } else { Ok(Vec::new()) };
+            self.inputs.get_mut(side).taken_over.digests =
+                if self.settings.digest_inputs { taken_over as u64 } else { 0 };
             let digests = digests.unwrap_or_else(|error| {
                 self.warnings.push(format!("{side}: its content could not be digested: {error}"));
                 Vec::new()
@@ -183,7 +188,10 @@ impl<'a> Tally<'a> {
     }
 
     /// What the first reading saw.
-    pub(super) fn scanned(&mut self, units: &Sides<Vec<UnitFacts>>) {
+    pub(super) fn scanned(&mut self, units: &Sides<Vec<UnitFacts>>, files: Sides<u64>) {
+        for (side, files) in files.iter() {
+            self.inputs.get_mut(side).taken_over.files = *files;
+        }
         for (side, units) in units.iter() {
             let books = self.books.get_mut(side);
             for unit in units {
@@ -191,6 +199,9 @@ impl<'a> Tally<'a> {
                 books.read += unit.read - unit.out_of_scope + unreadable;
                 books.unreadable += unreadable;
                 books.out_of_scope += unit.out_of_scope;
+                if unit.taken_over {
+                    self.inputs.get_mut(side).taken_over.rows += unit.read;
+                }
                 self.unreadable.extend(unit.unreadable.iter().map(|range| (side, range.clone())));
                 let captured = self.captured.get_mut(side);
                 *captured = (*captured).max(unit.captured);

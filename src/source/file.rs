@@ -27,6 +27,8 @@ pub(super) struct Identity {
     /// Size.
     pub(super) bytes: u64,
     modified: (i64, i64),
+    /// When content or attributes changed last, which nobody can set back.
+    changed: (i64, i64),
     device: u64,
     inode: u64,
 }
@@ -36,6 +38,7 @@ impl Identity {
         Self {
             bytes: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
             device: metadata.dev(),
             inode: metadata.ino(),
         }
@@ -46,6 +49,40 @@ impl Identity {
         let nanoseconds = i32::try_from(self.modified.1).ok()?;
         jiff::Timestamp::new(self.modified.0, nanoseconds).ok()
     }
+
+    /// All of it, for a digest.
+    fn hash_into(&self, hasher: &mut blake3::Hasher) {
+        let times = [self.modified.0, self.modified.1, self.changed.0, self.changed.1];
+        for number in [self.bytes, self.device, self.inode] {
+            hasher.update(&number.to_le_bytes());
+        }
+        for number in times {
+            hasher.update(&number.to_le_bytes());
+        }
+    }
+
+    /// Whether it was changed so long before an instant that a change after that instant has another time.
+    fn settled(&self, instant: jiff::Timestamp) -> bool {
+        /// No system counts more coarsely than this in nanoseconds; one that counts in seconds may in two.
+        const TICK: i128 = 20_000_000;
+        const COARSE: i128 = 2_000_000_000;
+        let slack = if self.changed.1 == 0 { COARSE } else { TICK };
+        let of = |(seconds, nanoseconds): (i64, i64)| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+        of(self.changed).max(of(self.modified)) + slack < instant.as_nanosecond()
+    }
+}
+
+/// What an unchanged file has and another has not, in 32 bytes.
+pub(super) fn identify(file: &SourceFile, before: jiff::Timestamp) -> Result<Option<[u8; 32]>, Error> {
+    if !file.identity.settled(before) {
+        return Ok(None);
+    }
+    let mut hasher = blake3::Hasher::new();
+    let path = file.path.as_os_str().as_encoded_bytes();
+    hasher.update(&(path.len() as u64).to_le_bytes()).update(path);
+    file.identity.hash_into(&mut hasher);
+    hasher.update(&file.edges()?);
+    Ok(Some(*hasher.finalize().as_bytes()))
 }
 
 impl SourceFile {
@@ -116,6 +153,22 @@ impl SourceFile {
         let mut bytes = vec![0; length];
         opened.file.read_exact_at(&mut bytes, start).map_err(|error| self.read_error(&error))?;
         Ok(bytes)
+    }
+
+    /// Its first and last bytes; of a Parquet file the whole footer, which holds offsets and statistics of every part.
+    fn edges(&self) -> Result<Vec<u8>, Error> {
+        const EDGE: u64 = 4 << 10;
+        let length = self.identity.bytes;
+        let mut edges = self.range(0, EDGE.min(length))?;
+        let mut tail = self.range(length.saturating_sub(EDGE), length)?;
+        if let [.., a, b, c, d, b'P', b'A', b'R', b'1'] = tail[..] {
+            let footer = u64::from(u32::from_le_bytes([a, b, c, d])) + 8;
+            if footer > EDGE && footer <= length {
+                tail = self.range(length - footer, length)?;
+            }
+        }
+        edges.append(&mut tail);
+        Ok(edges)
     }
 
     /// An error about this file.

@@ -1,0 +1,496 @@
+//! What a run takes over from the last one instead of reading it again, and what it leaves for the next.
+//!
+//! A unit of an unchanged file is not read: its sums and tags come from the cache. The last run told all its candidates apart and
+//! proved that every other row had its equal across. So only some of the taken-over rows are joined again: those that were
+//! candidates, and those whose key tag is *hot*, because a row with that tag was read now, or lay in a unit that is not there any
+//! more. The others are counted as agreeing unseen. That rests on no trust in the last run: as always the sums of all rows, less
+//! those of the candidates, must be equal on both sides, or the partition is read and compared by value.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use rustc_hash::FxHashMap;
+
+use super::gather::{Gathered, Pending};
+use super::input::Inputs;
+use super::scan::{Reader, UnitFacts, compact, take_rows};
+use super::{Batch, Halt};
+use crate::audit::InputFacts;
+use crate::cache::{Cache, Id, KeptRows, Known, Seen, State};
+use crate::diff::{Candidates, Position, Record, Records, partition_of};
+use crate::digest;
+use crate::sides::{Side, Sides};
+use crate::source::{self, Piece};
+
+/// What is remembered of the last run, and noted for the next.
+pub(super) struct Recall {
+    cache: Cache,
+    /// What tells each file from another; None where that cannot be relied on.
+    files: Sides<Vec<Option<Id>>>,
+    /// Of each unit.
+    ids: Sides<Vec<Id>>,
+    /// For each unit what the last run knew of it, if it is taken over.
+    known: Sides<Vec<Option<Known>>>,
+    digests: FxHashMap<Id, [u8; 32]>,
+    bits: u32,
+    /// Rows that are new or gone.
+    expected: u64,
+    hot: Hot,
+    /// For each partition the rows that are counted unseen.
+    unseen: Sides<Vec<AtomicU64>>,
+    /// What was kept turned out damaged: everything is read.
+    forgotten: AtomicBool,
+    noted: Mutex<Noted>,
+    /// Bytes of values that may still be kept.
+    room: AtomicU64,
+}
+
+/// What is noted for the next run.
+#[derive(Default)]
+struct Noted {
+    state: State,
+    /// Values of candidates, by side and unit.
+    rows: FxHashMap<(Side, usize), Vec<(Vec<u32>, RecordBatch)>>,
+    failed: Option<std::io::Error>,
+}
+
+/// Key tags of which some row is new or gone, as bits; some others are among them by chance.
+struct Hot {
+    words: Vec<AtomicU64>,
+    mask: u64,
+}
+
+impl Hot {
+    /// Room for so many tags.
+    fn new(expected: u64, most_bytes: u64) -> Self {
+        const BITS_EACH: u64 = 16;
+        const MOST: u64 = 1 << 29;
+        let most = (most_bytes * 8).clamp(64, MOST);
+        let bits = expected.saturating_mul(BITS_EACH).clamp(64, most).next_power_of_two();
+        Self { words: (0..bits / 64).map(|_| AtomicU64::new(0)).collect(), mask: bits - 1 }
+    }
+
+    /// The bit of a tag: of the part that every record keeps, whatever the partitions.
+    #[inline]
+    fn bit(&self, key_tag: u64) -> (usize, u64) {
+        let bit = (key_tag >> Record::ROW_BITS) & self.mask;
+        ((bit / 64) as usize, 1 << (bit % 64))
+    }
+
+    #[inline]
+    fn add(&self, key_tag: u64) {
+        let (word, bit) = self.bit(key_tag);
+        if self.words[word].load(Ordering::Relaxed) & bit == 0 {
+            self.words[word].fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn has(&self, key_tag: u64) -> bool {
+        let (word, bit) = self.bit(key_tag);
+        self.words[word].load(Ordering::Relaxed) & bit != 0
+    }
+}
+
+/// What a predicate may call that answers otherwise at another time. Found in a column's name it costs only speed.
+const INCONSTANT: [&str; 6] = ["now", "current", "today", "rand", "uuid", "local"];
+
+impl Recall {
+    /// Looks for what the last run left. None where nothing is to be kept. `bits` is what the partitions would be without it.
+    pub(super) fn open(batch: &Batch<'_>, inputs: &Inputs, bits: u32) -> Option<Self> {
+        let root = batch.settings.cache.as_ref()?;
+        let filters = batch.contract.sources.iter().filter_map(|(_, source)| source.filter.as_ref());
+        let inconstant = |filter: &String| INCONSTANT.iter().any(|word| filter.to_lowercase().contains(word));
+        if inputs.binding.key_count == 0 || inputs.row_filter.is_some() || filters.into_iter().any(inconstant) {
+            return None;
+        }
+        let cache = cache(batch, inputs, root);
+        let began = batch.settings.started_at;
+        let files = inputs.sides.as_ref().map(|_, input| {
+            let found = source::identities(&input.opened, began);
+            // What cannot be identified says so when it is read.
+            let found = found.unwrap_or_else(|_| vec![None; input.opened.files.len()]);
+            found.into_iter().map(|id| id.map(Id)).collect::<Vec<_>>()
+        });
+        let ids = Sides::from_fn(|side| unit_ids(batch, inputs, side, (cache.sense(), files.get(side))));
+        let state = cache.state().unwrap_or_default();
+        let (known, gone, bits) = recognised(&cache, &state, &ids, bits);
+        let known = if worth_it(inputs, &known) { known } else { known.map(|_, units| vec![None; units.len()]) };
+        let active = known.iter().any(|(_, units)| units.iter().any(Option::is_some));
+        let fresh: Sides<u64> = Sides::from_fn(|side| {
+            let units = inputs.sides.get(side).opened.units.iter().zip(known.get(side));
+            units.filter(|(_, known)| known.is_none()).map(|(unit, _)| unit.rows().unwrap_or(unit.bytes() / 100)).sum()
+        });
+        let expected: u64 = gone.iter().map(|known| known.rows).sum::<u64>() + fresh.authority + fresh.projection;
+        let recall = Self {
+            digests: state.files.into_iter().collect(),
+            cache,
+            files,
+            ids,
+            known,
+            bits,
+            expected,
+            hot: Hot::new(if active { expected } else { 0 }, batch.budget / 16),
+            unseen: Sides::from_fn(|_| (0..1_usize << bits).map(|_| AtomicU64::new(0)).collect()),
+            forgotten: AtomicBool::new(!active),
+            noted: Mutex::default(),
+            room: AtomicU64::new(batch.budget / 16),
+        };
+        if active && gone.iter().any(|known| recall.heat(known.id).is_none()) {
+            recall.forget();
+        }
+        Some(recall)
+    }
+
+    /// Marks all keys of a unit that is gone as hot.
+    fn heat(&self, id: Id) -> Option<()> {
+        let unit = self.cache.unit(id)?;
+        unit.key_tags().iter().for_each(|tag| self.hot.add(u64::from_le_bytes(*tag)));
+        Some(())
+    }
+
+    /// From here on nothing is taken over.
+    pub(super) fn forget(&self) {
+        self.forgotten.store(true, Ordering::Relaxed);
+        self.noted().rows.clear();
+    }
+
+    /// Whether anything is taken over.
+    pub(super) fn active(&self) -> bool {
+        !self.forgotten.load(Ordering::Relaxed)
+    }
+
+    /// Bits of the partitions, such that what is taken over adds up to them.
+    pub(super) fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// How many records a side will leave, about: those of its own new rows, and those whose keys are hot.
+    pub(super) fn expected(&self) -> u64 {
+        self.expected
+    }
+
+    /// Whether a unit is taken over instead of being read.
+    pub(super) fn takes(&self, side: Side, unit: usize) -> bool {
+        self.active() && self.known.get(side)[unit].is_some()
+    }
+
+    /// How many rows of a partition are counted unseen.
+    pub(super) fn unseen(&self, side: Side, partition: usize) -> u64 {
+        if self.active() { self.unseen.get(side)[partition].load(Ordering::Relaxed) } else { 0 }
+    }
+
+    /// The BLAKE3 of a file's content as the last run saw it, in hex.
+    pub(super) fn digest_of(&self, side: Side, file: usize) -> Option<String> {
+        let digest = self.digests.get(&self.files.get(side)[file]?)?;
+        Some(blake3::Hash::from_bytes(*digest).to_hex().to_string())
+    }
+
+    /// How many files of a side are taken over whole.
+    pub(super) fn files(&self, side: Side, inputs: &Inputs) -> u64 {
+        let input = &inputs.sides.get(side).opened;
+        let mut whole = vec![None; input.files.len()];
+        for (unit, &file) in input.file_of.iter().enumerate() {
+            whole[file] = Some(whole[file].unwrap_or(true) && self.takes(side, unit));
+        }
+        whole.into_iter().filter(|whole| *whole == Some(true)).count() as u64
+    }
+
+    /// A row was read whose key may have others.
+    #[inline]
+    pub(super) fn read(&self, key_tag: u64) {
+        if self.active() {
+            self.hot.add(key_tag);
+        }
+    }
+
+    /// Keeps what reading a unit left.
+    pub(super) fn keep(&self, side: Side, unit: usize, mut seen: Seen, facts: &UnitFacts) {
+        (seen.rows, seen.read, seen.bytes) = (facts.rows, facts.read, facts.bytes);
+        (seen.sum, seen.captured) = (facts.sum, facts.captured);
+        if !seen.fits() {
+            return self.fail(std::io::Error::other("a part of a file has more than 2³² rows"));
+        }
+        if let Err(error) = self.cache.keep_unit(self.noted_id(side, unit, facts), &seen) {
+            self.fail(error);
+        }
+    }
+
+    /// A unit of which some rows could not be read is never taken over, but its keys are remembered.
+    fn noted_id(&self, side: Side, unit: usize, facts: &UnitFacts) -> Id {
+        let id = self.ids.get(side)[unit];
+        if facts.unreadable.is_empty() { id } else { Id::of(&[b"unreadable", &id.0, self.cache.sense().0.as_slice()]) }
+    }
+
+    /// What a unit left when it was read, instead of reading it.
+    pub(super) fn replay(&self, reader: Reader<'_>, unit: usize, records: &Records<'_>) -> Result<UnitFacts, Halt> {
+        reader.go_on()?;
+        let side = reader.side;
+        let known = self.known.get(side)[unit].as_ref().ok_or(Halt::Forgotten)?;
+        let kept = self.cache.unit(known.id).filter(|kept| kept.bits() >= self.bits).ok_or(Halt::Forgotten)?;
+        let mut collector = records.collector();
+        let mut unseen = vec![0_u64; 1 << self.bits];
+        for share in kept.seen.shares() {
+            let partition = share.partition >> (kept.bits() - self.bits);
+            collector.add_sum(partition, share.sum);
+            unseen[partition] += share.count;
+        }
+        for (index, tag) in kept.key_tags().iter().enumerate() {
+            let key_tag = u64::from_le_bytes(*tag);
+            let number = kept.number(index);
+            if !self.hot.has(key_tag) && !known.candidates.has(number) {
+                continue;
+            }
+            let partition = partition_of(key_tag, self.bits);
+            unseen[partition] = unseen[partition].checked_sub(1).ok_or(Halt::Forgotten)?;
+            let record = Record::new(key_tag, kept.row_tag(index), self.bits, Position::new(unit, number, true));
+            collector.pair(partition, record).map_err(Halt::Spill)?;
+        }
+        collector.finish().map_err(Halt::Spill)?;
+        for (partition, count) in unseen.into_iter().enumerate() {
+            self.unseen.get(side)[partition].fetch_add(count, Ordering::Relaxed);
+        }
+        let read = &reader.input().opened.units[unit];
+        reader.batch.progress.advance(kept.seen.rows, read.bytes());
+        let seen = kept.seen;
+        Ok(UnitFacts {
+            rows: seen.rows,
+            read: seen.read,
+            bytes: seen.bytes,
+            sum: seen.sum,
+            captured: seen.captured,
+            alone: kept.alone,
+            taken_over: true,
+            ..UnitFacts::default()
+        })
+    }
+
+    /// Gathers the candidates of one unit, of which the last run kept the values of some. Tells whether it could.
+    pub(super) fn gather(
+        &self,
+        reader: Reader<'_>,
+        unit: usize,
+        gathered: &Gathered<'_>,
+        candidates: &Candidates,
+    ) -> Result<bool, Halt> {
+        let Some(rows) = candidates.few(unit) else { return Ok(false) };
+        let known = if self.takes(reader.side, unit) { self.known.get(reader.side)[unit].as_ref() } else { None };
+        let kept = known.and_then(|known| self.cache.rows(known.id)).filter(|kept| fits(kept, reader));
+        let mut held: FxHashMap<u64, u32> = FxHashMap::default();
+        if let Some(kept) = &kept {
+            held.extend(kept.numbers.iter().zip(0_u32..).map(|(number, offset)| (u64::from(*number), offset)));
+        }
+        let (taken, others): (Vec<u64>, Vec<u64>) = rows.into_iter().partition(|row| held.contains_key(row));
+        let mut found = Vec::new();
+        if !others.is_empty() {
+            let Some(fetched) = fetch(reader, unit, &others)? else { return Ok(false) };
+            found.extend(fetched);
+        }
+        if let Some(kept) = kept.as_ref().filter(|_| !taken.is_empty()) {
+            let batch = take_rows(&kept.batch, taken.iter().map(|row| held[row]).collect());
+            found.push((taken, batch));
+        }
+        let mut pending = Pending::default();
+        for (_, batch) in &found {
+            let all = 0..u32::try_from(batch.num_rows()).expect("a batch has fewer than 2³² rows");
+            gathered.catch(reader, batch, all.collect(), &mut pending)?;
+        }
+        gathered.keep(reader, &mut pending)?;
+        // What is kept stays as it is where nothing is missing and little is in vain.
+        let needed: usize = found.iter().map(|(rows, _)| rows.len()).sum();
+        if !others.is_empty() || held.len() > 2 * needed {
+            found.iter().for_each(|(rows, batch)| self.keep_rows(reader.side, unit, rows, batch));
+        }
+        Ok(true)
+    }
+
+    /// Keeps the values of some rows of a batch. Few are worth their place, many are read again as fast.
+    pub(super) fn keep_some(&self, (side, unit): (Side, usize), numbers: &[u64], batch: &RecordBatch, rows: &[u32]) {
+        if !rows.is_empty() && rows.len() * 16 <= batch.num_rows() {
+            self.keep_rows(side, unit, numbers, &take_rows(batch, rows.to_vec()));
+        }
+    }
+
+    /// Keeps the values of candidates, while there is room.
+    fn keep_rows(&self, side: Side, unit: usize, rows: &[u64], batch: &RecordBatch) {
+        let bytes = batch.get_array_memory_size() as u64;
+        let taken = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(bytes));
+        let numbers: Option<Vec<u32>> = rows.iter().map(|row| u32::try_from(*row).ok()).collect();
+        if let (Ok(_), Some(numbers)) = (taken, numbers) {
+            self.noted().rows.entry((side, unit)).or_default().push((numbers, batch.clone()));
+        }
+    }
+
+    /// Notes which rows were candidates: all that did not agree by their tags alone.
+    pub(super) fn note(&self, units: &Sides<Vec<UnitFacts>>, candidates: &Sides<Candidates>) {
+        let mut noted = self.noted();
+        for (side, units) in units.iter() {
+            for (unit, facts) in units.iter().enumerate() {
+                let mut marks = candidates.get(side).marks(unit);
+                marks.join(&facts.caught);
+                let id = self.noted_id(side, unit, facts);
+                let bits = match &self.known.get(side)[unit] {
+                    Some(known) if facts.taken_over => known.bits,
+                    _ => self.bits,
+                };
+                noted.state.units.get_mut(side).push(Known { id, rows: facts.rows, bits, candidates: marks });
+            }
+        }
+    }
+
+    /// Leaves all that was noted for the next run. What kept it from that is a sentence for people.
+    pub(super) fn publish(&self, inputs: &Sides<InputFacts>) -> Option<String> {
+        let mut noted = std::mem::take(&mut *self.noted());
+        for (side, facts) in inputs.iter() {
+            for (id, file) in self.files.get(side).iter().zip(&facts.files) {
+                if let (Some(id), Ok(digest)) = (id, blake3::Hash::from_hex(&file.blake3)) {
+                    noted.state.files.push((*id, *digest.as_bytes()));
+                }
+            }
+        }
+        let ended = noted.failed.take().map_or(Ok(()), Err);
+        let ended = ended.and_then(|()| {
+            #[expect(clippy::iter_over_hash_type, reason = "each goes into a file of its own")]
+            for ((side, unit), parts) in noted.rows {
+                let numbers = parts.iter().flat_map(|(numbers, _)| numbers.iter().copied()).collect();
+                let batches = parts.iter().map(|(_, batch)| batch);
+                let Ok(batch) = concat_batches(&parts[0].1.schema(), batches) else { continue };
+                let id = noted.state.units.get(side).get(unit).map_or(self.ids.get(side)[unit], |known| known.id);
+                self.cache.keep_rows(id, &KeptRows { numbers, batch })?;
+            }
+            self.cache.publish(&noted.state)
+        });
+        ended.err().map(|error| format!("the cache could not be written, so the next run reads everything: {error}"))
+    }
+
+    fn fail(&self, error: std::io::Error) {
+        self.noted().failed.get_or_insert(error);
+    }
+
+    fn noted(&self) -> std::sync::MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether kept rows have the columns that are compared.
+fn fits(kept: &KeptRows, reader: Reader<'_>) -> bool {
+    let input = reader.input();
+    let schema = &input.opened.schema;
+    let types = input.compared.iter().map(|&column| schema.field(input.columns[column]).data_type());
+    kept.batch.schema().fields().iter().map(|field| field.data_type()).eq(types)
+}
+
+/// Single rows with their numbers, where the source can skip the others.
+fn fetch(reader: Reader<'_>, unit: usize, rows: &[u64]) -> Result<Option<Vec<(Vec<u64>, RecordBatch)>>, Halt> {
+    let read = &reader.input().opened.units[unit];
+    let Some(pieces) = read.read_rows(&reader.input().columns, rows) else { return Ok(None) };
+    let (mut found, mut rest) = (Vec::new(), rows);
+    for piece in pieces.map_err(|error| reader.failed(error))? {
+        reader.go_on()?;
+        let Piece::Rows(batch) = piece.map_err(|error| reader.failed(error))? else { continue };
+        let compared = batch.project(&reader.input().compared).expect("compared columns are among those read");
+        let Some((numbers, after)) = rest.split_at_checked(batch.num_rows()) else { break };
+        found.push((numbers.to_vec(), compact(&compared)));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        let problem = format!("{} of {} rows were not there when they were read again", rest.len(), rows.len());
+        let hint = Some("run again when nothing writes to it, or read a copy".to_owned());
+        return Err(reader.failed(source::Error { place: read.place(), problem, hint }));
+    }
+    reader.batch.progress.advance(rows.len() as u64, read.bytes());
+    Ok(Some(found))
+}
+
+/// The cache of a contract, in the sense that contract and schemas give its rows.
+fn cache(batch: &Batch<'_>, inputs: &Inputs, root: &std::path::Path) -> Cache {
+    let contract = batch.contract;
+    let mut meaning = vec![
+        format!("{} {}", digest::FORMAT, batch.settings.tuning.tag_bits).into_bytes(),
+        contract.digest.to_vec(),
+        format!("{:?} {:?}", contract.attributes, contract.attribute_defaults).into_bytes(),
+    ];
+    for (side, source) in contract.sources.iter() {
+        let input = inputs.sides.get(side);
+        meaning.push(format!("{source:?} {:?} {:?}", input.columns, input.compared).into_bytes());
+        // The hash of a field is in a fixed order, unlike what it prints.
+        let mut hasher = Bytes::default();
+        std::hash::Hash::hash(&input.opened.schema, &mut hasher);
+        meaning.push(hasher.0);
+    }
+    let meaning: Vec<&[u8]> = meaning.iter().map(Vec::as_slice).collect();
+    let sources = contract.sources.as_ref().map(|_, source| source.location.shown());
+    let named = [&contract.name, sources.authority, sources.projection].map(str::as_bytes);
+    Cache::new(root, &named, &meaning, &batch.settings.run_id)
+}
+
+/// Keeps what would be hashed.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl std::hash::Hasher for Bytes {
+    fn finish(&self) -> u64 {
+        0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// What tells each unit of a side from others. One whose file cannot be told from another is only of this run.
+fn unit_ids(batch: &Batch<'_>, inputs: &Inputs, side: Side, (sense, files): (Id, &[Option<Id>])) -> Vec<Id> {
+    let opened = &inputs.sides.get(side).opened;
+    let mut parts = vec![0_u64; opened.files.len()];
+    opened.file_of.iter().for_each(|&file| parts[file] += 1);
+    let mut next = vec![0_u64; opened.files.len()];
+    let each = opened.units.iter().zip(&opened.file_of).enumerate().map(|(index, (unit, &file))| {
+        let within = format!("{side} {} {} {} {:?}", next[file], parts[file], unit.bytes(), unit.rows());
+        next[file] += 1;
+        let alone = format!("{} {index}", batch.settings.run_id);
+        let file = files[file].as_ref().map_or(alone.as_bytes(), |id| &id.0);
+        Id::of(&[&sense.0, file, within.as_bytes(), unit.place().as_bytes()])
+    });
+    each.collect()
+}
+
+/// For each unit what the last run knew of it, the units that are gone, and the bits that all add up to.
+fn recognised(
+    cache: &Cache,
+    state: &State,
+    ids: &Sides<Vec<Id>>,
+    bits: u32,
+) -> (Sides<Vec<Option<Known>>>, Vec<Known>, u32) {
+    /// Partitions may be so many times larger than they would be; beyond that what was kept is read anew.
+    const COARSER: u32 = 2;
+    let mut gone = Vec::new();
+    let mut coarsest = bits;
+    let known = ids.as_ref().map(|side, ids| {
+        let mut last: FxHashMap<Id, &Known> = state.units.get(side).iter().map(|known| (known.id, known)).collect();
+        let known: Vec<Option<Known>> = ids
+            .iter()
+            .map(|id| {
+                let usable = last.get(id).is_some_and(|known| known.bits + COARSER >= bits && cache.has(*id));
+                if usable { last.remove(id).cloned() } else { None }
+            })
+            .collect();
+        coarsest = known.iter().flatten().map(|known| known.bits).fold(coarsest, u32::min);
+        gone.extend(state.units.get(side).iter().filter(|known| last.contains_key(&known.id)).cloned());
+        known
+    });
+    (known, gone, coarsest)
+}
+
+/// Whether so much is known that it pays: all that is read is joined the plain way then.
+fn worth_it(inputs: &Inputs, known: &Sides<Vec<Option<Known>>>) -> bool {
+    const ONE_IN: u64 = 4;
+    let bytes = |side: Side, only: bool| {
+        let units = inputs.sides.get(side).opened.units.iter().zip(known.get(side));
+        units.filter(|(_, known)| !only || known.is_some()).map(|(unit, _)| unit.bytes()).sum::<u64>()
+    };
+    let (all, taken) =
+        Side::BOTH.iter().fold((0, 0), |(all, taken), &side| (all + bytes(side, false), taken + bytes(side, true)));
+    taken * ONE_IN >= all
+}
