@@ -37,9 +37,17 @@ const CONTESTED: u64 = 2 << Position::BITS;
 /// What no record is: the place of none.
 const FREE: Record = Record { first: u64::MAX, second: u64::MAX };
 
+/// Slots that are compared at once.
+const WINDOW: usize = 4;
+
 impl Slot {
     fn of(record: Record) -> Self {
         Self { first: record.first, second: AtomicU64::new(record.second) }
+    }
+
+    #[inline]
+    fn key(&self) -> u64 {
+        self.first >> Record::ROW_BITS
     }
 
     #[inline]
@@ -91,16 +99,16 @@ impl Questions {
 }
 
 impl Shelf {
-    /// How many slots so many records take: an eighth stays free.
+    /// How many slots so many records take: a sixth stays free.
     pub(super) fn slots(records: usize) -> usize {
-        records + records / 7 + 64
+        records + records / 5 + 64
     }
 
     /// Shelves records, in their own memory where it has room.
     #[must_use]
     pub fn new(mut records: Vec<Record>, scratch: &mut Vec<Record>) -> Self {
         order(&records, scratch);
-        let places = (records.len() + records.len() / 7) as u64 + 1;
+        let places = (records.len() + records.len() / 5) as u64 + 1;
         records.clear();
         records.reserve(Self::slots(scratch.len()));
         for &record in &*scratch {
@@ -108,7 +116,7 @@ impl Shelf {
             records.resize(place(record, places).max(records.len()), FREE);
             records.push(record);
         }
-        records.resize(records.len().max(places as usize) + 1, FREE);
+        records.resize(records.len().max(places as usize) + WINDOW, FREE);
         Self { slots: records.into_iter().map(Slot::of).collect(), records: scratch.len(), places }
     }
 
@@ -135,12 +143,22 @@ impl Shelf {
     /// Whether a row agrees with the record of its key, as far as the tags say and until another row has its key.
     #[inline]
     fn agrees(&self, place: usize, asked: Record) -> bool {
-        // The slots end with a free one, whose key is greater than any.
-        let Some(slot) = self.slots[place..].iter().find(|slot| slot.first >> Record::ROW_BITS >= asked.key()) else {
+        let key = asked.key();
+        // Nearly all lie within a few slots, which are compared without asking after each whether to go on: that could not be
+        // foretold.
+        let (slots, _) = self.slots[place..].as_chunks::<WINDOW>();
+        let Some(window) = slots.first() else { return false };
+        let mut at = WINDOW;
+        for (offset, slot) in window.iter().enumerate().rev() {
+            at = if slot.key() == key { offset } else { at };
+        }
+        let near = window.get(at);
+        // The slots end with free ones, whose key is greater than any.
+        let Some(slot) = near.or_else(|| self.slots[place..].iter().find(|slot| slot.key() >= key)) else {
             return false;
         };
         let record = slot.record();
-        if record.key() != asked.key() || record.second & CONTESTED != 0 {
+        if record.key() != key || record.second & CONTESTED != 0 {
             return false;
         }
         // The first row of equal tags is let go; whoever comes later finds it seen, or it finds itself contested.
@@ -218,13 +236,14 @@ impl Index {
         let Questions { asked, found } = questions;
         for asked in asked.chunks(TOGETHER) {
             // In passes, so that the memory that rows wait for is fetched for many side by side: first what lies at each
-            // place is only looked at.
+            // place, and at the end of what is compared with it, is only looked at.
             found.clear();
             let mut looked = 0;
             for question in asked {
                 let shelf = self.shelves[question.partition as usize].as_ref();
                 let place = shelf.map_or(0, |shelf| place(question.record, shelf.places));
-                looked ^= shelf.and_then(|shelf| shelf.slots.get(place)).map_or(0, |slot| slot.first);
+                let slot = |at: usize| shelf.and_then(|shelf| shelf.slots.get(at)).map_or(0, |slot| slot.first);
+                looked ^= slot(place) ^ slot(place + WINDOW - 1);
                 found.push(place);
             }
             std::hint::black_box(looked);
