@@ -95,6 +95,13 @@ impl Batch<'_> {
             Err(halts) => return Ok(tally.refused(&halts)),
         };
         let reading = inputs.memory();
+        if let Some(limit) = self.settings.memory_limit.filter(|&limit| reading > limit / 4) {
+            tally.warn(format!(
+                "reading one part of a source takes about {} MiB, more than a quarter of the memory limit of {} MiB, which may not be kept: raise the limit, or write the source in smaller parts (row groups)",
+                mebibytes(reading),
+                mebibytes(limit)
+            ));
+        }
         let readers = self.settings.readers(reading);
         // Fewer threads where the limit has no room for all to read at once.
         let fewer = rayon::ThreadPoolBuilder::new().num_threads(readers);

@@ -154,6 +154,11 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Says what is worth a word.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
     /// Both sides are open and bound.
     pub(super) fn opened(&mut self, inputs: &Inputs, recall: Option<&Recall>) {
         self.schema.clone_from(&inputs.binding.schema);
