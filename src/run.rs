@@ -197,7 +197,7 @@ impl Settings {
     const USUAL_MEMORY: u64 = 4 << 30;
 
     /// What the program takes itself.
-    const PROGRAM: u64 = 64 << 20;
+    const PROGRAM: u64 = 96 << 20;
     /// What a thread works with besides what it reads.
     const THREAD: u64 = 8 << 20;
 
@@ -212,11 +212,11 @@ impl Settings {
     }
 
     /// Bytes of records and candidate rows that may be held before they are spilled, where threads take so many bytes to read.
-    /// A third is left to the allocator, which cannot give back all that is free at once.
+    /// Half is left to the allocator, which cannot give back all that is free at once.
     fn budget(&self, reading: u64) -> u64 {
         let readers = self.readers(reading) as u64;
         let others = Self::PROGRAM + readers * (reading + Self::THREAD);
-        (self.limit().saturating_sub(others) / 3 * 2).max(self.limit() / 16)
+        (self.limit().saturating_sub(others) / 2).max(self.limit() / 16)
     }
 }
 

@@ -102,7 +102,7 @@ impl<'s> Records<'s> {
         let partition = |number| Mutex::new(Partition { spills: number >= fit, ..Partition::default() });
         let partitions: Vec<_> = (0..1_usize << bits).map(partition).collect();
         // Much at once where it is written, so that what is read back comes in stretches of some kilobytes.
-        let at_once = if fit < partitions.len() { 1 << 18 } else { 1 << 16 };
+        let at_once = if fit < partitions.len() { 1 << 17 } else { 1 << 16 };
         Self { partitions, bits, room, at_once, budget, spill, buffers: Mutex::default() }
     }
 
