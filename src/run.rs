@@ -16,8 +16,10 @@ use crate::contract::Contract;
 use crate::normalise::Binding;
 
 mod compare;
+mod examples;
 mod gather;
 mod input;
+mod judge;
 mod recall;
 mod scan;
 mod tally;

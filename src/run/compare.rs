@@ -1,23 +1,17 @@
 //! Compares two opened sides: scan, settle by tags, gather, prove, resolve, record.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::channel;
-
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
-use super::gather::{Gathered, Partitioned};
+use super::gather::Gathered;
 use super::input::Inputs;
 use super::recall::Recall;
 use super::scan::{Reader, Scan, UnitFacts};
-use super::tally::{Counts, Examples, Judged, Tally};
+use super::tally::Tally;
 use super::{Batch, Halt};
 use crate::audit::Recorder;
-use crate::classify::{Bench, Scale, judge, judge_all, kind_of};
-use crate::diff::resolve::{Difference, ResolveRules, resolve};
 use crate::diff::{Budget, Candidates, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of};
 use crate::digest::Sum;
-use crate::plan::draft;
 use crate::sides::{Side, Sides};
 use crate::source::unchanged;
 use crate::spill::SpillFile;
@@ -70,9 +64,7 @@ fn compare_once(
     work.find_again(&settled, &units, &gathered, &collided)?;
     settled.distrust(&collided);
     tally.joined(settled.agree(), settled.out_of_scope());
-    let bits = work.gather_bits(&gathered, &units);
-    let gathered =
-        gathered.map(|side, gathered| batch.threads.install(|| gathered.partitioned(work.reader(side), bits)));
+    let gathered = gathered.map(|_, gathered| gathered.partitioned());
     work.resolve(&gathered, tally, recorder)?;
     if let Some(recall) = recall {
         recall.note(&units, &settled.candidates);
@@ -85,9 +77,9 @@ fn compare_once(
 }
 
 /// What the steps of one comparison share.
-struct Work<'a> {
-    batch: &'a Batch<'a>,
-    inputs: &'a Inputs,
+pub(super) struct Work<'a> {
+    pub(super) batch: &'a Batch<'a>,
+    pub(super) inputs: &'a Inputs,
     budget: &'a Budget,
     recall: Option<&'a Recall>,
 }
@@ -189,7 +181,7 @@ impl Work<'_> {
         self.recall.filter(|recall| recall.active())
     }
 
-    fn reader(&self, side: Side) -> Reader<'_> {
+    pub(super) fn reader(&self, side: Side) -> Reader<'_> {
         Reader { batch: self.batch, inputs: self.inputs, side }
     }
 
@@ -423,11 +415,6 @@ impl Work<'_> {
         ended
     }
 
-    /// The partitions that candidates lie in already.
-    fn gather_bits(&self, _gathered: &Sides<Gathered<'_>>, _units: &Units) -> u32 {
-        self.spill_bits()
-    }
-
     /// The partitions in which a tag has collided: their sums, less those of the candidates, differ.
     fn collided(&self, settled: &Settled, gathered: &Sides<Gathered<'_>>) -> Sought {
         let differs = |(number, partition): (usize, &SettledPartition)| {
@@ -444,98 +431,6 @@ impl Work<'_> {
             found: None,
             partitions,
             keys: FxHashSet::default(),
-        }
-    }
-
-    /// Judges the partitions in parallel, a few ahead of the one that is recorded, so that what is judged never piles up.
-    fn resolve(
-        &self,
-        gathered: &Sides<Partitioned<'_>>,
-        tally: &mut Tally<'_>,
-        recorder: &mut dyn Recorder,
-    ) -> Result<(), Halt> {
-        let mut partitions = (0..gathered.authority.partitions())
-            .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)));
-        let scale = Scale::new(self.batch.contract, &self.inputs.binding);
-        let policy = Policy { scale: &scale, complete: tally.complete(), keeps: recorder.keeps() };
-        self.batch.threads.in_place_scope(|scope| {
-            let mut judge_next = |tally: &Tally<'_>| {
-                let partition = partitions.next()?;
-                let (examples, (sender, receiver)) = (tally.examples(), channel());
-                scope.spawn(move |_| {
-                    // Whoever waits for it may have given up.
-                    _ = sender.send(self.judge(gathered, partition, policy, examples));
-                });
-                Some(receiver)
-            };
-            let mut begun = VecDeque::new();
-            for _ in 0..=self.batch.settings.threads {
-                begun.extend(judge_next(tally));
-            }
-            while let Some(first) = begun.pop_front() {
-                self.reader(Side::Authority).go_on()?;
-                // Where nothing was sent it has panicked, which goes on at the end of the scope.
-                let Ok(judged) = first.recv() else { break };
-                begun.extend(judge_next(tally));
-                tally.record(judged?, recorder).map_err(Halt::Record)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn judge(
-        &self,
-        gathered: &Sides<Partitioned<'_>>,
-        partition: usize,
-        policy: Policy<'_>,
-        mut examples: Examples,
-    ) -> Result<Judged, Halt> {
-        let binding = &self.inputs.binding;
-        let rows = gathered.as_ref().try_map(|side, gathered| gathered.take(self.reader(side), partition))?;
-        let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
-        let resolved = resolve(binding, rules, &rows);
-        let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
-        let mut counts = Counts::new(binding.attributes.len());
-        for difference in &resolved.differences {
-            counts.difference(difference, policy.scale.severities(difference));
-        }
-        let mut findings = Vec::new();
-        let draft_plan = self.batch.settings.draft_plan;
-        if policy.keeps || draft_plan {
-            judge_all(bench, &resolved.differences, |difference, divergences| {
-                divergences.iter().for_each(|divergence| examples.offer(divergence));
-                let actions = if draft_plan { draft(bench, difference, policy.complete) } else { Vec::new() };
-                findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
-            });
-        } else if examples.wanted() {
-            exemplify(bench, &resolved.differences, &mut examples);
-        }
-        let (agree, out_of_scope) = (resolved.agree, resolved.out_of_scope);
-        Ok(Judged { agree, out_of_scope, counts, examples, findings })
-    }
-}
-
-/// What all partitions are judged by.
-#[derive(Clone, Copy)]
-struct Policy<'a> {
-    scale: &'a Scale,
-    complete: Sides<bool>,
-    /// Whether the recorder is to be told each divergence.
-    keeps: bool,
-}
-
-/// Makes only those divergences that are taken as examples.
-fn exemplify(bench: Bench<'_>, differences: &[Difference], examples: &mut Examples) {
-    let mut key = String::new();
-    for difference in differences {
-        let kind = kind_of(difference);
-        if !bench.scale.severities(difference).any(|severity| examples.could_take(kind, severity)) {
-            continue;
-        }
-        bench.write_key_of(difference, &mut key);
-        let mut lines = bench.scale.severities(difference).zip(bench.scale.attributes(difference));
-        if lines.any(|(severity, attribute)| examples.would_take(kind, severity, Some(&key), attribute)) {
-            judge(bench, difference).iter().for_each(|divergence| examples.offer(divergence));
         }
     }
 }

@@ -71,7 +71,7 @@ impl<'s> Gathered<'s> {
         let mut pending = Pending::default();
         let few = if whole { candidates.few(unit) } else { None };
         if let Some(rows) = few
-            && fetch(reader, unit, &rows, &mut pending)?
+            && reader.fetch(unit, &rows, |_, batch| pending.push(&batch))?
         {
             return self.keep(reader, &mut pending);
         }
@@ -191,31 +191,9 @@ impl<'s> Gathered<'s> {
     }
 
     /// All rows, when all are gathered.
-    pub(super) fn partitioned(self, _reader: Reader<'_>, _bits: u32) -> Partitioned<'s> {
+    pub(super) fn partitioned(self) -> Partitioned<'s> {
         Partitioned { partitions: self.partitions, budget: self.budget, spill: self.spill }
     }
-}
-
-/// Fetches single rows where the source can skip the others; tells whether it could.
-fn fetch(reader: Reader<'_>, unit: usize, rows: &[u64], pending: &mut Pending) -> Result<bool, Halt> {
-    let read = &reader.input().opened.units[unit];
-    let Some(pieces) = read.read_rows(&reader.input().columns, rows) else { return Ok(false) };
-    let mut found = 0;
-    for piece in pieces.map_err(|error| reader.failed(error))? {
-        reader.go_on()?;
-        if let Piece::Rows(batch) = piece.map_err(|error| reader.failed(error))? {
-            found += batch.num_rows();
-            let compared = batch.project(&reader.input().compared).expect("compared columns are among those read");
-            pending.push(&compared);
-        }
-    }
-    if found != rows.len() {
-        let seen = format!("{found} of {} rows were there when they were read again", rows.len());
-        let hint = Some("run again when nothing writes to it, or read a copy".to_owned());
-        return Err(reader.failed(crate::source::Error { place: read.place(), problem: seen, hint }));
-    }
-    reader.batch.progress.advance(rows.len() as u64, read.bytes());
-    Ok(true)
 }
 
 /// Candidate rows of one side, all of them.

@@ -22,7 +22,7 @@ use crate::cache::{Cache, Id, KeptRows, Known, Seen, State};
 use crate::diff::{Candidates, Position, Record, Records, partition_of};
 use crate::digest;
 use crate::sides::{Side, Sides};
-use crate::source::{self, Piece};
+use crate::source;
 
 /// What is remembered of the last run, and noted for the next.
 pub(super) struct Recall {
@@ -285,8 +285,10 @@ impl Recall {
         let (taken, others): (Vec<u64>, Vec<u64>) = rows.into_iter().partition(|row| held.contains_key(row));
         let mut found = Vec::new();
         if !others.is_empty() {
-            let Some(fetched) = fetch(reader, unit, &others)? else { return Ok(false) };
-            found.extend(fetched);
+            let fetched = reader.fetch(unit, &others, |rows, batch| found.push((rows.to_vec(), compact(&batch))))?;
+            if !fetched {
+                return Ok(false);
+            }
         }
         if let Some(kept) = kept.as_ref().filter(|_| !taken.is_empty()) {
             let batch = take_rows(&kept.batch, taken.iter().map(|row| held[row]).collect());
@@ -380,28 +382,6 @@ fn fits(kept: &KeptRows, reader: Reader<'_>) -> bool {
     let schema = &input.opened.schema;
     let types = input.compared.iter().map(|&column| schema.field(input.columns[column]).data_type());
     kept.batch.schema().fields().iter().map(|field| field.data_type()).eq(types)
-}
-
-/// Single rows with their numbers, where the source can skip the others.
-fn fetch(reader: Reader<'_>, unit: usize, rows: &[u64]) -> Result<Option<Vec<(Vec<u64>, RecordBatch)>>, Halt> {
-    let read = &reader.input().opened.units[unit];
-    let Some(pieces) = read.read_rows(&reader.input().columns, rows) else { return Ok(None) };
-    let (mut found, mut rest) = (Vec::new(), rows);
-    for piece in pieces.map_err(|error| reader.failed(error))? {
-        reader.go_on()?;
-        let Piece::Rows(batch) = piece.map_err(|error| reader.failed(error))? else { continue };
-        let compared = batch.project(&reader.input().compared).expect("compared columns are among those read");
-        let Some((numbers, after)) = rest.split_at_checked(batch.num_rows()) else { break };
-        found.push((numbers.to_vec(), compact(&compared)));
-        rest = after;
-    }
-    if !rest.is_empty() {
-        let problem = format!("{} of {} rows were not there when they were read again", rest.len(), rows.len());
-        let hint = Some("run again when nothing writes to it, or read a copy".to_owned());
-        return Err(reader.failed(source::Error { place: read.place(), problem, hint }));
-    }
-    reader.batch.progress.advance(rows.len() as u64, read.bytes());
-    Ok(Some(found))
 }
 
 /// The cache of a contract, in the sense that contract and schemas give its rows.

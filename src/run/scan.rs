@@ -144,6 +144,38 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Fetches single rows, with their numbers, where the source can skip the others; tells whether it could.
+    pub(super) fn fetch(
+        &self,
+        unit: usize,
+        rows: &[u64],
+        mut each: impl FnMut(&[u64], RecordBatch),
+    ) -> Result<bool, Halt> {
+        let read = &self.input().opened.units[unit];
+        let Some(pieces) = read.read_rows(&self.input().columns, rows) else { return Ok(false) };
+        let mut rest = rows;
+        let mut surplus = 0;
+        for piece in pieces.map_err(|error| self.failed(error))? {
+            self.go_on()?;
+            let Piece::Rows(batch) = piece.map_err(|error| self.failed(error))? else { continue };
+            let compared = batch.project(&self.input().compared).expect("compared columns are among those read");
+            let Some((numbers, after)) = rest.split_at_checked(batch.num_rows()) else {
+                surplus += batch.num_rows() - rest.len();
+                break;
+            };
+            each(numbers, compared);
+            rest = after;
+        }
+        if !rest.is_empty() || surplus > 0 {
+            let found = rows.len() - rest.len() + surplus;
+            let problem = format!("{found} rows were there where {} were read before", rows.len());
+            let hint = Some("run again when nothing writes to it, or read a copy".to_owned());
+            return Err(self.failed(crate::source::Error { place: read.place(), problem, hint }));
+        }
+        self.batch.progress.advance(rows.len() as u64, read.bytes());
+        Ok(true)
+    }
+
     /// Scans one unit.
     pub(super) fn scan(&self, unit: usize, scan: Scan<'_, '_>) -> Result<UnitFacts, Halt> {
         let expected = self.input().opened.units[unit].rows().unwrap_or(0);
@@ -186,6 +218,12 @@ impl<'a> Reader<'a> {
         let Working { collector, pending, questions, buffers, facts, seen } = working;
         let first = facts.rows;
         facts.rows += rows.num_rows() as u64;
+        if facts.rows > Position::ROWS {
+            let problem = format!("more than {} rows in one part of a source are too many", Position::ROWS);
+            let hint = Some("write the source in smaller parts".to_owned());
+            let place = self.input().opened.units[unit].place();
+            return Err(self.failed(crate::source::Error { place, problem, hint }));
+        }
         let kept = self.kept(rows)?;
         if let Some(column) = self.input().captured_column {
             let column = rows.column(column);

@@ -1,0 +1,185 @@
+//! Keeps the worst divergences of each kind as examples, by an order that depends on the data alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::classify::Divergence;
+use crate::contract::{Kind, Severity};
+
+/// The worst divergences of each kind: a reader wants to see every kind before the hundredth of one.
+#[derive(Default)]
+pub(super) struct Examples {
+    most: usize,
+    held: BTreeMap<Kind, BTreeMap<Rank, Divergence>>,
+    /// Of each kind, what others hold so many of already that only a lesser rank is of use.
+    bounds: BTreeMap<Kind, Rank>,
+    seen: u64,
+    key: Vec<u8>,
+}
+
+/// Sorts the worst first, and what could not be read before all of its severity; the last part keeps equal ones apart in
+/// the order they came.
+type Rank = (std::cmp::Reverse<Severity>, bool, Kind, Vec<u8>, Option<Arc<str>>, u64);
+
+impl Examples {
+    /// None yet, of which so many are kept.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
+    /// None yet; what ranks after all that are held here will not be taken.
+    pub(super) fn below(&self) -> Self {
+        let full = self.held.iter().filter(|(_, held)| held.len() >= self.most);
+        let bounds = full.filter_map(|(kind, held)| Some((*kind, held.last_key_value()?.0.clone())));
+        Self { most: self.most, bounds: bounds.collect(), ..Self::default() }
+    }
+
+    /// Whether any could be taken.
+    pub(super) fn wanted(&self) -> bool {
+        self.most > 0
+    }
+
+    /// Whether a divergence of this kind and severity could be taken, whatever its key.
+    pub(super) fn could_take(&self, kind: Kind, severity: Severity) -> bool {
+        self.bound(kind).is_none_or(|bound| std::cmp::Reverse(severity) <= bound.0)
+    }
+
+    /// Whether a divergence would be taken.
+    pub(super) fn would_take(
+        &mut self,
+        kind: Kind,
+        severity: Severity,
+        key: Option<&str>,
+        attribute: Option<&Arc<str>>,
+    ) -> bool {
+        let mut natural_key = std::mem::take(&mut self.key);
+        natural(key.unwrap_or_default(), &mut natural_key);
+        let readable = kind != Kind::Unreadable;
+        let would = self.most > 0
+            && self.bound(kind).is_none_or(|(worst, worst_readable, _, worst_key, worst_attribute, _)| {
+                let rank = (std::cmp::Reverse(severity), readable, natural_key.as_slice(), attribute);
+                rank < (*worst, *worst_readable, worst_key.as_slice(), worst_attribute.as_ref())
+            });
+        self.key = natural_key;
+        would
+    }
+
+    /// What a divergence must rank before. Of equals the first is kept.
+    fn bound(&self, kind: Kind) -> Option<&Rank> {
+        let full = self.held.get(&kind).filter(|held| held.len() >= self.most);
+        let own = full.and_then(|held| held.last_key_value()).map(|(rank, _)| rank);
+        match (own, self.bounds.get(&kind)) {
+            (Some(own), Some(others)) => Some(own.min(others)),
+            (own, others) => own.or(others),
+        }
+    }
+
+    pub(super) fn offer(&mut self, divergence: &Divergence) {
+        self.seen += 1;
+        if !self.could_take(divergence.kind, divergence.severity) {
+            return;
+        }
+        let (key, attribute) = (divergence.key.as_deref(), divergence.attribute.as_ref());
+        if self.would_take(divergence.kind, divergence.severity, key, attribute) {
+            self.insert(divergence.clone(), self.seen);
+        }
+    }
+
+    fn insert(&mut self, divergence: Divergence, seen: u64) {
+        let mut key = Vec::new();
+        natural(divergence.key.as_deref().unwrap_or_default(), &mut key);
+        let readable = divergence.kind != Kind::Unreadable;
+        let severity = std::cmp::Reverse(divergence.severity);
+        let rank = (severity, readable, divergence.kind, key, divergence.attribute.clone(), seen);
+        let held = self.held.entry(divergence.kind).or_default();
+        held.insert(rank, divergence);
+        if held.len() > self.most {
+            held.pop_last();
+        }
+    }
+
+    /// Takes those of others, which were seen after all of these.
+    pub(super) fn take(&mut self, others: Self) {
+        for of_kind in others.held.into_values() {
+            for divergence in of_kind.into_values() {
+                self.offer(&divergence);
+            }
+        }
+    }
+
+    /// As many as are wanted: an equal share of each kind, what is left over to the worst, all in the order of the report.
+    pub(super) fn chosen(self) -> Vec<Divergence> {
+        let share = self.most / self.held.len().max(1);
+        let (mut chosen, mut others) = (BTreeMap::new(), BTreeMap::new());
+        for of_kind in self.held.into_values() {
+            for (index, (rank, divergence)) in of_kind.into_iter().enumerate() {
+                if index < share { &mut chosen } else { &mut others }.insert(rank, divergence);
+            }
+        }
+        let left = self.most.saturating_sub(chosen.len());
+        chosen.extend(others.into_iter().take(left));
+        chosen.into_values().collect()
+    }
+}
+
+/// Writes bytes whose order is that of a reader: runs of digits by their value.
+fn natural(key: &str, bytes: &mut Vec<u8>) {
+    bytes.clear();
+    let mut rest = key.as_bytes();
+    while let Some(&first) = rest.first() {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 {
+            bytes.push(first);
+            rest = &rest[1..];
+            continue;
+        }
+        let (run, after) = rest.split_at(digits);
+        let zeros = run.iter().take_while(|&&digit| digit == b'0').count();
+        bytes.push(b'0');
+        bytes.extend_from_slice(&(digits - zeros).to_be_bytes());
+        bytes.extend_from_slice(&run[zeros..]);
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sides::Sides;
+
+    #[test]
+    fn keys_sort_as_a_reader_would() {
+        let mut keys = [r#"{"id":10}"#, r#"{"id":9}"#, r#"{"id":"P-100"}"#, r#"{"id":"P-20"}"#, r#"{"id":1}"#];
+        keys.sort_by_cached_key(|key| {
+            let mut bytes = Vec::new();
+            natural(key, &mut bytes);
+            bytes
+        });
+        assert_eq!(keys, [r#"{"id":"P-20"}"#, r#"{"id":"P-100"}"#, r#"{"id":1}"#, r#"{"id":9}"#, r#"{"id":10}"#]);
+    }
+
+    #[test]
+    fn every_kind_is_among_the_examples_and_the_worst_come_first() {
+        let divergence = |kind: Kind, key: u32| Divergence {
+            kind,
+            severity: kind.default_severity(),
+            reason: crate::classify::Reason::Default,
+            key: Some(key.to_string().into()),
+            attribute: None,
+            values: Sides::default(),
+            authority_source: "authority".into(),
+            fingerprint: [0; 32],
+        };
+        let mut examples = Examples::new(5);
+        for key in (0..100).rev() {
+            examples.offer(&divergence(Kind::Mismatch, key));
+            examples.offer(&divergence(Kind::Missing, key));
+        }
+        examples.offer(&divergence(Kind::Unreadable, 7));
+        let chosen = examples.chosen();
+        let shown: Vec<_> =
+            chosen.iter().map(|one| (one.kind.name(), one.key.as_deref().unwrap_or_default())).collect();
+        let expected = [("unreadable", "7"), ("missing", "0"), ("missing", "1"), ("missing", "2"), ("mismatch", "0")];
+        assert_eq!(shown, expected);
+    }
+}

@@ -1,0 +1,182 @@
+//! Judges candidates partition by partition: differences become counts, divergences and actions.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::channel;
+
+use super::Halt;
+use super::compare::Work;
+use super::examples::Examples;
+use super::gather::Partitioned;
+use super::tally::Tally;
+use crate::audit::{Books, Recorder};
+use crate::classify::{Bench, Divergence, Scale, judge, judge_all, kind_of};
+use crate::contract::{Kind, Severity};
+use crate::diff::resolve::{Difference, ResolveRules, resolve};
+use crate::plan::{Action, draft};
+use crate::sides::{Side, Sides};
+
+impl Work<'_> {
+    /// Judges the partitions in parallel, a few ahead of the one that is recorded, so that what is judged never piles up.
+    pub(super) fn resolve(
+        &self,
+        gathered: &Sides<Partitioned<'_>>,
+        tally: &mut Tally<'_>,
+        recorder: &mut dyn Recorder,
+    ) -> Result<(), Halt> {
+        let mut partitions = (0..gathered.authority.partitions())
+            .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)));
+        let scale = Scale::new(self.batch.contract, &self.inputs.binding);
+        let policy = Policy { scale: &scale, complete: tally.complete(), keeps: recorder.keeps() };
+        self.batch.threads.in_place_scope(|scope| {
+            let mut judge_next = |tally: &Tally<'_>| {
+                let partition = partitions.next()?;
+                let (examples, (sender, receiver)) = (tally.examples(), channel());
+                scope.spawn(move |_| {
+                    // Whoever waits for it may have given up.
+                    _ = sender.send(self.judge(gathered, partition, policy, examples));
+                });
+                Some(receiver)
+            };
+            let mut begun = VecDeque::new();
+            for _ in 0..=self.batch.settings.threads {
+                begun.extend(judge_next(tally));
+            }
+            while let Some(first) = begun.pop_front() {
+                self.reader(Side::Authority).go_on()?;
+                // Where nothing was sent it has panicked, which goes on at the end of the scope.
+                let Ok(judged) = first.recv() else { break };
+                begun.extend(judge_next(tally));
+                tally.record(judged?, recorder).map_err(Halt::Record)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn judge(
+        &self,
+        gathered: &Sides<Partitioned<'_>>,
+        partition: usize,
+        policy: Policy<'_>,
+        mut examples: Examples,
+    ) -> Result<Judged, Halt> {
+        let binding = &self.inputs.binding;
+        let rows = gathered.as_ref().try_map(|side, gathered| gathered.take(self.reader(side), partition))?;
+        let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
+        let resolved = resolve(binding, rules, &rows);
+        let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
+        let mut counts = Counts::new(binding.attributes.len());
+        for difference in &resolved.differences {
+            counts.difference(difference, policy.scale.severities(difference));
+        }
+        let mut findings = Vec::new();
+        let draft_plan = self.batch.settings.draft_plan;
+        if policy.keeps || draft_plan {
+            judge_all(bench, &resolved.differences, |difference, divergences| {
+                divergences.iter().for_each(|divergence| examples.offer(divergence));
+                let actions = if draft_plan { draft(bench, difference, policy.complete) } else { Vec::new() };
+                findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
+            });
+        } else if examples.wanted() {
+            exemplify(bench, &resolved.differences, &mut examples);
+        }
+        let (agree, out_of_scope) = (resolved.agree, resolved.out_of_scope);
+        Ok(Judged { agree, out_of_scope, counts, examples, findings })
+    }
+}
+
+/// What all partitions are judged by.
+#[derive(Clone, Copy)]
+struct Policy<'a> {
+    scale: &'a Scale,
+    complete: Sides<bool>,
+    /// Whether the recorder is to be told each divergence.
+    keeps: bool,
+}
+
+/// Makes only those divergences that are taken as examples.
+fn exemplify(bench: Bench<'_>, differences: &[Difference], examples: &mut Examples) {
+    let mut key = String::new();
+    for difference in differences {
+        let kind = kind_of(difference);
+        if !bench.scale.severities(difference).any(|severity| examples.could_take(kind, severity)) {
+            continue;
+        }
+        bench.write_key_of(difference, &mut key);
+        let mut lines = bench.scale.severities(difference).zip(bench.scale.attributes(difference));
+        if lines.any(|(severity, attribute)| examples.would_take(kind, severity, Some(&key), attribute)) {
+            judge(bench, difference).iter().for_each(|divergence| examples.offer(divergence));
+        }
+    }
+}
+
+/// What one partition gave, judged but not yet recorded.
+pub(super) struct Judged {
+    pub(super) agree: u64,
+    pub(super) out_of_scope: Sides<u64>,
+    pub(super) counts: Counts,
+    pub(super) examples: Examples,
+    /// What is to be told, in order: all, where the recorder keeps it, or only what has actions.
+    pub(super) findings: Vec<(Vec<Divergence>, Vec<Action>)>,
+}
+
+/// Counts of what differs, which add up in any order.
+pub(super) struct Counts {
+    pub(super) books: Sides<Books>,
+    pub(super) keys: BTreeMap<Kind, u64>,
+    pub(super) severities: BTreeMap<Severity, u64>,
+    pub(super) keys_by_severity: BTreeMap<Severity, u64>,
+    /// By the attribute's place in the binding.
+    pub(super) attributes: Vec<u64>,
+}
+
+impl Counts {
+    /// Nothing yet, of so many attributes.
+    pub(super) fn new(attributes: usize) -> Self {
+        Self {
+            books: Sides::default(),
+            keys: BTreeMap::new(),
+            severities: BTreeMap::new(),
+            keys_by_severity: BTreeMap::new(),
+            attributes: vec![0; attributes],
+        }
+    }
+
+    /// Counts a difference and its lines.
+    pub(super) fn difference(&mut self, difference: &Difference, severities: impl Iterator<Item = Severity>) {
+        self.book(difference);
+        self.count(kind_of(difference), severities);
+    }
+
+    fn book(&mut self, difference: &Difference) {
+        match difference {
+            Difference::Unpaired { side, .. } => self.books.get_mut(*side).unpaired += 1,
+            Difference::NullKey { side, .. } => self.books.get_mut(*side).null_key += 1,
+            Difference::DuplicateKey { counts, .. } => {
+                for (side, count) in counts.iter() {
+                    self.books.get_mut(side).duplicate += count;
+                }
+            }
+            Difference::Differ { attributes, .. } => {
+                for side in Side::BOTH {
+                    self.books.get_mut(side).differ += 1;
+                }
+                for &attribute in attributes.iter() {
+                    self.attributes[attribute] += 1;
+                }
+            }
+        }
+    }
+
+    /// Counts one key and its lines.
+    pub(super) fn count(&mut self, kind: Kind, severities: impl Iterator<Item = Severity>) {
+        *self.keys.entry(kind).or_default() += 1;
+        let mut worst = None;
+        for severity in severities {
+            *self.severities.entry(severity).or_default() += 1;
+            worst = worst.max(Some(severity));
+        }
+        if let Some(worst) = worst {
+            *self.keys_by_severity.entry(worst).or_default() += 1;
+        }
+    }
+}
