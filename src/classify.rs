@@ -71,6 +71,12 @@ impl Scale {
         }
     }
 
+    /// Whether a difference alone tells kind and severity of its lines, so that they can be counted without being made.
+    #[must_use]
+    pub fn by_difference(&self) -> bool {
+        true
+    }
+
     fn of_kind(&self, kind: Kind) -> (Severity, &Reason) {
         let found = self.kinds.iter().find(|(of, ..)| *of == kind);
         let (_, severity, reason) = found.expect("every kind that a difference of rows can be is looked up");

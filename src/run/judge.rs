@@ -65,16 +65,24 @@ impl Work<'_> {
         let resolved = resolve(binding, rules, &rows);
         let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
         let mut counts = Counts::new(binding.attributes.len());
-        for difference in &resolved.differences {
-            counts.difference(difference, policy.scale.severities(difference));
+        let by_difference = policy.scale.by_difference();
+        if by_difference {
+            for difference in &resolved.differences {
+                counts.difference(difference, policy.scale.severities(difference));
+            }
         }
         let mut findings = Vec::new();
         let draft_plan = self.batch.settings.draft_plan;
-        if policy.keeps || draft_plan {
+        if policy.keeps || draft_plan || !by_difference {
             judge_all(bench, &resolved.differences, |difference, divergences| {
+                if !by_difference {
+                    counts.judged(difference, &divergences);
+                }
                 divergences.iter().for_each(|divergence| examples.offer(divergence));
                 let actions = if draft_plan { draft(bench, difference, policy.complete) } else { Vec::new() };
-                findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
+                if policy.keeps || draft_plan {
+                    findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
+                }
             });
         } else if examples.wanted() {
             exemplify(bench, &resolved.differences, &mut examples);
@@ -145,6 +153,14 @@ impl Counts {
     pub(super) fn difference(&mut self, difference: &Difference, severities: impl Iterator<Item = Severity>) {
         self.book(difference);
         self.count(kind_of(difference), severities);
+    }
+
+    /// Counts a difference by what it was judged.
+    pub(super) fn judged(&mut self, difference: &Difference, divergences: &[Divergence]) {
+        self.book(difference);
+        if let Some(first) = divergences.first() {
+            self.count(first.kind, divergences.iter().map(|divergence| divergence.severity));
+        }
     }
 
     fn book(&mut self, difference: &Difference) {
