@@ -19,7 +19,7 @@ use crate::source::Piece;
 
 /// Candidate rows of one side, in partitions in the order of the keys' digests.
 pub(super) struct Gathered<'s> {
-    partitions: Vec<Mutex<Vec<Part>>>,
+    partitions: Vec<Mutex<Parts>>,
     /// For each partition of the records, the sum of its candidates' digests.
     sums: Vec<Mutex<Sum>>,
     record_bits: u32,
@@ -29,19 +29,20 @@ pub(super) struct Gathered<'s> {
     spill: &'s dyn Spill,
 }
 
-/// Some rows of one partition as `Lines`.
-enum Part {
-    /// A stretch of what was kept together.
-    Held(Arc<Vec<u8>>, Range<usize>),
-    Spilled(Extent),
+/// Some bytes of what was kept together.
+type Stretch = (Arc<Vec<u8>>, Range<usize>);
+
+/// The rows of one partition as `Lines`, in stretches of what was kept together.
+#[derive(Default)]
+struct Parts {
+    held: Vec<Stretch>,
+    spilled: Vec<Extent>,
 }
 
-impl Part {
+impl Parts {
     fn bytes(&self) -> u64 {
-        match self {
-            Self::Held(_, range) => range.len() as u64,
-            Self::Spilled(extent) => extent.length,
-        }
+        let held: u64 = self.held.iter().map(|(_, range)| range.len() as u64).sum();
+        held + self.spilled.iter().map(|extent| extent.length).sum::<u64>()
     }
 }
 
@@ -122,7 +123,7 @@ impl<'s> Gathered<'s> {
         for batch in batches {
             let order = self.look_at(reader, &batch)?;
             let partitions: Vec<usize> = order.iter().map(|tag| partition_of(*tag, bits)).collect();
-            let rows = lines.write(batch, order);
+            let rows = lines.write(&batch, order);
             for (row, &partition) in rows.iter().zip(&partitions) {
                 lengths[partition] += Lines::LENGTH + row.data().len();
             }
@@ -156,14 +157,14 @@ impl<'s> Gathered<'s> {
         if self.budget.take(bytes.len() as u64) {
             let bytes = Arc::new(bytes);
             for (partition, (start, end)) in stretches {
-                lock(&self.partitions[partition]).push(Part::Held(Arc::clone(&bytes), start..end));
+                lock(&self.partitions[partition]).held.push((Arc::clone(&bytes), start..end));
             }
             return Ok(());
         }
         let whole = self.spill.write(&bytes).map_err(Halt::Spill)?;
         for (partition, (start, end)) in stretches {
             let extent = Extent { offset: whole.offset + start as u64, length: (end - start) as u64 };
-            lock(&self.partitions[partition]).push(Part::Spilled(extent));
+            lock(&self.partitions[partition]).spilled.push(extent);
         }
         Ok(())
     }
@@ -193,7 +194,7 @@ impl<'s> Gathered<'s> {
 
 /// Candidate rows of one side, all of them.
 pub(super) struct Partitioned<'s> {
-    partitions: Vec<Mutex<Vec<Part>>>,
+    partitions: Vec<Mutex<Parts>>,
     lines: OnceLock<Lines>,
     budget: &'s Budget,
     spill: &'s dyn Spill,
@@ -206,7 +207,7 @@ impl Partitioned<'_> {
 
     /// Whether a partition has any rows.
     pub(super) fn has(&self, partition: usize) -> bool {
-        !lock(&self.partitions[partition]).is_empty()
+        lock(&self.partitions[partition]).bytes() > 0
     }
 
     /// The rows of one partition, normalised again; their memory is the caller's from here.
@@ -214,24 +215,22 @@ impl Partitioned<'_> {
         let parts = std::mem::take(&mut *lock(&self.partitions[partition]));
         let mut kept = Kept::default();
         let Some(lines) = self.lines.get() else { return Ok(kept.rows) };
-        let large = parts.iter().map(Part::bytes).sum::<u64>() > self.budget.limit() / Self::LARGE;
+        let large = parts.bytes() > self.budget.limit() / Self::LARGE;
+        let held = parts.held.into_iter().map(|(bytes, range)| {
+            self.budget.give(range.len() as u64);
+            Ok::<Stretch, Halt>((bytes, range))
+        });
+        let spilled = parts.spilled.into_iter().map(|extent| {
+            let bytes = self.spill.read(extent).map_err(Halt::Spill)?;
+            let all = 0..bytes.len();
+            Ok((Arc::new(bytes), all))
+        });
         let mut together = Vec::new();
-        for part in parts {
-            let bytes = match part {
-                Part::Held(bytes, range) => {
-                    self.budget.give(range.len() as u64);
-                    (bytes, range)
-                }
-                Part::Spilled(extent) => {
-                    let bytes = self.spill.read(extent).map_err(Halt::Spill)?;
-                    let all = 0..bytes.len();
-                    (Arc::new(bytes), all)
-                }
-            };
+        for stretch in held.chain(spilled) {
             if large {
-                kept.add_first_ones(reader, &lines.read(&[bytes]))?;
+                kept.add_first_ones(reader, &lines.read(&[stretch?]))?;
             } else {
-                together.push(bytes);
+                together.push(stretch?);
             }
         }
         // As few batches as may be, so that columns are brought into their comparison once.
@@ -344,7 +343,7 @@ impl Lines {
         Self { schema: Arc::new(Schema::new(fields)), converter }
     }
 
-    fn write(&self, batch: RecordBatch, order: Vec<u64>) -> arrow::row::Rows {
+    fn write(&self, batch: &RecordBatch, order: Vec<u64>) -> arrow::row::Rows {
         let plain = |(column, field): (&ArrayRef, &FieldRef)| match column.data_type() {
             DataType::Dictionary(..) => cast(column, field.data_type()).expect("a dictionary has its values' type"),
             _ => Arc::clone(column),
@@ -355,7 +354,7 @@ impl Lines {
     }
 
     /// The rows of some stretches, their order as a last column.
-    fn read(&self, stretches: &[(Arc<Vec<u8>>, Range<usize>)]) -> RecordBatch {
+    fn read(&self, stretches: &[Stretch]) -> RecordBatch {
         let parser = self.converter.parser();
         let rows = stretches.iter().flat_map(|(bytes, range)| {
             let mut rest = &bytes[range.clone()];
@@ -460,9 +459,9 @@ mod tests {
         let named = columns.iter().enumerate().map(|(index, column)| (index.to_string(), Arc::clone(column), true));
         let batch = RecordBatch::try_from_iter_with_nullable(named).unwrap();
         let lines = Lines::new(&batch.schema());
-        let rows = lines.write(batch, vec![7, 8, 9]);
+        let rows = lines.write(&batch, vec![7, 8, 9]);
         let mut bytes = Vec::new();
-        for row in rows.iter() {
+        for row in &rows {
             bytes.extend(u32::try_from(row.data().len()).unwrap().to_le_bytes());
             bytes.extend(row.data());
         }
