@@ -18,12 +18,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 mod candidates;
 mod index;
 mod join;
+mod ordered;
 mod records;
 pub mod resolve;
 
 pub use candidates::{Candidates, Marks};
 pub use index::{Index, Questions, Shelf, Swept};
 pub use join::{JoinRules, Joined, join};
+pub use ordered::{Keys, OwnedKey, Run, mark_differing};
 pub use records::{Collector, Record, Records};
 
 /// Where a row lies: unit and row within it, and whether `--where` holds for it.

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::audit::{Audit, ContractAudit, Recorder, Verdict};
 use crate::contract::Contract;
+use crate::diff::Budget;
 use crate::normalise::Binding;
 
 mod compare;
@@ -20,6 +21,7 @@ mod examples;
 mod gather;
 mod input;
 mod judge;
+mod merge;
 mod recall;
 mod scan;
 mod tally;
@@ -128,6 +130,11 @@ impl Batch<'_> {
         }
     }
 
+    /// What records and candidate rows of one comparison share.
+    fn spill_budget(&self) -> Budget {
+        Budget::new(self.settings.tuning.budget.unwrap_or(self.budget))
+    }
+
     /// What keeps the contract from being begun at all.
     fn refused(&self) -> Option<Halt> {
         if let Some(signal) = self.stop.requested() {
@@ -229,8 +236,8 @@ pub struct Tuning {
     pub tag_bits: u32,
     /// Rows in a batch; 0: the source's choice.
     pub batch_rows: usize,
-    /// Whether one side's records are indexed and asked by the other's; None: where that serves.
-    pub index: Option<bool>,
+    /// How rows are brought together; None: as serves best.
+    pub join: Option<Join>,
     /// Bits of the partition number; None: by the rows.
     pub partition_bits: Option<u32>,
     /// Bytes that may be held before they are spilled; None: by the memory limit.
@@ -239,8 +246,19 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { tag_bits: 64, batch_rows: 0, index: None, partition_bits: None, budget: None }
+        Self { tag_bits: 64, batch_rows: 0, join: None, partition_bits: None, budget: None }
     }
+}
+
+/// How rows are brought together. Each way says the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// Both sides are read in the order of their keys, where they have it; else as with `Index`.
+    Merge,
+    /// One side's records are indexed and asked by the other's, where there is a key and nothing is left out.
+    Index,
+    /// Both sides' records are sorted.
+    Sort,
 }
 
 /// Set by a signal handler; the batch looks at it between batches of rows.

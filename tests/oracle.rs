@@ -12,7 +12,7 @@ use std::sync::Arc;
 use reconcile::audit::{Books, ContractAudit, Recorder, Verdict};
 use reconcile::classify::Divergence;
 use reconcile::plan::Action;
-use reconcile::run::{Progress, Settings, Stop, Tuning};
+use reconcile::run::{Join, Progress, Settings, Stop, Tuning};
 use reconcile::sides::{Side, Sides};
 use serde_json::value::RawValue;
 
@@ -193,7 +193,7 @@ fn tuning(random: &mut Random) -> Tuning {
         batch_rows: random.pick(&[0, 0, 1, 3, 1_000]),
         partition_bits: random.pick(&[None, None, Some(0), Some(3)]),
         budget: random.pick(&[None, None, None, Some(64), Some(700)]),
-        index: random.pick(&[None, Some(true), Some(true), Some(false)]),
+        join: random.pick(&[None, Some(Join::Index), Some(Join::Index), Some(Join::Sort), Some(Join::Merge)]),
     }
 }
 

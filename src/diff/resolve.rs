@@ -16,6 +16,7 @@ use crate::sides::{Side, Sides};
 
 mod pairs;
 
+pub(in crate::diff) use pairs::Cells;
 use pairs::{Pair, differing};
 
 /// Candidate rows of one side, some batches of them.

@@ -8,7 +8,7 @@ use super::input::Inputs;
 use super::recall::Recall;
 use super::scan::{Reader, Scan, UnitFacts};
 use super::tally::Tally;
-use super::{Batch, Halt};
+use super::{Batch, Halt, Join};
 use crate::audit::Recorder;
 use crate::diff::{Budget, Candidates, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of};
 use crate::digest::Sum;
@@ -41,8 +41,11 @@ fn compare_once(
     recorder: &mut dyn Recorder,
 ) -> Result<(), Halt> {
     tally.schema(recorder).map_err(Halt::Record)?;
+    if compare_in_order(batch, inputs, recall, tally, recorder)? {
+        return Ok(());
+    }
     let spill = SpillFile::new(&batch.settings.spill_folder);
-    let budget = Budget::new(batch.settings.tuning.budget.unwrap_or(batch.budget));
+    let budget = batch.spill_budget();
     let work = Work { batch, inputs, budget: &budget, recall };
     // The side that asks an index leaves few records or none.
     let expected = |side| match (work.taken(), work.first()) {
@@ -53,7 +56,7 @@ fn compare_once(
     // Slots take more than records.
     let share = if work.first().is_some() { budget.limit() / 8 * 7 } else { budget.limit() / 2 };
     let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), share, &budget, &spill));
-    let gathered = Sides::from_fn(|_| Gathered::new(work.spill_bits(), work.record_bits(), &budget, &spill));
+    let gathered = work.gathered(&spill);
     let (units, index) = work.scan(&records, &gathered, tally)?;
     tally.unreadable(recorder).map_err(Halt::Record)?;
     let mut settled = work.settle(&records, &units, index.as_ref())?;
@@ -64,16 +67,33 @@ fn compare_once(
     work.find_again(&settled, &units, &gathered, &collided)?;
     settled.distrust(&collided);
     tally.joined(settled.agree(), settled.out_of_scope());
-    let gathered = gathered.map(|_, gathered| gathered.partitioned());
-    work.resolve(&gathered, tally, recorder)?;
+    work.finish(gathered, tally, recorder)?;
     if let Some(recall) = recall {
         recall.note(&units, &settled.candidates);
     }
-    for (side, input) in inputs.sides.iter() {
-        unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
-    }
-    tally.compared();
     Ok(())
+}
+
+/// Merges sources that are in the order of their keys, and tells whether they are.
+fn compare_in_order(
+    batch: &Batch<'_>,
+    inputs: &Inputs,
+    recall: Option<&Recall>,
+    tally: &mut Tally<'_>,
+    recorder: &mut dyn Recorder,
+) -> Result<bool, Halt> {
+    let spill = SpillFile::new(&batch.settings.spill_folder);
+    let budget = batch.spill_budget();
+    let work = Work { batch, inputs, budget: &budget, recall };
+    work.countable()?;
+    let Some(spans) = work.spans() else { return Ok(false) };
+    let gathered = work.gathered(&spill);
+    let Some(merged) = work.merge(spans, &gathered)? else { return Ok(false) };
+    tally.scanned(&merged.units, Sides::default());
+    tally.table_sums(Work::sums_of_merged(&merged.units, &gathered));
+    tally.joined(merged.agree, Sides::default());
+    work.finish(gathered, tally, recorder)?;
+    Ok(true)
 }
 
 /// What the steps of one comparison share.
@@ -159,6 +179,13 @@ impl Settled {
     }
 }
 
+/// The sum of all rows' digests.
+fn sum_of(units: &[UnitFacts]) -> Sum {
+    let mut sum = Sum::default();
+    units.iter().for_each(|unit| sum += unit.sum);
+    sum
+}
+
 /// How many rows a side has, as far as it is known.
 fn rows(inputs: &Inputs, side: Side) -> u64 {
     let units = inputs.sides.get(side).opened.units.iter();
@@ -175,7 +202,41 @@ pub(super) fn record_bits(batch: &Batch<'_>, inputs: &Inputs) -> u32 {
     (rows >> 16).max(1).next_power_of_two().ilog2().min(12)
 }
 
-impl Work<'_> {
+impl<'w> Work<'w> {
+    fn gathered(&self, spill: &'w SpillFile) -> Sides<Gathered<'w>> {
+        Sides::from_fn(|_| Gathered::new(self.spill_bits(), self.record_bits(), self.budget, spill))
+    }
+
+    /// Whether sources that are in the order of their keys are merged: where nothing is kept for the next run, and there is room
+    /// to read both sides at once on every thread.
+    pub(super) fn merges(&self) -> bool {
+        let room = self
+            .batch
+            .settings
+            .memory_limit
+            .is_none_or(|limit| 2 * self.inputs.memory() * self.batch.settings.threads as u64 <= limit / 4);
+        match self.batch.settings.tuning.join {
+            Some(join) => join == Join::Merge,
+            None => self.recall.is_none() && room && self.enough(),
+        }
+    }
+
+    /// Resolves and records what was gathered, and makes sure that the sources are still what they were.
+    fn finish(
+        &self,
+        gathered: Sides<Gathered<'_>>,
+        tally: &mut Tally<'_>,
+        recorder: &mut dyn Recorder,
+    ) -> Result<(), Halt> {
+        let gathered = gathered.map(|_, gathered| gathered.partitioned());
+        self.resolve(&gathered, tally, recorder)?;
+        for (side, input) in self.inputs.sides.iter() {
+            unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
+        }
+        tally.compared();
+        Ok(())
+    }
+
     /// What earlier runs left, where some of it is taken over.
     fn taken(&self) -> Option<&Recall> {
         self.recall.filter(|recall| recall.active())
@@ -206,17 +267,22 @@ impl Work<'_> {
     /// Which side is read first and asked by the other, where that serves: with a key, all rows in scope, and units enough
     /// that the threads have work while one side alone is read.
     fn first(&self) -> Option<Side> {
-        let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
-        let enough = counts.authority.min(counts.projection) >= 4 * self.batch.settings.threads;
         let keyed = self.inputs.binding.key_count > 0 && self.inputs.row_filter.is_none();
         // What is taken over can be chosen only when both sides' new rows are known, and its values cannot be caught.
         let serves = keyed && self.taken().is_none();
         let smaller = self.rows(Side::Projection) < self.rows(Side::Authority) / 2;
         let first = if smaller { Side::Projection } else { Side::Authority };
-        (serves && self.batch.settings.tuning.index.unwrap_or(enough)).then_some(first)
+        let indexed = self.batch.settings.tuning.join.map_or_else(|| self.enough(), |join| join != Join::Sort);
+        (serves && indexed).then_some(first)
     }
 
-    fn units_of(&self, sides: &[Side]) -> Vec<(Side, usize)> {
+    /// Whether the threads have work while one side alone is read.
+    fn enough(&self) -> bool {
+        let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
+        counts.authority.min(counts.projection) >= 4 * self.batch.settings.threads
+    }
+
+    pub(super) fn units_of(&self, sides: &[Side]) -> Vec<(Side, usize)> {
         let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
         let longest = counts.authority.max(counts.projection);
         // Both sides' units in turn, so that neither waits for the other.
@@ -224,7 +290,7 @@ impl Work<'_> {
         pairs.filter(|(side, unit)| unit < counts.get(*side)).collect()
     }
 
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.inputs.sides.iter().flat_map(|(_, input)| &input.opened.units).map(|unit| unit.bytes()).sum()
     }
 
@@ -242,7 +308,6 @@ impl Work<'_> {
         gathered: &Sides<Gathered<'_>>,
         tally: &mut Tally<'_>,
     ) -> Result<(Units, Option<First>), Halt> {
-        self.countable()?;
         self.batch.progress.begin(&self.batch.contract.name, "reading", self.bytes());
         let mut units = self.inputs.sides.as_ref().map(|_, input| vec![None; input.opened.units.len()]);
         let mut halted = None;
@@ -296,11 +361,7 @@ impl Work<'_> {
         if let Some(halt) = halted {
             return Err(halt);
         }
-        tally.table_sums(units.as_ref().map(|_, units| {
-            let mut sum = Sum::default();
-            units.iter().for_each(|unit| sum += unit.sum);
-            sum
-        }));
+        tally.table_sums(units.as_ref().map(|_, units| sum_of(units)));
         Ok((units, index))
     }
 
@@ -400,7 +461,7 @@ impl Work<'_> {
     }
 
     /// Reads some units again, in parallel.
-    fn again(
+    pub(super) fn again(
         &self,
         units: Vec<(Side, usize)>,
         read: impl Fn(Side, usize) -> Result<(), Halt> + Sync,
@@ -413,6 +474,15 @@ impl Work<'_> {
             .install(|| units.into_par_iter().with_max_len(1).try_for_each(|(side, unit)| read(side, unit)));
         self.batch.progress.end();
         ended
+    }
+
+    /// The sums of both sides, of which only the authority's rows were digested: the projection's that agree have the same.
+    fn sums_of_merged(units: &Units, gathered: &Sides<Gathered<'_>>) -> Sides<Sum> {
+        let authority = sum_of(&units.authority);
+        let mut projection = authority;
+        projection -= gathered.authority.sum_of_all();
+        projection += gathered.projection.sum_of_all();
+        Sides { authority, projection }
     }
 
     /// The partitions in which a tag has collided: their sums, less those of the candidates, differ.

@@ -63,6 +63,13 @@ impl<'s> Gathered<'s> {
         *lock(&self.sums[partition])
     }
 
+    /// The sum of all candidates' digests.
+    pub(super) fn sum_of_all(&self) -> Sum {
+        let mut sum = Sum::default();
+        self.sums.iter().for_each(|of_partition| sum += *lock(of_partition));
+        sum
+    }
+
     /// Reads the candidates of one unit again.
     pub(super) fn gather(
         &self,

@@ -324,7 +324,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether no row of the batch can lack a whole key, so that none need be asked.
-    fn all_keyed(&self, canonical: &CanonicalBatch) -> bool {
+    pub(super) fn all_keyed(&self, canonical: &CanonicalBatch) -> bool {
         let count = self.inputs.binding.key_count;
         let columns = if count == 0 { &canonical.columns[..] } else { &canonical.columns[..count] };
         let nulls_matter = count > 0 && !self.rules().null_keys_match;
@@ -335,7 +335,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The greatest instant of a column, in nanoseconds since 1970 UTC.
-    fn greatest_instant(&self, column: &dyn Array, kept: Option<&BooleanArray>) -> Result<Option<i64>, Halt> {
+    pub(super) fn greatest_instant(
+        &self,
+        column: &dyn Array,
+        kept: Option<&BooleanArray>,
+    ) -> Result<Option<i64>, Halt> {
         let source = self.batch.contract.sources.get(self.side);
         let zone = source.timezone.as_ref().and_then(|zone| zone.iana_name()).unwrap_or("UTC");
         let said = |error: arrow::error::ArrowError| {

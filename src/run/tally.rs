@@ -45,7 +45,8 @@ pub(super) struct Tally<'a> {
     /// The first few of those, for the reader of a summary: side, place, problem.
     first_unreadable: Vec<String>,
     captured: Sides<Option<i64>>,
-    table: Sides<Sum>,
+    /// The sums of all rows' digests, where the run is to be evidence.
+    table: Option<Sides<Sum>>,
     warnings: Vec<String>,
     compared: bool,
 }
@@ -76,7 +77,7 @@ impl<'a> Tally<'a> {
             unreadable: Vec::new(),
             first_unreadable: Vec::new(),
             captured: Sides::default(),
-            table: Sides::default(),
+            table: None,
             warnings: harmless.map(|option| format!("`{}`: {}", option.option, option.consequence)).collect(),
             compared: false,
         }
@@ -143,7 +144,7 @@ impl<'a> Tally<'a> {
     }
 
     pub(super) fn table_sums(&mut self, sums: Sides<Sum>) {
-        self.table = sums;
+        self.table = Some(sums).filter(|_| self.settings.digest_inputs);
     }
 
     /// What the tags settled.
@@ -374,10 +375,10 @@ impl<'a> Tally<'a> {
             (0, done) => f64::from(u8::from(done)),
             _ => compared as f64 / in_scope as f64,
         };
-        for side in Side::BOTH {
+        for (side, sum) in self.table.iter().flat_map(Sides::iter) {
             let mut hasher = blake3::Hasher::new();
             let books = self.books.get(side);
-            hasher.update(&(books.read - books.unreadable).to_le_bytes()).update(&self.table.get(side).to_bytes());
+            hasher.update(&(books.read - books.unreadable).to_le_bytes()).update(&sum.to_bytes());
             self.inputs.get_mut(side).table_digest = hasher.finalize().to_hex().to_string();
         }
         let most = self.contract.repair.max_actions.unwrap_or(u64::MAX);

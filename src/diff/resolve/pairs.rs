@@ -178,7 +178,7 @@ fn unequal<V: PartialEq>(
 
 /// One canonical value that is not NULL, whatever array holds it.
 #[derive(PartialEq)]
-enum Cell<'a> {
+pub(in crate::diff) enum Cell<'a> {
     Boolean(bool),
     Date(i32),
     Integer(i64),
@@ -189,7 +189,7 @@ enum Cell<'a> {
 }
 
 /// A canonical column whose layout was looked at once.
-enum Cells<'a> {
+pub(in crate::diff) enum Cells<'a> {
     Null,
     Boolean(&'a BooleanArray),
     Date(&'a [i32]),
@@ -203,7 +203,7 @@ enum Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    fn of(values: &'a dyn Array) -> Self {
+    pub(in crate::diff) fn of(values: &'a dyn Array) -> Self {
         match values.data_type() {
             DataType::Null => Self::Null,
             DataType::Boolean => Self::Boolean(values.as_boolean()),
@@ -230,7 +230,7 @@ impl<'a> Cells<'a> {
     }
 
     #[inline]
-    fn value(&self, row: usize) -> Option<Cell<'a>> {
+    pub(in crate::diff) fn value(&self, row: usize) -> Option<Cell<'a>> {
         fn stretch<'a, O: OffsetSizeTrait>(offsets: &[O], data: &'a [u8], row: usize) -> Cell<'a> {
             Cell::Bytes(&data[offsets[row].as_usize()..offsets[row + 1].as_usize()])
         }
