@@ -45,6 +45,9 @@ mod regression;
 /// The engine against a comparison in thirty obvious lines, over random tables.
 mod oracle;
 
+/// Sources in the order of their keys are merged, and say the same.
+mod merged;
+
 /// The corpora of the fuzz targets, as ordinary tests.
 mod corpus;
 

@@ -17,7 +17,7 @@ use reconcile::sides::{Side, Sides};
 use serde_json::value::RawValue;
 
 mod case;
-mod random;
+pub(crate) mod random;
 mod value;
 mod write;
 
