@@ -8,7 +8,6 @@ use super::{ExitStatus, Format, Global, Plan, configuration, table};
 use crate::console::Console;
 use crate::contract::{Kind, Severity};
 use crate::history::{self, Planned, Severities};
-use crate::report::escape::visible;
 
 /// How many actions are printed where nothing else is said.
 const LIMIT: usize = 20;
@@ -23,9 +22,7 @@ pub(super) fn run(options: &Plan, global: &Global, console: &mut Console) -> Res
         Failure::path(&reports, &format!("the plan of run `{}` cannot be shown", options.run), error)
     };
     let folder = history::run_folder(&reports, &options.run).map_err(|error| cannot(&error))?;
-    let audit =
-        history::load(&reports, &folder.display().to_string()).or_else(|_| history::load(&reports, &options.run));
-    let audit = audit.map_err(|error| cannot(&error))?;
+    let audit = history::load(&reports, &options.run).map_err(|error| cannot(&error))?;
     let compared: Vec<&str> = audit.contracts.iter().map(|contract| contract.name.as_str()).collect();
     known("--contract", &options.contracts, &compared)?;
     for contract in audit.contracts.iter().filter(|contract| contract.plan_truncated) {
@@ -78,7 +75,7 @@ fn rows(shown: &[(Planned, &str)]) -> Vec<Vec<String>> {
             &attributes.join(", "),
             &planned.reason,
         ];
-        cells.iter().map(|cell: &&str| visible(cell)).collect()
+        cells.iter().map(|cell: &&str| (*cell).to_owned()).collect()
     };
     shown.iter().map(row).collect()
 }
