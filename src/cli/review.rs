@@ -260,10 +260,10 @@ fn written(one: &Decided, who: Option<&str>, now: Timestamp) -> Result<DecisionL
     let parsed: Option<Date> = until.parse().ok().filter(|_| until.len() == "2026-01-01".len());
     match (choice, until, parsed) {
         (Some(Choice::IgnoreUntil), "", _) => {
-            problems.push("ignore-until needs a day, as `until`: YYYY-MM-DD".to_owned())
+            problems.push("ignore-until needs a day, as `until`: YYYY-MM-DD".to_owned());
         }
         (Some(Choice::IgnoreUntil), _, None) => {
-            problems.push(format!("until `{until}` is not a day, expected YYYY-MM-DD"))
+            problems.push(format!("until `{until}` is not a day, expected YYYY-MM-DD"));
         }
         (Some(Choice::IgnoreUntil), _, Some(day)) if day <= today => {
             problems.push(format!("until `{until}` is not after today, {today}"));

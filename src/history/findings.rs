@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::ledger::{self, Ledger};
@@ -137,8 +136,8 @@ struct Wire {
     kind: String,
     op: String,
     key: Box<RawValue>,
-    before: Option<BTreeMap<String, IgnoredAny>>,
-    after: Option<BTreeMap<String, IgnoredAny>>,
+    before: Option<BTreeMap<String, Box<RawValue>>>,
+    after: Option<BTreeMap<String, Box<RawValue>>>,
     safety: String,
     reason: String,
 }

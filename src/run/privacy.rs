@@ -31,6 +31,8 @@ pub(super) struct Privacy {
     in_key: bool,
     /// Names that a text may quote.
     names: BTreeSet<String>,
+    /// Columns whose values may stand in the names of folders, as `column=value`.
+    columns: BTreeSet<String>,
     key: [u8; 32],
 }
 
@@ -46,7 +48,9 @@ impl Privacy {
             names.extend(attribute.column.iter().chain(&attribute.projected_as).cloned());
         }
         let in_key = contract.key.iter().any(|name| ways.contains_key(name));
-        Self { ways, in_key, names, key: key.unwrap_or_default() }
+        let columns =
+            contract.personal().flat_map(|(one, _)| one.column.first().into_iter().chain(one.projected_as.first()));
+        Self { columns: columns.cloned().collect(), ways, in_key, names, key: key.unwrap_or_default() }
     }
 
     /// The same where columns are known: an attribute that reads a personal column, or a part of one, is personal too.
@@ -129,7 +133,8 @@ impl Privacy {
             }
         }
         if personal {
-            action.action_id = blake3::keyed_hash(&self.key, action.action_id.as_bytes()).to_hex()[..32].to_owned();
+            let keyed = blake3::keyed_hash(&self.key, action.action_id.as_bytes()).to_hex();
+            keyed[..32].clone_into(&mut action.action_id);
         }
         if self.in_key {
             action.key = self.masked_key(&action.key);
@@ -145,8 +150,24 @@ impl Privacy {
         if !self.any() {
             return Cow::Borrowed(text);
         }
+        let text = self.path(text);
         let lines: Vec<String> = text.split('\n').map(|line| self.scrubbed_line(line)).collect();
         Cow::Owned(lines.join("\n"))
+    }
+
+    /// A path, or a text with one, without the personal values in the names of its folders.
+    pub(super) fn path(&self, text: &str) -> String {
+        let of_folder = |part: &str| {
+            let (name, _) = part.split_once('=')?;
+            let found = self.columns.iter().find(|column| name.ends_with(column.as_str()))?;
+            Some(format!("{}{found}={MASK}", &name[..name.len() - found.len()]))
+        };
+        let mut parts: Vec<String> = text.split('/').map(str::to_owned).collect();
+        let folders = parts.len() - 1;
+        for part in &mut parts[..folders] {
+            *part = of_folder(part).unwrap_or_else(|| std::mem::take(part));
+        }
+        parts.join("/")
     }
 
     fn scrubbed_line(&self, line: &str) -> String {
@@ -243,6 +264,7 @@ mod tests {
             ways: ways.iter().map(|(name, way)| ((*name).to_owned(), *way)).collect(),
             in_key: true,
             names: ["id".to_owned()].into(),
+            columns: ["name".to_owned()].into(),
             key: [9; 32],
         }
     }
@@ -266,6 +288,14 @@ mod tests {
         assert_ne!(privacy.digest("nam", "eAnna"), privacy.digest("name", "Anna"));
         let other = Privacy { key: [8; 32], ..privacy.clone() };
         assert_ne!(privacy.digest("name", "Anna"), other.digest("name", "Anna"));
+    }
+
+    #[test]
+    fn a_folder_that_is_named_after_a_value_is_shown_without_it() {
+        let privacy = privacy(&[("name", Pii::Mask)]);
+        assert_eq!(privacy.path("data/id=7/name=Anna B/part.parquet"), "data/id=7/name=***/part.parquet");
+        let text = "cannot read name=Anna/part.parquet, row group 3";
+        assert_eq!(privacy.scrubbed(text), "cannot read name=***/part.parquet, row group 3");
     }
 
     #[test]

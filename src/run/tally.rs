@@ -130,7 +130,7 @@ impl<'a> Tally<'a> {
                 .files
                 .iter()
                 .map(|file| InputFile {
-                    path: self.contract.secrets.redact(&file.shown).into_owned(),
+                    path: self.privacy.path(&self.contract.secrets.redact(&file.shown)),
                     bytes: file.bytes,
                     modified: file.modified,
                     blake3: digests.next().unwrap_or_default(),
@@ -200,7 +200,7 @@ impl<'a> Tally<'a> {
         for (side, range) in std::mem::take(&mut self.unreadable) {
             let secrets = &self.contract.secrets;
             let (place, problem) = (secrets.redact(&range.place), secrets.redact(&range.problem));
-            let problem = self.privacy.scrubbed(&problem);
+            let (place, problem) = (self.privacy.path(&place), self.privacy.scrubbed(&problem));
             if self.first_unreadable.len() < Self::UNREADABLE_SHOWN {
                 self.first_unreadable.push(format!("{side}: {place}: {problem}"));
             }

@@ -73,7 +73,7 @@ pub(super) type Problems = Vec<(u64, String)>;
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Decided>, Problems> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = 1 + memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count() as u64;
         vec![(line, "is not UTF-8: save it as `CSV UTF-8`".to_owned())]
     })?;
     let head = text.lines().next().unwrap_or_default();
