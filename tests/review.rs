@@ -356,3 +356,43 @@ fn one_attribute_of_a_pair_is_decided_without_the_others() {
     workspace.reconcile(["plan", "--severity", "critical"]).expect(0, &["0 actions"]);
     workspace.reconcile(["plan", "none"]).expect(2, &["none"]);
 }
+
+#[test]
+fn decisions_hold_whatever_the_threads_and_with_what_is_kept_between_runs() {
+    let workspace = Workspace::new();
+    let table = |name: fn(u32) -> String| {
+        let rows: String = (0..3000).map(|id| format!("{id},{}\n", name(id))).collect();
+        format!("id,name\n{rows}").into_bytes()
+    };
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let tables =
+        [("a.csv", table(|id| format!("n{id}"))), ("b.csv", table(|id| format!("n{}", id + u32::from(id % 7 == 0))))];
+    for (name, bytes) in tables {
+        let path = workspace.bytes(name, &bytes);
+        fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    }
+    workspace.file("reconcile.toml", &crate::support::pair_contract("a.csv", "b.csv"));
+    workspace.reconcile(["run"]).expect(1, &[]);
+    let rows = exported(&workspace, &[]);
+    assert_eq!(rows.len(), 429);
+    decided(&workspace, &rows, |row| match row["key"].len() % 3 {
+        0 => Some("accept-projection"),
+        1 => Some("accept-authority"),
+        _ => None,
+    });
+    import(&workspace).expect(0, &[]);
+    let mut seen = Vec::new();
+    for arguments in [&["--threads", "1"][..], &["--threads", "8"], &["--no-cache"], &["--threads", "3", "--no-cache"]]
+    {
+        workspace.reconcile([&["run"], arguments].concat()).expect(1, &[]);
+        let summary = newest(&workspace);
+        let run = workspace.runs().last().unwrap().clone();
+        let files = ["divergences.parquet", "plan.ndjson"].map(|name| fs::read(run.join(name)).unwrap());
+        seen.push((summary["because"].clone(), summary["decided"].clone(), summary["plan"].clone(), files));
+    }
+    assert!(seen.iter().all(|one| *one == seen[0]), "{:?}", seen.iter().map(|one| &one.1).collect::<Vec<_>>());
+    let decided: u64 =
+        seen[0].1["groups"].as_array().unwrap().iter().map(|one| one["divergences"].as_u64().unwrap()).sum();
+    let safe = seen[0].2["safe"].as_u64().unwrap();
+    assert!(seen[0].1["away"].as_u64().unwrap() + safe == decided && safe > 0, "{:?}", seen[0].1);
+}

@@ -150,7 +150,7 @@ const MOST_BYTES: u64 = 1 << 30;
 /// So many problems are told; the rest is counted.
 const MOST_TOLD: usize = 200;
 const MOST_WHO: usize = 200;
-const MOST_WHY: usize = 4000;
+const MOST_WHY: usize = 1000;
 
 pub(super) fn import(options: &ReviewImport, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let reports = configuration::reports(&options.reports, global)?;

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -132,12 +132,18 @@ pub fn decisions(reports: &Path) -> io::Result<(Decisions, Option<String>)> {
         let why = "the ledger was changed, so no decision of people is believed: `reconcile audit verify` says more";
         return Ok((Decisions::default(), Some(why.to_owned())));
     }
-    match standing(reports, &ledger) {
-        Ok(lines) => {
-            let parsed: Result<BTreeMap<_, _>, String> = lines.values().map(Line::decision).collect();
-            let parsed = parsed.map_err(|problem| invalid(&reports.join(FILE), problem))?;
-            Ok((Decisions(parsed), None))
+    let mut decisions = Decisions::default();
+    let read = each_recorded(reports, &ledger, |line| {
+        let (fingerprint, decision) = line.decision()?;
+        if decision.choice == Choice::Reopen {
+            decisions.0.remove(&fingerprint);
+        } else {
+            decisions.0.insert(fingerprint, decision);
         }
+        Ok(())
+    });
+    match read {
+        Ok(()) => Ok((decisions, None)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             let why = format!("{error}; no decision of people is believed: `reconcile audit verify` says more");
             Ok((Decisions::default(), Some(why)))
@@ -229,35 +235,54 @@ fn all_recorded(ledger: &Ledger) -> impl Iterator<Item = (usize, &Recorded)> {
     })
 }
 
-/// The recorded part of the file, proved, and of it the newest decision of each divergence.
+/// The newest decision of each divergence, of what is recorded.
 fn standing(reports: &Path, ledger: &Ledger) -> io::Result<BTreeMap<String, Line>> {
-    let Some(recorded) = recorded(ledger) else { return Ok(BTreeMap::new()) };
-    let path = reports.join(FILE);
-    let changed = || invalid(&path, "its recorded part was changed: its BLAKE3 is not the one in the ledger");
-    let mut bytes = Vec::new();
-    match File::open(&path) {
-        Ok(file) => file.take(recorded.bytes).read_to_end(&mut bytes).map_err(at(&path))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(invalid(&path, "is missing")),
-        Err(error) => return Err(at(&path)(error)),
-    };
-    if bytes.len() as u64 != recorded.bytes || blake3::hash(&bytes).to_hex().as_str() != recorded.blake3 {
-        return Err(changed());
-    }
     let mut lines = BTreeMap::new();
-    for (index, text) in bytes.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()).enumerate() {
-        let line: Line = serde_json::from_slice(text)
-            .map_err(|error| invalid(&path, format!("line {}: not a decision: {error}", index + 1)))?;
-        if (line.record.as_str(), line.format_version) != (Line::RECORD, FORMAT_VERSION) {
-            let problem = format!("line {}: this version reads format version {FORMAT_VERSION}", index + 1);
-            return Err(invalid(&path, problem));
-        }
+    each_recorded(reports, ledger, |line| {
         if line.decision == Choice::Reopen.name() {
             lines.remove(&line.fingerprint);
         } else {
             lines.insert(line.fingerprint.clone(), line);
         }
-    }
+        Ok(())
+    })?;
     Ok(lines)
+}
+
+/// Gives the recorded lines one after the other, in little memory. What was given counts only where this ends well: the
+/// proof comes last.
+fn each_recorded(reports: &Path, ledger: &Ledger, mut each: impl FnMut(Line) -> Result<(), String>) -> io::Result<()> {
+    let Some(recorded) = recorded(ledger) else { return Ok(()) };
+    let path = reports.join(FILE);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(invalid(&path, "is missing")),
+        Err(error) => return Err(at(&path)(error)),
+    };
+    let (mut reader, mut hasher) = (BufReader::new(file.take(recorded.bytes)), blake3::Hasher::new());
+    let (mut text, mut number, mut bytes, mut problem) = (Vec::new(), 0_u64, 0_u64, None);
+    while reader.read_until(b'\n', &mut text).map_err(at(&path))? > 0 {
+        number += 1;
+        bytes += text.len() as u64;
+        hasher.update(&text);
+        let read = parse(&text).and_then(&mut each);
+        problem = problem.or(read.err().map(|said| format!("line {number}: {said}")));
+        text.clear();
+    }
+    if bytes != recorded.bytes || hasher.finalize().to_hex().as_str() != recorded.blake3 {
+        return Err(invalid(&path, "its recorded part was changed: its BLAKE3 is not the one in the ledger"));
+    }
+    problem.map_or(Ok(()), |problem| Err(invalid(&path, problem)))
+}
+
+fn parse(text: &[u8]) -> Result<Line, String> {
+    let line: Line = serde_json::from_slice(text).map_err(|error| format!("not a decision: {error}"))?;
+    match (line.record.as_str(), line.format_version) {
+        (Line::RECORD, FORMAT_VERSION) => Ok(line),
+        (record, version) => {
+            Err(format!("`{record}` of format version {version}, this version reads {FORMAT_VERSION}"))
+        }
+    }
 }
 
 /// What of the file is not as the ledger says, and what a crash left.

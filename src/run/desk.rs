@@ -127,7 +127,9 @@ impl Ruled<'_> {
             }
             _ if self.choice(0) == Some(Choice::AcceptAuthority) => {
                 let mut own = bench.contract.clone();
-                own.repair.kinds.insert(kind_of(difference), Repair::Auto);
+                for kind in [kind_of(difference), divergences[0].kind] {
+                    own.repair.kinds.insert(kind, Repair::Auto);
+                }
                 contract = own;
                 draft(Bench { contract: &contract, ..bench }, difference, complete)
             }
