@@ -11,6 +11,10 @@ use crate::contract::{Kind, Severity};
 use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
+pub mod decision;
+
+use decision::Decided;
+
 /// Whether the copies can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -111,6 +115,8 @@ pub struct ContractAudit {
     pub inputs: Sides<InputFacts>,
     /// What is worth a word.
     pub warnings: Vec<String>,
+    /// What people decided of the divergences.
+    pub decided: Decided,
 }
 
 /// Repair actions by safety.

@@ -83,6 +83,11 @@ impl Cache {
         Self { folder, sense: Id::of(&parts), aside: format!("{ASIDE}-{}-{run}", std::process::id()) }
     }
 
+    /// Removes all that was kept of the contract. What cannot be removed is found by nobody: it is of another sense.
+    pub fn remove(&self) {
+        _ = fs::remove_dir_all(&self.folder);
+    }
+
     /// All that a unit's content depends on, but for the unit itself.
     #[must_use]
     pub fn sense(&self) -> Id {

@@ -196,6 +196,7 @@ pub fn judge_schema(contract: &Contract, difference: &SchemaDifference) -> Diver
         attribute: Some(attribute),
         values,
         authority_source: contract.sources.authority.name.as_str().into(),
+        row_digest: None,
     }
 }
 
@@ -214,6 +215,7 @@ pub fn judge_unreadable(contract: &Contract, side: Side, place: &str, problem: &
         values,
         authority_source: contract.sources.authority.name.as_str().into(),
         fingerprint: fingerprint(contract, Kind::Unreadable, Some(place), None),
+        row_digest: None,
     }
 }
 
@@ -237,6 +239,7 @@ impl Bench<'_> {
             attribute: None,
             values,
             authority_source: Arc::clone(&self.scale.authority_source),
+            row_digest: None,
         }
     }
 
@@ -256,6 +259,7 @@ impl Bench<'_> {
             attribute: Some(Arc::clone(&attribute.name)),
             values,
             authority_source: Arc::clone(&self.scale.authority_source),
+            row_digest: None,
         }
     }
 
@@ -374,6 +378,9 @@ pub struct Divergence {
     pub authority_source: Arc<str>,
     /// Stable across runs.
     pub fingerprint: [u8; 32],
+    /// What the rows were, as far as they concern it: another one where they have changed. None where a later run could not
+    /// know the divergence again.
+    pub row_digest: Option<[u8; 32]>,
 }
 
 /// Why a divergence has its severity.

@@ -22,8 +22,11 @@ mod generate;
 mod help;
 mod interrupt;
 mod outcome;
+mod people;
+mod plan;
 mod propose;
 mod report;
+mod review;
 mod run;
 mod table;
 mod values;
@@ -165,14 +168,19 @@ pub enum Command {
     /// Decide whether the last runs are clean enough for a cutover (not in this version)
     Parity(Parity),
 
-    /// Show and filter a repair plan (not in this version)
+    /// Show and filter a run's repair plan
+    ///
+    /// Nothing is written: an action is what would be done, with the guard under which it may be.
+    #[command(after_help = help::PLAN)]
     Plan(Plan),
 
     /// Apply a repair plan (not in this version)
     Apply(Apply),
 
-    /// Hand divergences to people and take their decisions back (not in this version)
-    #[command(subcommand)]
+    /// Hand divergences to people and take their decisions back
+    ///
+    /// Decisions enter the ledger. The next runs apply them where the rows are still what they were, and say so.
+    #[command(subcommand, after_help = help::REVIEW)]
     Review(Review),
 
     /// Show how verdicts and counts went over time (not in this version)
@@ -398,9 +406,33 @@ pub struct Parity {
 /// `reconcile plan`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Plan {
-    /// A run or a plan, and what to show of it
-    #[arg(value_name = "WORD")]
-    pub words: Vec<String>,
+    /// A run id, the start of one, `latest`, or the path of a run folder
+    #[arg(value_name = "RUN", default_value = "latest", hide_default_value = false)]
+    pub run: String,
+
+    /// Only this contract's; may be given more than once
+    #[arg(long = "contract", value_name = "CONTRACT")]
+    pub contracts: Vec<String>,
+
+    /// Only what answers this kind; may be given more than once
+    #[arg(long = "kind", value_name = "KIND")]
+    pub kinds: Vec<String>,
+
+    /// Only what answers a key whose worst severity is this; may be given more than once
+    #[arg(long = "severity", value_name = "SEVERITY")]
+    pub severities: Vec<String>,
+
+    /// Only actions of this safety: safe, review, manual; may be given more than once
+    #[arg(long = "safety", value_name = "SAFETY")]
+    pub safeties: Vec<String>,
+
+    /// How many actions are printed [default: 20; ndjson: all]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 /// `reconcile apply`.
@@ -418,18 +450,56 @@ pub struct Apply {
 /// `reconcile review`.
 #[derive(Debug, Subcommand)]
 pub enum Review {
-    /// Write unresolved divergences as CSV (not in this version)
-    Export {
-        /// A run, and what to export of it
-        #[arg(value_name = "WORD")]
-        words: Vec<String>,
-    },
-    /// Take decisions back from CSV (not in this version)
-    Import {
-        /// The file with the decisions
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
+    /// Write what needs a person as CSV, a line a divergence, with empty columns for the decision
+    ///
+    /// Left out is what a safe action repairs and what was decided already.
+    #[command(after_help = help::REVIEW_EXPORT)]
+    Export(ReviewExport),
+    /// Take decisions from such a file: all of them, or none where one is not right
+    ///
+    /// A decision about rows that have changed since is refused.
+    #[command(after_help = help::REVIEW_IMPORT)]
+    Import(ReviewImport),
+}
+
+/// `reconcile review export`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReviewExport {
+    /// A run id, the start of one, `latest`, or the path of a run folder
+    #[arg(value_name = "RUN", default_value = "latest")]
+    pub run: String,
+
+    /// Only this contract's; may be given more than once
+    #[arg(long = "contract", value_name = "CONTRACT")]
+    pub contracts: Vec<String>,
+
+    /// Also what needs nobody: what safe actions repair, what is on its way, what was decided
+    #[arg(long)]
+    pub all: bool,
+
+    /// The file to write, which must not be there yet [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// The folder of run folders and ledger [default: the contract file's `reports`, or `reports` here]
+    #[arg(long, value_name = "DIR")]
+    pub reports: Option<PathBuf>,
+}
+
+/// `reconcile review import`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReviewImport {
+    /// The file with the decisions
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Who decided, where the file's `who` is empty
+    #[arg(long, value_name = "NAME")]
+    pub who: Option<String>,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 /// `reconcile history`.

@@ -16,6 +16,7 @@ use crate::sides::{Side, Sides};
 mod check;
 mod error;
 mod meaning;
+mod pii;
 mod raw;
 mod read;
 mod schema;
@@ -26,6 +27,7 @@ mod values;
 
 pub use check::{DiffRequest, for_diff, load, parse_text};
 pub use error::{Error, Errors, Problem};
+pub use pii::PiiKey;
 pub use schema::json_schema;
 pub use secrets::Secrets;
 pub use values::parse_size;
@@ -56,6 +58,8 @@ pub struct RunSettings {
     pub memory_limit: Option<u64>,
     /// Worker threads; 0 means all cores.
     pub threads: usize,
+    /// What digests of personal data are keyed with, where the file says it.
+    pub pii_key: Option<PiiKey>,
 }
 
 /// `[source.NAME]`: a named place that rows are read from.

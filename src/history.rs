@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::audit::Audit;
 
+mod decisions;
+mod findings;
 mod folder;
 mod ledger;
 mod manifest;
@@ -20,6 +22,10 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use decisions::{
+    Line as DecisionLine, decisions, line as decision_line, personal_key, record as record_decisions, standing_lines,
+};
+pub use findings::{Finding, Findings, Plan, Planned, Proposals, Proposed, Severities, newest_run, run_folder};
 pub use folder::RunFolder;
 pub use prune::{Retention, prune};
 pub use verify::{Verification, verify};

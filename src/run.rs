@@ -11,17 +11,20 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use crate::audit::decision::Decisions;
 use crate::audit::{Audit, ContractAudit, Recorder, Verdict};
 use crate::contract::Contract;
 use crate::diff::Budget;
 use crate::normalise::Binding;
 
 mod compare;
+mod desk;
 mod examples;
 mod gather;
 mod input;
 mod judge;
 mod merge;
+mod privacy;
 mod recall;
 mod scan;
 mod tally;
@@ -147,6 +150,9 @@ impl Batch<'_> {
                 Settings::LEAST_MEMORY >> 20
             )));
         }
+        if self.contract.has_pii() && self.settings.pii_key.is_none() {
+            return Some(Halt::Contract("there is no key for digests of personal data (`pii`)".to_owned()));
+        }
         let hidden: Vec<String> = self
             .contract
             .unserved
@@ -193,6 +199,10 @@ pub struct Settings {
     pub draft_plan: bool,
     /// Whether the content of the inputs is digested, as evidence.
     pub digest_inputs: bool,
+    /// What digests of personal data are keyed with; needed where a contract has such data.
+    pub pii_key: Option<[u8; 32]>,
+    /// What people decided of earlier divergences.
+    pub decisions: Arc<Decisions>,
     /// For the manifest, as the user would recognise them.
     pub shown: BTreeMap<String, String>,
     /// Sizes that change no result.

@@ -39,6 +39,9 @@ mod cache;
 /// `audit verify` and `audit prune` through the binary.
 mod audit;
 
+/// Divergences go out to people, and their decisions come back.
+mod review;
+
 /// Defects that were found and mended.
 mod regression;
 

@@ -127,6 +127,8 @@ fn outcome(workspace: &Workspace, tuning: Tuning, threads: usize, phases: &Phase
         examples: 3,
         draft_plan: false,
         digest_inputs: true,
+        pii_key: None,
+        decisions: std::sync::Arc::default(),
         shown: BTreeMap::new(),
         tuning,
     };

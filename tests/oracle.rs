@@ -172,6 +172,8 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         examples: 3,
         draft_plan: case.seed.is_multiple_of(2),
         digest_inputs: false,
+        pii_key: None,
+        decisions: std::sync::Arc::default(),
         shown: BTreeMap::new(),
         tuning: tuning(&mut Random::new(order ^ TUNING)),
     };

@@ -234,7 +234,7 @@ pub(crate) fn divergences(run: &Path) -> Vec<BTreeMap<String, String>> {
 fn lines(batch: &RecordBatch) -> Vec<BTreeMap<String, String>> {
     let mut lines = vec![BTreeMap::new(); batch.num_rows()];
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        if field.name() == "fingerprint" {
+        if ["fingerprint", "row_digest"].contains(&field.name().as_str()) {
             continue;
         }
         let texts = arrow::compute::cast(column, &DataType::Utf8).unwrap();

@@ -89,6 +89,8 @@ fn measured(workspace: &Workspace, one_in: i64) -> Value {
         examples: 20,
         draft_plan: false,
         digest_inputs: false,
+        pii_key: None,
+        decisions: std::sync::Arc::default(),
         shown: BTreeMap::new(),
         tuning: Tuning::default(),
     };

@@ -5,6 +5,7 @@
 
 use crate::contract::Kind;
 
+mod decisions;
 mod kinds;
 mod reasons;
 mod verdicts;
@@ -22,9 +23,9 @@ pub fn explain(word: &str) -> Option<Explanation> {
     all().find(|explanation| explanation.word == stem)
 }
 
-/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts.
+/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then decisions of people.
 pub fn all() -> impl Iterator<Item = Explanation> {
-    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons::ALL).chain(verdicts::ALL)
+    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons::ALL).chain(verdicts::ALL).chain(decisions::ALL)
 }
 
 /// What a word means. Texts are wrapped at 88 columns; examples are indented by four spaces.
@@ -55,6 +56,8 @@ pub enum Group {
     Reason,
     /// How a contract or a run ended.
     Verdict,
+    /// What a person decided of a divergence.
+    Decision,
 }
 
 impl Group {
@@ -65,6 +68,7 @@ impl Group {
             Self::Kind => "kind",
             Self::Reason => "reason",
             Self::Verdict => "verdict",
+            Self::Decision => "decision",
         }
     }
 }

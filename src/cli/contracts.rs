@@ -133,7 +133,7 @@ pub(super) mod tests {
     pub(in crate::cli) fn configuration(contracts: Vec<Contract>) -> Configuration {
         Configuration {
             file: "reconcile.toml".into(),
-            run: RunSettings { reports: "reports".into(), cache: None, memory_limit: None, threads: 0 },
+            run: RunSettings { reports: "reports".into(), cache: None, memory_limit: None, threads: 0, pii_key: None },
             sources: BTreeMap::new(),
             contracts: contracts.into_iter().map(Arc::new).collect(),
             warnings: Vec::new(),

@@ -29,6 +29,7 @@ pub(super) fn run(options: &Diff, global: &Global, console: &mut Console) -> Res
         comparison: &options.comparison,
         shown,
         warnings: Vec::new(),
+        pii_key: None,
     };
     carry_out(batch, global, console)
 }

@@ -9,7 +9,7 @@ use clap::Parser;
 use super::failure::{self, Failure};
 use super::{
     Arguments, Audit, Command, ExitStatus, Format, Global, Review, audit, check, contracts, diff, explain, generate,
-    report, run,
+    plan, report, review, run,
 };
 use crate::console::{Console, Wishes};
 
@@ -95,13 +95,12 @@ fn dispatch(arguments: &Arguments, console: &mut Console) -> Result<ExitStatus, 
         Command::Man(options) => generate::man(options, console),
         Command::Init(_) => Err(not_yet("write a first `reconcile.toml`", "start from the one in the README")),
         Command::Parity(_) => Err(not_yet("judge parity", "`reconcile contracts` shows the last verdicts")),
-        Command::Plan(_) => Err(not_yet("show or filter plans", "each run's plan is `plan.ndjson` in its folder")),
+        Command::Plan(options) => plan::run(options, global, console),
         Command::Apply(_) => {
             Err(not_yet("apply plans", "each run's plan is `plan.ndjson` in its folder, with a guard for every action"))
         }
-        Command::Review(Review::Export { .. } | Review::Import { .. }) => {
-            Err(not_yet("exchange reviews", "each run's divergences are `divergences.parquet` in its folder"))
-        }
+        Command::Review(Review::Export(options)) => review::export(options, global, console),
+        Command::Review(Review::Import(options)) => review::import(options, global, console),
         Command::History(_) => {
             Err(not_yet("show trends", "`reconcile contracts` shows the last verdicts, `reconcile report RUN` any run"))
         }

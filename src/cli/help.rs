@@ -80,6 +80,35 @@ Examples:
   reconcile audit prune --keep-runs 30 --keep-days 365
 ";
 
+pub(super) const PLAN: &str = "\
+Examples:
+  reconcile plan
+  reconcile plan 20261121T072500 --safety review --kind missing
+  reconcile plan latest --severity critical --contract crm-policy-view --format ndjson
+";
+
+pub(super) const REVIEW: &str = "\
+Examples:
+  reconcile review export --out review.csv
+  reconcile review import review.csv --who amy
+";
+
+pub(super) const REVIEW_EXPORT: &str = "\
+Examples:
+  reconcile review export --out review.csv
+  reconcile review export 20261121T072500 --contract crm-policy-view --all
+
+Decisions: accept-authority, accept-projection, ignore-until YYYY-MM-DD, fix-elsewhere; reopen takes one back.
+";
+
+pub(super) const REVIEW_IMPORT: &str = "\
+Examples:
+  reconcile review import review.csv
+  reconcile review import review.csv --who amy
+
+Exit status: 0 taken in, 2 refused, and then nothing was taken in.
+";
+
 pub(super) const SCHEMA: &str = "\
 Examples:
   reconcile schema

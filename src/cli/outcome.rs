@@ -13,11 +13,11 @@ use jiff::Timestamp;
 
 use super::failure::{self, Failure};
 use super::interrupt::Interrupt;
-use super::{Comparison, ExitStatus, Format, Global};
+use super::{Comparison, ExitStatus, Format, Global, people};
 use crate::audit::{Audit, ContractAudit, Recorder};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
-use crate::contract::Contract;
+use crate::contract::{Contract, PiiKey};
 use crate::history::RunFolder;
 use crate::plan::Action;
 use crate::report;
@@ -47,15 +47,18 @@ pub(super) struct Batch<'a> {
     pub(super) shown: BTreeMap<String, String>,
     /// What the audit has to say of the run itself.
     pub(super) warnings: Vec<String>,
+    /// What digests of personal data are keyed with, where the contract file says it.
+    pub(super) pii_key: Option<PiiKey>,
 }
 
 /// Compares, publishes, prints.
-pub(super) fn carry_out(batch: Batch<'_>, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let stop = Stop::default();
     let interrupt = Interrupt::install(&stop)
         .map_err(|error| Failure::new(format!("signals: cannot be caught: {}", failure::plain(&error))))?;
-    let settings = settings(&batch);
-    let mut warnings = batch.warnings;
+    let mut settings = settings(&batch);
+    let mut warnings = std::mem::take(&mut batch.warnings);
+    people::prepare(&batch, &mut settings, &mut warnings)?;
     let folder = match &batch.reports {
         Some(reports) => {
             let (folder, adopted) =
@@ -107,7 +110,9 @@ fn settings(batch: &Batch<'_>) -> Settings {
         shown.insert("memory_limit".to_owned(), bytes.to_string());
     }
     if let Some(row_filter) = &comparison.row_filter {
-        shown.insert("where".to_owned(), row_filter.clone());
+        let personal = batch.contracts.iter().any(|contract| contract.has_pii());
+        let row_filter = if personal { people::without_literals(row_filter) } else { row_filter.clone() };
+        shown.insert("where".to_owned(), row_filter);
     }
     if let Some(limit) = comparison.limit {
         shown.insert("limit".to_owned(), limit.to_string());
@@ -126,6 +131,8 @@ fn settings(batch: &Batch<'_>) -> Settings {
         draft_plan: !comparison.no_plan,
         // Evidence is for a run that is kept; an operator's quick check need not read its inputs twice.
         digest_inputs: batch.reports.is_some(),
+        pii_key: batch.pii_key.map(|key| *key.bytes()),
+        decisions: Arc::default(),
         shown,
         tuning: Tuning::default(),
     }
@@ -144,7 +151,7 @@ pub(super) fn began(run_id: &str) -> Option<Timestamp> {
     Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
-fn unwritable(reports: &Path, error: &io::Error) -> Failure {
+pub(super) fn unwritable(reports: &Path, error: &io::Error) -> Failure {
     Failure::with_hint(
         failure::path_message(reports, "the folder of reports cannot be written", error),
         "nothing was compared; name another folder with `--out DIR`",

@@ -36,6 +36,7 @@ pub(super) fn run(options: &Run, global: &Global, console: &mut Console) -> Resu
         comparison: &options.comparison,
         shown,
         warnings: configuration.warnings.iter().map(failure::line).collect(),
+        pii_key: configuration.run.pii_key,
     };
     carry_out(batch, global, console)
 }

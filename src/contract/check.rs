@@ -21,6 +21,7 @@ mod attribute;
 mod flags;
 mod gather;
 mod location;
+mod pii;
 mod source;
 
 pub use flags::{DiffRequest, for_diff};
@@ -82,7 +83,7 @@ pub(super) fn check(
         });
     }
     say_unused(&gathered, &merged, &mut warnings);
-    let run = check_run(file, gathered.main.table("run").unwrap_or(&empty), &mut warnings);
+    let run = check_run(file, gathered.main.table("run").unwrap_or(&empty), &mut problems, &mut warnings);
     if !problems.is_empty() {
         return Err(Errors(redacted(problems.sorted(&gathered.files), &secrets)));
     }
@@ -116,7 +117,7 @@ fn check_sources(
 }
 
 /// `[run]`.
-fn check_run(file: &Path, table: &Table, warnings: &mut Problems) -> RunSettings {
+fn check_run(file: &Path, table: &Table, problems: &mut Problems, warnings: &mut Problems) -> RunSettings {
     for entry in &table.0 {
         if let Some(later) = raw::RUN.key(&entry.key).and_then(|key| key.later) {
             let message = format!("`run.{}` is not served by this version: {}", entry.key, later.consequence);
@@ -137,6 +138,7 @@ fn check_run(file: &Path, table: &Table, warnings: &mut Problems) -> RunSettings
             .and_then(|node| super::values::count(node, 256).ok())
             .and_then(|threads| usize::try_from(threads).ok())
             .unwrap_or(0),
+        pii_key: table.node("pii_key").and_then(|node| pii::check_key(node, problems, warnings)),
     }
 }
 

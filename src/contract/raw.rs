@@ -170,6 +170,12 @@ pub(super) static RUN: Section = Section {
         key("memory_limit", Shape::Size, "How much memory a run may take; it spills to disk rather than take more.")
             .default("no limit"),
         key("threads", Shape::Count(256), "Worker threads; 0 stands for all cores.").default("0"),
+        key(
+            "pii_key",
+            Shape::Text,
+            "What digests of personal data are keyed with, at least 16 characters: `\"${NAME}\"`.",
+        )
+        .default("a key in `.pii.key` within the folder of reports, made at the first use"),
         key("sign", Shape::Anything, "How the ledger is signed.").later("the ledger is chained but not signed"),
         key("notify", Shape::Anything, "Who is told the verdict.").later("nobody is notified"),
     ],
@@ -404,9 +410,7 @@ pub(super) static ATTRIBUTE: Section = Section {
         key("timezone", Shape::Zone, "The zone of its timestamps without zone, on both sides.").default("the source's"),
         key("severity", Shape::OneOf(SEVERITIES), "The severity of its mismatches.").default("the kind's"),
         key("repair", Shape::OneOf(REPAIRS), "How its divergences are repaired.").default("the kind's"),
-        key("pii", Shape::OneOf(&["mask", "hash", "drop"]), "How personal data is written.")
-            .default("none")
-            .later_hides("personal data would be written unmasked"),
+        key("pii", Shape::OneOf(&["mask", "hash", "drop"]), "How personal data is written.").default("none"),
         key("derive", Shape::Text, "SQL over the owner's columns, instead of a column.")
             .default("none")
             .later_hides("the attribute is not derived"),

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::decisions::Recorded;
 use super::manifest::Manifest;
 use super::merkle;
 use super::place::{at, invalid, sync_folder};
@@ -31,6 +32,7 @@ const LINE_DIGEST: &str = r#","line_digest":""#;
 pub(super) enum Record {
     Run(RunRecord),
     Prune(PruneRecord),
+    Decisions(DecisionsRecord),
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -66,6 +68,20 @@ pub(super) struct PruneRecord {
     merkle_root: String,
 }
 
+/// Decisions of people were taken in.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct DecisionsRecord {
+    format_version: u32,
+    pub(super) sequence: u64,
+    pub(super) recorded_at: String,
+    #[serde(flatten)]
+    pub(super) recorded: Recorded,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) torn_bytes: u64,
+    previous: String,
+    merkle_root: String,
+}
+
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ContractVerdict {
@@ -83,6 +99,7 @@ impl Record {
         match self {
             Self::Run(run) => run.format_version,
             Self::Prune(prune) => prune.format_version,
+            Self::Decisions(line) => line.format_version,
         }
     }
 
@@ -90,6 +107,7 @@ impl Record {
         match self {
             Self::Run(run) => run.sequence,
             Self::Prune(prune) => prune.sequence,
+            Self::Decisions(line) => line.sequence,
         }
     }
 
@@ -97,6 +115,7 @@ impl Record {
         match self {
             Self::Run(run) => &run.previous,
             Self::Prune(prune) => &prune.previous,
+            Self::Decisions(line) => &line.previous,
         }
     }
 
@@ -104,6 +123,7 @@ impl Record {
         match self {
             Self::Run(run) => &run.merkle_root,
             Self::Prune(prune) => &prune.merkle_root,
+            Self::Decisions(line) => &line.merkle_root,
         }
     }
 
@@ -111,6 +131,7 @@ impl Record {
         match self {
             Self::Run(run) => run.torn_bytes,
             Self::Prune(prune) => prune.torn_bytes,
+            Self::Decisions(line) => line.torn_bytes,
         }
     }
 }
@@ -128,6 +149,10 @@ pub(super) enum Draft {
     Prune {
         recorded_at: String,
         runs: Vec<String>,
+    },
+    Decisions {
+        recorded_at: String,
+        recorded: Recorded,
     },
 }
 
@@ -235,7 +260,7 @@ impl Ledger {
     pub(super) fn pruned(&self) -> BTreeSet<&str> {
         let prunes = self.records().filter_map(|(_, record)| match record {
             Record::Prune(prune) => Some(prune),
-            Record::Run(_) => None,
+            Record::Run(_) | Record::Decisions(_) => None,
         });
         prunes.flat_map(|prune| prune.runs.iter().map(String::as_str)).collect()
     }
@@ -342,7 +367,7 @@ impl Ledger {
         let previous = self.lines.last().map_or_else(|| "0".repeat(64), |line| line.digest.clone());
         let new_manifest = match &draft {
             Draft::Run { manifest, .. } => Some(manifest),
-            Draft::Prune { .. } => None,
+            Draft::Prune { .. } | Draft::Decisions { .. } => None,
         };
         let mut tree = merkle::Tree::default();
         for manifest in self.runs().map(|(_, run)| &run.manifest).chain(new_manifest) {
@@ -369,6 +394,15 @@ impl Ledger {
                 sequence,
                 recorded_at,
                 runs,
+                torn_bytes,
+                previous,
+                merkle_root,
+            }),
+            Draft::Decisions { recorded_at, recorded } => Record::Decisions(DecisionsRecord {
+                format_version,
+                sequence,
+                recorded_at,
+                recorded,
                 torn_bytes,
                 previous,
                 merkle_root,

@@ -12,6 +12,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, InputFile, PlanCounts, Verd
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
+use crate::report::decided::DecidedRecord;
 use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex};
 use crate::sides::Sides;
 
@@ -76,6 +77,8 @@ pub(super) struct ContractRecord {
     plan: PlanRecord,
     plan_truncated: bool,
     warnings: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decided: Option<DecidedRecord>,
     examples: Vec<ExampleRecord>,
 }
 
@@ -217,6 +220,7 @@ impl ContractRecord {
             plan: PlanRecord::of(contract.plan),
             plan_truncated: contract.plan_truncated,
             warnings: contract.warnings.clone(),
+            decided: DecidedRecord::of(&contract.decided),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
         }
     }
@@ -247,6 +251,7 @@ impl ContractRecord {
             coverage: self.coverage,
             plan_truncated: self.plan_truncated,
             warnings: self.warnings,
+            decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -314,6 +319,7 @@ impl ExampleRecord {
             values: Sides { authority: boxed(self.authority_value), projection: boxed(self.projection_value) },
             authority_source: self.authority_source.into(),
             fingerprint: digest(&self.fingerprint)?,
+            row_digest: None,
         })
     }
 }

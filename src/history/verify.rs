@@ -42,6 +42,9 @@ pub fn verify(reports: &Path) -> io::Result<Verification> {
     })?;
     let ledger = Ledger::read(reports)?;
     let mut found = Verification { unchanged: 0, changed: ledger.complaints(), notes: ledger::notes(&ledger) };
+    let (changed, note) = super::decisions::check(reports, &ledger)?;
+    found.changed.extend(changed);
+    found.notes.extend(note);
     let pruned = ledger.pruned();
     let mut known = BTreeSet::new();
     for (number, run) in ledger.runs() {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::decided::DecidedRecord;
 use super::escape::hides;
 use crate::audit::{Audit, Books, ContractAudit, InputFacts, PlanCounts, TakenOver};
 use crate::classify::Divergence;
@@ -169,6 +170,9 @@ struct ContractSummary<'a> {
     /// Only where something was.
     #[serde(skip_serializing_if = "Option::is_none")]
     taken_over: Option<SidesRecord<TakenOverRecord>>,
+    /// Only where something was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided: Option<DecidedRecord>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -203,6 +207,7 @@ impl<'a> ContractSummary<'a> {
                 .iter()
                 .any(|(_, input)| input.taken_over.any())
                 .then(|| SidesRecord::of(&contract.inputs, |input| TakenOverRecord::of(input.taken_over))),
+            decided: DecidedRecord::of(&contract.decided),
         }
     }
 }

@@ -80,6 +80,7 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     counts(contract, out)?;
     examples(contract, out)?;
     plan(contract, out)?;
+    super::decided::markdown(&contract.decided, plain, out)?;
     list("Warnings", "###", &contract.warnings, out)
 }
 

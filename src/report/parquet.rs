@@ -15,7 +15,7 @@ use super::json::hex;
 use crate::classify::Divergence;
 
 /// The columns in the order of the file: name, and whether it can be NULL.
-const COLUMNS: [(&str, bool); 11] = [
+const COLUMNS: [(&str, bool); 12] = [
     ("contract", false),
     ("kind", false),
     ("severity", false),
@@ -27,6 +27,7 @@ const COLUMNS: [(&str, bool); 11] = [
     ("authority_source", false),
     ("cause", true),
     ("fingerprint", false),
+    ("row_digest", true),
 ];
 
 /// Lines held as Arrow builders before they go to the Parquet writer.
@@ -72,6 +73,7 @@ impl<W: Write + Send> DivergenceWriter<W> {
     /// What kept it from being written.
     pub fn write(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
         let (reason, fingerprint) = (divergence.reason.to_string(), hex(&divergence.fingerprint));
+        let row_digest = divergence.row_digest.as_ref().map(hex);
         let line: [Option<&str>; COLUMNS.len()] = [
             Some(contract),
             Some(divergence.kind.name()),
@@ -84,6 +86,7 @@ impl<W: Write + Send> DivergenceWriter<W> {
             Some(&divergence.authority_source),
             None,
             Some(&fingerprint),
+            row_digest.as_deref(),
         ];
         for (column, value) in self.columns.iter_mut().zip(line) {
             column.append_option(value);
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn a_run_without_divergences_writes_a_valid_file() {
         let (schema, batches) = read(&written(&[]));
-        assert_eq!(schema.fields().len(), 11);
+        assert_eq!(schema.fields().len(), COLUMNS.len());
         assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
     }
 

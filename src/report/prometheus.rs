@@ -98,6 +98,13 @@ fn contract_metrics<'a>(audit: &'a Audit) -> Vec<Metric<'a>> {
                 .map(|(safety, actions)| (vec![("safety", safety)], actions.to_string()))
                 .to_vec()
         }),
+        each(audit, "reconcile_decided_divergences", "Divergences that people decided, by decision.", |contract| {
+            let mut of = std::collections::BTreeMap::<_, u64>::new();
+            for (group, divergences) in &contract.decided.groups {
+                *of.entry(group.choice.name()).or_default() += divergences;
+            }
+            of.into_iter().map(|(name, count)| (vec![("decision", name)], count.to_string())).collect()
+        }),
         each(
             audit,
             "reconcile_captured_timestamp_seconds",

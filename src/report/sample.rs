@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::audit::decision::Decided;
 use crate::audit::{Audit, Books, ContractAudit, InputFacts, InputFile, PlanCounts, TakenOver, Verdict};
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
@@ -63,6 +64,7 @@ fn agreed() -> ContractAudit {
         plan_truncated: false,
         inputs: inputs("billing", None),
         warnings: vec![],
+        decided: Decided::default(),
     }
 }
 
@@ -115,6 +117,7 @@ fn drifted() -> ContractAudit {
         plan_truncated: false,
         inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
+        decided: Decided::default(),
     }
 }
 
@@ -144,6 +147,7 @@ fn unverified() -> ContractAudit {
         plan_truncated: false,
         inputs: inputs("claims", None),
         warnings: vec![],
+        decided: Decided::default(),
     }
 }
 
@@ -165,6 +169,7 @@ pub(crate) fn divergences() -> Vec<Divergence> {
             values: Sides { authority: authority.map(Box::from), projection: projection.map(Box::from) },
             authority_source: "policy_admin".into(),
             fingerprint: *blake3::hash(key.as_bytes()).as_bytes(),
+            row_digest: None,
         }
     };
     vec![

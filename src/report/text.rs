@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use super::decided;
 use super::escape::{columns, count, counted, elapsed, lines, percent, shorten, visible};
 use super::json::matched;
 use super::sum::{severities, signal_name, sum};
@@ -45,6 +46,9 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         facts(contract, style, out)?;
         divergences(contract, style, out)?;
         plan(contract, out)?;
+        for told in decided::sentences(&contract.decided) {
+            sentence("decided", &told, out)?;
+        }
         for warning in &contract.warnings {
             sentence("warning", warning, out)?;
         }

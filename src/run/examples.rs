@@ -169,6 +169,7 @@ mod tests {
             values: Sides::default(),
             authority_source: "authority".into(),
             fingerprint: [0; 32],
+            row_digest: None,
         };
         let mut examples = Examples::new(5);
         for key in (0..100).rev() {

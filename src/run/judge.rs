@@ -5,14 +5,17 @@ use std::sync::mpsc::channel;
 
 use super::Halt;
 use super::compare::Work;
+use super::desk::{Desk, Relieved};
 use super::examples::Examples;
 use super::gather::Partitioned;
 use super::tally::Tally;
+use crate::audit::decision::Decided;
 use crate::audit::{Books, Recorder};
 use crate::classify::{Bench, Divergence, Scale, judge, judge_all, kind_of};
 use crate::contract::{Kind, Severity};
 use crate::diff::resolve::{Difference, ResolveRules, resolve};
-use crate::plan::{Action, draft};
+use crate::digest::Encoded;
+use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
 impl Work<'_> {
@@ -26,7 +29,9 @@ impl Work<'_> {
         let mut partitions = (0..gathered.authority.partitions())
             .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)));
         let scale = Scale::new(self.batch.contract, &self.inputs.binding);
-        let policy = Policy { scale: &scale, complete: tally.complete(), keeps: recorder.keeps() };
+        let settings = self.batch.settings;
+        let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
+        let policy = Policy { scale: &scale, complete: tally.complete(), keeps: recorder.keeps(), desk: &desk };
         self.batch.threads.in_place_scope(|scope| {
             let mut judge_next = |tally: &Tally<'_>| {
                 let partition = partitions.next()?;
@@ -65,7 +70,7 @@ impl Work<'_> {
         let resolved = resolve(binding, rules, &rows);
         let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
         let mut counts = Counts::new(binding.attributes.len());
-        let by_difference = policy.scale.by_difference();
+        let by_difference = policy.scale.by_difference() && policy.desk.is_empty();
         if by_difference {
             for difference in &resolved.differences {
                 counts.difference(difference, policy.scale.severities(difference));
@@ -74,12 +79,17 @@ impl Work<'_> {
         let mut findings = Vec::new();
         let draft_plan = self.batch.settings.draft_plan;
         if policy.keeps || draft_plan || !by_difference {
-            judge_all(bench, &resolved.differences, |difference, divergences| {
+            let mut encoded = Encoded::default();
+            judge_all(bench, &resolved.differences, |difference, mut divergences| {
+                let ruled = policy.desk.rule(bench, difference, &mut divergences, &mut encoded);
                 if !by_difference {
                     counts.judged(difference, &divergences);
+                    ruled.count(&divergences, &mut counts.decided, &mut counts.relieved);
                 }
-                divergences.iter().for_each(|divergence| examples.offer(divergence));
-                let actions = if draft_plan { draft(bench, difference, policy.complete) } else { Vec::new() };
+                let open = divergences.iter().enumerate().filter(|(index, _)| !ruled.away(*index));
+                open.for_each(|(_, divergence)| examples.offer(divergence));
+                let drafted = || ruled.draft(bench, difference, &divergences, policy.complete);
+                let actions = if draft_plan { drafted() } else { Vec::new() };
                 if policy.keeps || draft_plan {
                     findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
                 }
@@ -99,6 +109,7 @@ struct Policy<'a> {
     complete: Sides<bool>,
     /// Whether the recorder is to be told each divergence.
     keeps: bool,
+    desk: &'a Desk,
 }
 
 /// Makes only those divergences that are taken as examples.
@@ -135,6 +146,8 @@ pub(super) struct Counts {
     pub(super) keys_by_severity: BTreeMap<Severity, u64>,
     /// By the attribute's place in the binding.
     pub(super) attributes: Vec<u64>,
+    pub(super) decided: Decided,
+    pub(super) relieved: Relieved,
 }
 
 impl Counts {
@@ -146,6 +159,8 @@ impl Counts {
             severities: BTreeMap::new(),
             keys_by_severity: BTreeMap::new(),
             attributes: vec![0; attributes],
+            decided: Decided::default(),
+            relieved: Relieved::default(),
         }
     }
 

@@ -101,6 +101,11 @@ impl Recall {
     /// Looks for what the last run left. None where nothing is to be kept. `bits` is what the partitions would be without it.
     pub(super) fn open(batch: &Batch<'_>, inputs: &Inputs, bits: u32) -> Option<Self> {
         let root = batch.settings.cache.as_ref()?;
+        // What is kept are tags and values of rows, which nobody may find personal data in.
+        if batch.contract.has_pii() {
+            cache(batch, inputs, root).remove();
+            return None;
+        }
         let filters = batch.contract.sources.iter().filter_map(|(_, source)| source.filter.as_ref());
         let inconstant = |filter: &String| INCONSTANT.iter().any(|word| filter.to_lowercase().contains(word));
         if inputs.binding.key_count == 0 || inputs.row_filter.is_some() || filters.into_iter().any(inconstant) {

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::desk::{Relieved, decided_away, lapsed, open};
 use super::examples::Examples;
 use super::input::Inputs;
 use super::judge::{Counts, Judged};
+use super::privacy::Privacy;
 use super::recall::Recall;
 use super::scan::UnitFacts;
 use super::{Halt, Settings};
+use crate::audit::decision::Decided;
 use crate::audit::{Books, ContractAudit, InputFacts, InputFile, PlanCounts, Recorder, Verdict, balanced};
 use crate::classify::{Divergence, judge_schema, judge_unreadable};
 use crate::contract::{Contract, Kind, Severity};
@@ -49,6 +53,11 @@ pub(super) struct Tally<'a> {
     table: Option<Sides<Sum>>,
     warnings: Vec<String>,
     compared: bool,
+    /// Applied to all that leaves.
+    privacy: Arc<Privacy>,
+    decided: Decided,
+    /// Keys whose worst severity is another, or none, without what was decided away.
+    relieved: Relieved,
 }
 
 impl<'a> Tally<'a> {
@@ -80,7 +89,15 @@ impl<'a> Tally<'a> {
             table: None,
             warnings: harmless.map(|option| format!("`{}`: {}", option.option, option.consequence)).collect(),
             compared: false,
+            privacy: Arc::new(Privacy::new(contract, settings.pii_key)),
+            decided: Decided::default(),
+            relieved: Relieved::default(),
         }
+    }
+
+    /// How personal data are written.
+    pub(super) fn privacy(&self) -> Arc<Privacy> {
+        Arc::clone(&self.privacy)
     }
 
     /// Says what is worth a word.
@@ -90,6 +107,7 @@ impl<'a> Tally<'a> {
 
     /// Both sides are open and bound.
     pub(super) fn opened(&mut self, inputs: &Inputs, recall: Option<&Recall>) {
+        self.privacy = Arc::new(Privacy::new(self.contract, self.settings.pii_key).bound(&inputs.binding));
         self.schema.clone_from(&inputs.binding.schema);
         self.key_count = inputs.binding.key_count;
         let names = inputs.binding.attributes.iter().skip(inputs.binding.key_count);
@@ -112,7 +130,7 @@ impl<'a> Tally<'a> {
                 .files
                 .iter()
                 .map(|file| InputFile {
-                    path: self.contract.secrets.redact(&file.shown).into_owned(),
+                    path: self.privacy.path(&self.contract.secrets.redact(&file.shown)),
                     bytes: file.bytes,
                     modified: file.modified,
                     blake3: digests.next().unwrap_or_default(),
@@ -182,6 +200,7 @@ impl<'a> Tally<'a> {
         for (side, range) in std::mem::take(&mut self.unreadable) {
             let secrets = &self.contract.secrets;
             let (place, problem) = (secrets.redact(&range.place), secrets.redact(&range.problem));
+            let (place, problem) = (self.privacy.path(&place), self.privacy.scrubbed(&problem));
             if self.first_unreadable.len() < Self::UNREADABLE_SHOWN {
                 self.first_unreadable.push(format!("{side}: {place}: {problem}"));
             }
@@ -207,10 +226,10 @@ impl<'a> Tally<'a> {
         self.examples.take(judged.examples);
         for (divergences, actions) in judged.findings {
             for divergence in &divergences {
-                recorder.divergence(&self.contract.name, divergence)?;
+                recorder.divergence(&self.contract.name, &self.privacy.divergence(divergence))?;
             }
             for action in actions {
-                self.act(&action, recorder)?;
+                self.act(&self.privacy().action(action), recorder)?;
             }
         }
         Ok(())
@@ -227,6 +246,8 @@ impl<'a> Tally<'a> {
         add(&mut self.keys, counts.keys);
         add(&mut self.severities, counts.severities);
         add(&mut self.keys_by_severity, counts.keys_by_severity);
+        add(&mut self.relieved, counts.relieved);
+        self.decided.add(counts.decided);
         for ((_, count), more) in self.attributes.iter_mut().zip(counts.attributes.into_iter().skip(self.key_count)) {
             *count += more;
         }
@@ -237,7 +258,7 @@ impl<'a> Tally<'a> {
         counts.count(divergence.kind, std::iter::once(divergence.severity));
         self.add(counts);
         if recorder.keeps() {
-            recorder.divergence(&self.contract.name, divergence)?;
+            recorder.divergence(&self.contract.name, &self.privacy.divergence(divergence))?;
         }
         self.examples.offer(divergence);
         Ok(())
@@ -329,6 +350,7 @@ impl<'a> Tally<'a> {
         match self.exceeded() {
             Some(because) => (Verdict::Drifted, because),
             None if self.keys.is_empty() => (Verdict::Agreed, "every row agrees".to_owned()),
+            None if self.decided.away() > 0 => (Verdict::Agreed, decided_away(&self.decided)),
             None => (Verdict::Agreed, "what diverges is within what the contract allows".to_owned()),
         }
     }
@@ -336,8 +358,9 @@ impl<'a> Tally<'a> {
     /// Which allowance is exceeded, if any. What is not allowed anything is allowed none.
     fn exceeded(&self) -> Option<String> {
         let (allow, fail_on) = (&self.contract.allow, self.contract.fail_on);
-        let failing: u64 = self.keys_by_severity.range(fail_on..).map(|(_, keys)| keys).sum();
-        for (&severity, &keys) in self.keys_by_severity.iter().rev() {
+        let open = open(&self.keys_by_severity, &self.relieved);
+        let failing: u64 = open.range(fail_on..).map(|(_, keys)| keys).sum();
+        for (&severity, &keys) in open.iter().rev() {
             match allow.severity.get(&severity) {
                 Some(&allowed) if keys > allowed => {
                     return Some(format!(
@@ -363,9 +386,13 @@ impl<'a> Tally<'a> {
     }
 
     fn close(mut self, verdict: Verdict, mut because: String, mut error: Option<String>) -> ContractAudit {
-        let secrets = &self.contract.secrets;
+        self.warnings.extend(lapsed(&self.decided));
+        let (secrets, privacy) = (&self.contract.secrets, self.privacy());
         secrets.redact_in(&mut because);
-        error.iter_mut().chain(&mut self.warnings).for_each(|text| secrets.redact_in(text));
+        for text in error.iter_mut().chain(&mut self.warnings) {
+            secrets.redact_in(text);
+            *text = privacy.scrubbed(text).into_owned();
+        }
         let for_people = |text: &Option<String>| text.as_deref().map(|text| secrets.redact(text).into_owned());
         let covered = |books: &Books| books.read - books.unreadable - books.uncompared;
         let in_scope = self.books.authority.read + self.books.projection.read;
@@ -411,11 +438,12 @@ impl<'a> Tally<'a> {
             keys_by_severity: self.keys_by_severity,
             attributes: self.attributes,
             key: self.contract.key.clone(),
-            examples: self.examples.chosen(),
+            examples: self.examples.chosen().iter().map(|one| privacy.divergence(one).into_owned()).collect(),
             plan: self.plan,
             plan_truncated: truncated,
             inputs: self.inputs,
             warnings: self.warnings,
+            decided: self.decided,
         }
     }
 }

@@ -17,7 +17,9 @@ out.",
     causes: "\
 - The copies agree.
 - The contract is lax: a wide tolerance, `ignore = [\"*\"]`, a high `fail_on`. The
-  report lists what was compared and what was left out, and counts what was tolerated.",
+  report lists what was compared and what was left out, and counts what was tolerated.
+- People decided the divergences away (`accept-projection`, `ignore-until`); the report
+  says how many, by whom and until when.",
     example: "    authority   policy_id 1042 | premium 300.00
     projection  policy_id 1042 | premium 300.000",
     repair: "\

@@ -40,7 +40,10 @@ fn check_attribute(
         problems.add(&derive.at, Some(about), "both `column` and `derive` are given, expected one of them", None);
     }
     let mut options = text_options(Some(own), contract);
-    options.translate = own.node("translate").and_then(|node| translate(node, setting, about, problems)).map(Arc::new);
+    options.translate = own
+        .node("translate")
+        .and_then(|node| translate(node, setting, (about, own.text("pii").is_some()), problems))
+        .map(Arc::new);
     options.logical_type = own.node("type").and_then(|node| values::logical_type(node).ok());
     let round = own.node("round").and_then(|node| values::count(node, 76).ok());
     options.round = round.and_then(|places| u32::try_from(places).ok());
@@ -179,7 +182,7 @@ impl Distance {
 fn translate(
     node: &Node,
     setting: &Setting<'_>,
-    about: &str,
+    (about, personal): (&str, bool),
     problems: &mut Problems,
 ) -> Option<BTreeMap<String, String>> {
     let table = node.table()?;
@@ -191,7 +194,7 @@ fn translate(
         let shown = written.shown();
         let read =
             setting.disk.read(&path).map_err(|error| vec![format!("translate file {shown} cannot be read: {error}")]);
-        return match read.and_then(|bytes| translate_file(&bytes, shown)) {
+        return match read.and_then(|bytes| translate_file(&bytes, shown, personal)) {
             Ok(map) => Some(map),
             Err(messages) => {
                 for message in messages {
@@ -205,7 +208,7 @@ fn translate(
 }
 
 /// A CSV of two columns under a header: the owner's value, the value expected in the projection.
-fn translate_file(bytes: &[u8], shown: &str) -> Result<BTreeMap<String, String>, Vec<String>> {
+fn translate_file(bytes: &[u8], shown: &str, personal: bool) -> Result<BTreeMap<String, String>, Vec<String>> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let (mut map, mut lines, mut messages) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
@@ -231,7 +234,8 @@ fn translate_file(bytes: &[u8], shown: &str) -> Result<BTreeMap<String, String>,
             continue;
         }
         if let Some(first) = lines.insert(from.to_owned(), line) {
-            messages.push(format!("translate file {shown}, line {line}: \"{from}\" is already on line {first}"));
+            let from = if personal { "its value".to_owned() } else { format!("\"{from}\"") };
+            messages.push(format!("translate file {shown}, line {line}: {from} is already on line {first}"));
         }
         map.insert(from.to_owned(), to.to_owned());
     }

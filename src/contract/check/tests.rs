@@ -447,7 +447,6 @@ fn options_of_later_versions_are_said_when_used() {
             ("invariant", true),
             ("attribute.a.owner", true),
             ("attribute.a.derive", true),
-            ("attribute.b.pii", true),
             ("rule", true),
         ]
     );

@@ -1,0 +1,386 @@
+//! `reconcile review`: hands what needs a person out as CSV, and takes decisions back. What a decision does to a run is
+//! `run`'s business, how it is recorded `history`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::json;
+
+use super::failure::{self, Failure};
+use super::{ExitStatus, Format, Global, Reports, ReviewExport, ReviewImport, configuration};
+use crate::audit::decision::{Choice, Decisions};
+use crate::console::Console;
+use crate::contract::{Kind, Problem};
+use crate::history::{self, DecisionLine, Finding, Findings, Proposals, Proposed};
+
+mod sheet;
+
+use sheet::{COLUMNS, Decided, escaped};
+
+pub(super) fn export(options: &ReviewExport, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let reports = configuration::reports(&Reports { reports: options.reports.clone() }, global)?;
+    let cannot =
+        |error: &io::Error| Failure::path(&reports, &format!("run `{}` cannot be exported", options.run), error);
+    let folder = history::run_folder(&reports, &options.run).map_err(|error| cannot(&error))?;
+    let run_id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let audit = history::load(&reports, &options.run).map_err(|error| cannot(&error))?;
+    for name in &options.contracts {
+        if audit.contracts.iter().all(|contract| contract.name != *name) {
+            let there: Vec<&str> = audit.contracts.iter().map(|contract| contract.name.as_str()).collect();
+            let message = format!("contract \"{name}\": is not in run `{run_id}` (there are: {})", there.join(", "));
+            return Err(Failure::new(message));
+        }
+    }
+    let beside = folder.parent().unwrap_or(&reports);
+    let stand = history::standing_lines(beside).map_err(|error| cannot(&error))?;
+    let source = Source { folder: &folder, run_id: &run_id, options, stand: &stand, today: today() };
+    let Some(out) = &options.out else {
+        source.write(&mut *console.out()).map_err(|error| Failure::stdout(&error))?;
+        return Ok(ExitStatus::Agreed);
+    };
+    let lines = new_file(out, |file| source.write(file)).map_err(|error| unwritten(out, &error))?;
+    let lines = if lines == 1 { "1 divergence is".to_owned() } else { format!("{lines} divergences are") };
+    console.note(&format!("{lines} in {}", failure::shown(out)));
+    Ok(ExitStatus::Agreed)
+}
+
+fn today() -> Date {
+    Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+fn unwritten(out: &Path, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        let message = format!("{}: is there already, and may hold decisions", failure::shown(out));
+        return Failure::with_hint(message, "name another file with `--out FILE`");
+    }
+    Failure::path(out, "cannot be written", error)
+}
+
+/// Writes a file that is not there yet, whole or not at all.
+fn new_file(out: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<u64>) -> io::Result<u64> {
+    let file = OpenOptions::new().write(true).create_new(true).open(out)?;
+    let mut file = BufWriter::new(file);
+    let written = write(&mut file).and_then(|lines| {
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        Ok(lines)
+    });
+    if written.is_err() {
+        _ = fs::remove_file(out);
+    }
+    written
+}
+
+/// What is exported.
+struct Source<'a> {
+    folder: &'a Path,
+    run_id: &'a str,
+    options: &'a ReviewExport,
+    stand: &'a BTreeMap<String, DecisionLine>,
+    today: Date,
+}
+
+impl Source<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
+        let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(out);
+        writer.write_record(COLUMNS)?;
+        let mut proposals = Proposals::open(self.folder)?;
+        let mut lines = 0;
+        for finding in Findings::open(self.folder)? {
+            let finding = finding?;
+            let proposed = proposals.of(&finding)?;
+            let decided = self.decided(&finding);
+            if self.wanted(&finding, proposed.as_ref(), decided.is_some()) {
+                writer.write_record(self.cells(&finding, proposed.as_ref(), decided))?;
+                lines += 1;
+            }
+        }
+        writer.flush()?;
+        Ok(lines)
+    }
+
+    /// What was decided of a divergence and still holds.
+    fn decided(&self, finding: &Finding) -> Option<&DecisionLine> {
+        let line = self.stand.get(&finding.fingerprint)?;
+        let over =
+            line.until.as_deref().and_then(|until| until.parse().ok()).is_some_and(|until: Date| until <= self.today);
+        (Some(&line.row_digest) == finding.row_digest.as_ref() && !over).then_some(line)
+    }
+
+    fn wanted(&self, finding: &Finding, proposed: Option<&Proposed>, decided: bool) -> bool {
+        let contracts = &self.options.contracts;
+        if !contracts.is_empty() && !contracts.contains(&finding.contract) {
+            return false;
+        }
+        let repaired = proposed.is_some_and(|proposed| proposed.safety == "safe");
+        self.options.all || !(repaired || decided || finding.kind == Kind::InFlight.name())
+    }
+
+    fn cells(&self, finding: &Finding, proposed: Option<&Proposed>, decided: Option<&DecisionLine>) -> Vec<String> {
+        let proposed = proposed.map_or_else(|| "none".to_owned(), |one| format!("{} ({})", one.op, one.safety));
+        let cells: [Option<&str>; COLUMNS.len()] = [
+            Some(&finding.contract),
+            Some(&finding.fingerprint),
+            finding.key.as_deref(),
+            Some(&finding.kind),
+            Some(&finding.severity),
+            finding.attribute.as_deref(),
+            finding.authority_value.as_deref(),
+            finding.projection_value.as_deref(),
+            Some(&finding.reason),
+            finding.cause.as_deref(),
+            Some(&proposed),
+            decided.map(|line| line.decision.as_str()),
+            decided.and_then(|line| line.until.as_deref()),
+            decided.map(|line| line.who.as_str()),
+            decided.map(|line| line.why.as_str()),
+            Some(self.run_id),
+            finding.row_digest.as_deref(),
+        ];
+        cells.into_iter().map(escaped).collect()
+    }
+}
+
+/// A file of decisions is small: what people wrote, line by line.
+const MOST_BYTES: u64 = 1 << 30;
+/// So many problems are told; the rest is counted.
+const MOST_TOLD: usize = 200;
+const MOST_WHO: usize = 200;
+const MOST_WHY: usize = 1000;
+
+pub(super) fn import(options: &ReviewImport, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let reports = configuration::reports(&options.reports, global)?;
+    let file = &options.file;
+    let unread = |error: &io::Error| Failure::path(file, "cannot be read", error);
+    let length = fs::metadata(file).map_err(|error| unread(&error))?.len();
+    if length > MOST_BYTES {
+        let message = format!("{}: is too large ({length} bytes), at most {MOST_BYTES} are read", failure::shown(file));
+        return Err(Failure::with_hint(message, "leave only the lines with a decision in it"));
+    }
+    let bytes = fs::read(file).map_err(|error| unread(&error))?;
+    let decided = sheet::read(&bytes).map_err(|problems| refused(file, problems))?;
+    drop(bytes);
+    if decided.len() > Decisions::MOST {
+        let message = format!(
+            "{}: holds {} decisions, at most {} can stand",
+            failure::shown(file),
+            decided.len(),
+            Decisions::MOST
+        );
+        return Err(Failure::new(message));
+    }
+    let now = Timestamp::now();
+    let mut problems = sheet::Problems::new();
+    let mut lines = Vec::new();
+    for one in &decided {
+        match written(one, options.who.as_deref(), now) {
+            Ok(line) => lines.push((one.line, line)),
+            Err(said) => problems.extend(said.into_iter().map(|said| (one.line, said))),
+        }
+    }
+    said_twice(&lines, &mut problems);
+    against_runs(&reports, &mut lines, &mut problems)
+        .map_err(|error| Failure::path(&reports, "the runs cannot be read", &error))?;
+    if !problems.is_empty() {
+        return Err(refused(file, problems));
+    }
+    let count = lines.len();
+    let new = history::record_decisions(&reports, lines.into_iter().map(|(_, line)| line).collect(), now)
+        .map_err(|error| Failure::path(&reports, "the decisions cannot be recorded", &error))?;
+    tell(global.format, new, count - new, console)
+}
+
+fn tell(format: Format, new: usize, stood: usize, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let document = json!({ "format_version": 1, "decisions": new, "stood_already": stood });
+    let decisions = if new == 1 { "1 decision was".to_owned() } else { format!("{new} decisions were") };
+    let text = match format {
+        Format::Json => format!("{document:#}\n"),
+        Format::Ndjson => format!("{document}\n"),
+        Format::Text | Format::Markdown => {
+            let stood = if stood > 0 { format!(", {stood} stood already") } else { String::new() };
+            format!("{decisions} taken in{stood}; the next run applies them\n")
+        }
+    };
+    console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
+    Ok(ExitStatus::Agreed)
+}
+
+/// Every problem with its line; nothing was taken in.
+fn refused(file: &Path, mut problems: sheet::Problems) -> Failure {
+    problems.sort();
+    let more = problems.len().saturating_sub(MOST_TOLD);
+    let place = |line: u64| (usize::try_from(line).unwrap_or(usize::MAX), 1);
+    let told = problems.into_iter().take(MOST_TOLD).map(|(line, message)| Problem {
+        file: Some(file.to_owned()),
+        position: Some(place(line)),
+        about: None,
+        message,
+        hint: None,
+    });
+    let mut told: Vec<Problem> = told.collect();
+    if more > 0 {
+        told.push(Problem {
+            file: Some(file.to_owned()),
+            message: format!("{more} more problems"),
+            ..Problem::default()
+        });
+    }
+    if let Some(last) = told.last_mut() {
+        last.hint = Some("nothing was taken in: mend the lines and import the file again".to_owned());
+    }
+    Failure { problems: told }
+}
+
+/// A decision as it is recorded, or all that is wrong with the line by itself.
+fn written(one: &Decided, who: Option<&str>, now: Timestamp) -> Result<DecisionLine, Vec<String>> {
+    let mut problems = Vec::new();
+    let (name, day) = match one.decision.split_once(char::is_whitespace) {
+        Some((name, day)) => (name.to_lowercase(), day.trim()),
+        None => (one.decision.to_lowercase(), ""),
+    };
+    let choice = Choice::of(&name);
+    if choice.is_none() {
+        let names = Choice::ALL.map(Choice::name);
+        let near = failure::nearest(&name, names).map(|near| format!(": {near}")).unwrap_or_default();
+        problems.push(format!("decision `{}` is not one of {}{near}", one.decision, names.join(", ")));
+    }
+    let until = match (day, one.until.as_str()) {
+        (day, until) if !day.is_empty() && !until.is_empty() && day != until => {
+            problems.push(format!("two days are given, `{day}` and `{until}`, expected one"));
+            ""
+        }
+        ("", until) => until,
+        (day, _) => day,
+    };
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let parsed: Option<Date> = until.parse().ok().filter(|_| until.len() == "2026-01-01".len());
+    match (choice, until, parsed) {
+        (Some(Choice::IgnoreUntil), "", _) => {
+            problems.push("ignore-until needs a day, as `until`: YYYY-MM-DD".to_owned());
+        }
+        (Some(Choice::IgnoreUntil), _, None) => {
+            problems.push(format!("until `{until}` is not a day, expected YYYY-MM-DD"));
+        }
+        (Some(Choice::IgnoreUntil), _, Some(day)) if day <= today => {
+            problems.push(format!("until `{until}` is not after today, {today}"));
+        }
+        (Some(choice), day, _) if choice != Choice::IgnoreUntil && !day.is_empty() => {
+            problems.push(format!("{} holds without a day, but `{day}` is given", choice.name()));
+        }
+        _ => {}
+    }
+    let who = if one.who.is_empty() { who.map(str::trim).unwrap_or_default() } else { &one.who };
+    if who.is_empty() {
+        problems.push("nobody is named: fill in `who`, or say `--who NAME`".to_owned());
+    }
+    if one.why.is_empty() {
+        problems.push("no reason is given: fill in `why`".to_owned());
+    }
+    for (column, text, most) in [("who", who, MOST_WHO), ("why", &*one.why, MOST_WHY)] {
+        let characters = text.chars().count();
+        if characters > most {
+            problems.push(format!("{column} is too long ({characters} characters), at most {most} are kept"));
+        }
+    }
+    if blake3::Hash::from_hex(&one.fingerprint).is_err() {
+        problems.push("fingerprint is not the one that was exported".to_owned());
+    }
+    if one.row_digest.is_empty() {
+        problems.push("cannot be decided: nothing tells a later run that it is the same row".to_owned());
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(DecisionLine {
+        contract: one.contract.clone(),
+        fingerprint: one.fingerprint.clone(),
+        decision: name,
+        until: parsed.map(|until| until.to_string()),
+        who: who.to_owned(),
+        why: one.why.clone(),
+        row_digest: one.row_digest.clone(),
+        ..history::decision_line(now)
+    })
+}
+
+fn said_twice(lines: &[(u64, DecisionLine)], problems: &mut sheet::Problems) {
+    let mut first = BTreeMap::new();
+    for (number, line) in lines {
+        if let Some(before) = first.insert(&line.fingerprint, *number) {
+            problems.push((*number, format!("line {before} decides the same divergence")));
+        }
+    }
+}
+
+/// What the newest run of a contract says of the divergences that were decided.
+#[derive(Default)]
+struct Seen {
+    findings: BTreeMap<String, (Finding, u64)>,
+    runs: BTreeMap<String, String>,
+}
+
+/// Holds every decision against the newest run of its contract, and takes from there what it is about.
+fn against_runs(reports: &Path, lines: &mut [(u64, DecisionLine)], problems: &mut sheet::Problems) -> io::Result<()> {
+    let contracts: BTreeSet<&str> = lines.iter().map(|(_, line)| line.contract.as_str()).collect();
+    let mut folders: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+    let mut seen = Seen::default();
+    for contract in contracts {
+        if let Some((run_id, folder)) = history::newest_run(reports, contract)? {
+            folders.entry(folder).or_default().insert(contract.to_owned());
+            seen.runs.insert(contract.to_owned(), run_id);
+        }
+    }
+    let wanted: BTreeSet<&str> = lines.iter().map(|(_, line)| line.fingerprint.as_str()).collect();
+    for (folder, contracts) in folders {
+        for finding in Findings::open(&folder)? {
+            let finding = finding?;
+            if contracts.contains(&finding.contract) && wanted.contains(finding.fingerprint.as_str()) {
+                seen.findings.entry(finding.fingerprint.clone()).or_insert_with(|| (finding, 0)).1 += 1;
+            }
+        }
+    }
+    drop(wanted);
+    for (number, line) in lines {
+        match seen.of(line) {
+            Ok((run_id, finding)) => {
+                line.run_id = run_id.clone();
+                line.kind.clone_from(&finding.kind);
+                line.key.clone_from(&finding.key);
+                line.attribute.clone_from(&finding.attribute);
+            }
+            Err(problem) => problems.push((*number, problem)),
+        }
+    }
+    Ok(())
+}
+
+impl Seen {
+    fn of(&self, line: &DecisionLine) -> Result<(&String, &Finding), String> {
+        let Some(run_id) = self.runs.get(&line.contract) else {
+            return Err(format!("contract \"{}\" has no run here", line.contract));
+        };
+        let found = self.findings.get(&line.fingerprint).filter(|(finding, _)| finding.contract == line.contract);
+        let Some((finding, count)) = found else {
+            return Err(format!(
+                "run `{run_id}`, the newest of contract \"{}\", does not know the divergence: it was resolved, or was not looked at",
+                line.contract
+            ));
+        };
+        if *count > 1 {
+            return Err(format!("{count} divergences of run `{run_id}` are alike, so none can be decided by itself"));
+        }
+        if finding.row_digest.as_ref() != Some(&line.row_digest) {
+            return Err(format!("the row has changed since: run `{run_id}` saw another; export again and look"));
+        }
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == finding.kind);
+        let choice = Choice::of(&line.decision).zip(kind);
+        let fits =
+            choice.map_or(Err("the run speaks of a kind that is not known here"), |(choice, kind)| choice.fits(kind));
+        fits.map_err(|why| format!("{} cannot be decided of a {}: {why}", line.decision, finding.kind))?;
+        Ok((run_id, finding))
+    }
+}
