@@ -20,6 +20,7 @@ mod explain;
 mod failure;
 mod generate;
 mod help;
+mod init;
 mod interrupt;
 mod outcome;
 mod propose;
@@ -159,7 +160,11 @@ pub enum Command {
     #[command(after_help = help::MAN)]
     Man(Man),
 
-    /// Write a first `reconcile.toml` from two tables (not in this version)
+    /// Write a first `reconcile.toml` from two tables
+    ///
+    /// Proposes key, column pairs, types, maps of values and tolerances, each with what was seen in a comment. Both tables
+    /// are read whole. A file that is there is not overwritten.
+    #[command(after_help = help::INIT)]
     Init(Init),
 
     /// Decide whether the last runs are clean enough for a cutover (not in this version)
@@ -378,13 +383,25 @@ pub struct Man {
 /// `reconcile init`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Init {
-    /// The table that is right
+    /// The table that is right: a file, glob or directory
     #[arg(value_name = "AUTHORITY")]
     pub authority: String,
 
     /// The table that copies it
     #[arg(value_name = "PROJECTION")]
     pub projection: String,
+
+    /// The file to write [default: reconcile.toml here]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// The contract's name [default: from the names of the tables]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Overwrite the file if it is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `reconcile parity`.

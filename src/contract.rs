@@ -24,7 +24,7 @@ mod shape;
 mod tree;
 mod values;
 
-pub use check::{DiffRequest, for_diff, load, parse_text};
+pub use check::{DiffRequest, for_diff, load, load_text, parse_text};
 pub use error::{Error, Errors, Problem};
 pub use schema::json_schema;
 pub use secrets::Secrets;

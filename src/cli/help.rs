@@ -99,6 +99,15 @@ Examples:
   reconcile man --out ~/.local/share/man/man1
 ";
 
+pub(super) const INIT: &str = "\
+Examples:
+  reconcile init authority.parquet projection.csv
+  reconcile init 'policy_admin/*.parquet' crm/policies.ndjson --name crm-policies --out contracts/crm.toml
+  reconcile init a.csv b.csv --force
+
+Exit status: 0 written, 2 not.
+";
+
 const TOP: &str = "\
 Examples:
   reconcile run
