@@ -22,7 +22,9 @@ mod generate;
 mod help;
 mod init;
 mod interrupt;
+mod map;
 mod outcome;
+mod ownership;
 mod propose;
 mod report;
 mod run;
@@ -122,7 +124,7 @@ pub enum Command {
     ///
     /// Shows who owns what, and which contracts are overdue by their cadence.
     #[command(after_help = help::CONTRACTS)]
-    Contracts(Reports),
+    Contracts(Contracts),
 
     /// Tell what a kind, a reason or a verdict means, and what to do
     ///
@@ -293,6 +295,27 @@ pub struct Check {
     /// Also open each source and check that the columns are there and can be compared
     #[arg(long)]
     pub sources: bool,
+}
+
+/// `reconcile contracts`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Contracts {
+    /// Draw the contexts, their sources and what flows between them, instead of the list [default: mermaid]
+    #[arg(long, value_name = "LANGUAGE", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "mermaid")]
+    pub map: Option<MapFormat>,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
+}
+
+/// The language of a drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MapFormat {
+    /// For Markdown that draws it
+    Mermaid,
+    /// For Graphviz
+    Dot,
 }
 
 /// Where runs were written.

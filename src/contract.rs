@@ -16,6 +16,7 @@ use crate::sides::{Side, Sides};
 mod check;
 mod error;
 mod meaning;
+mod owners;
 mod raw;
 mod read;
 mod schema;

@@ -13,6 +13,7 @@ mod folder;
 mod ledger;
 mod manifest;
 mod merkle;
+mod owners;
 mod place;
 mod prune;
 mod verify;
@@ -21,6 +22,7 @@ mod verify;
 mod tests;
 
 pub use folder::RunFolder;
+pub use owners::{PastOwners, last_owners};
 pub use prune::{Retention, prune};
 pub use verify::{Verification, verify};
 

@@ -277,3 +277,75 @@ proptest! {
         runs(&workspace);
     }
 }
+
+#[test]
+fn how_a_text_file_is_written_is_found() {
+    let workspace = Workspace::new();
+    let (mut german, mut plain) = (b"nr|ort|betrag|am\n".to_vec(), "number,town,amount,day\n".to_owned());
+    for row in 0..60_u32 {
+        let day = 1 + row % 28;
+        german.extend(format!("A-{row}|K").bytes());
+        german.push(0xF6); // ö in Latin-1
+        german.extend(format!("ln {}|{},5{}|{day:02}.03.2026\n", row % 7, row * 13, row % 10).bytes());
+        writeln!(plain, "A-{row},Köln {},{}.5{},2026-03-{day:02}", row % 7, row * 13, row % 10).unwrap();
+    }
+    workspace.bytes("a.csv", &german);
+    workspace.file("b.csv", &plain);
+    let document = init(&workspace, "a.csv", "b.csv");
+    let found = pairs(&document);
+    let expected = [("nr", "number"), ("ort", "town"), ("betrag", "amount"), ("am", "day")];
+    assert_eq!(found, expected.into_iter().map(|(one, other)| (one.to_owned(), other.to_owned())).collect());
+    let text = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    let csv = "csv = { delimiter = \"|\", encoding = \"windows-1252\", decimal = \",\", date_format = \"%d.%m.%Y\" }";
+    assert!(text.contains(csv), "{text}");
+    runs(&workspace).expect(0, &["agreed"]);
+}
+
+#[test]
+fn an_option_is_proposed_where_it_settles_much_and_noted_where_it_settles_little() {
+    let workspace = Workspace::new();
+    let (mut authority, mut projection) = ("id,seen_at,city,rate\n".to_owned(), "id,seenAt,city,rate\n".to_owned());
+    for row in 0..200_u32 {
+        writeln!(authority, "{row:05},2026-03-01T10:{:02}:{:02}Z,Rome {row},{}.123456", row / 60, row % 60, row + 1)
+            .unwrap();
+        let city = if row == 7 { format!("ROME {row}") } else { format!("Rome {row}") };
+        writeln!(projection, "{row},2026-03-01 10:{:02}:{:02},{city},{}.1235", row / 60, row % 60, row + 1).unwrap();
+    }
+    workspace.file("a.csv", &authority);
+    workspace.file("b.csv", &projection);
+    init(&workspace, "a.csv", "b.csv");
+    let text = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    for line in [
+        "[contract.a-b.attribute.id]\ntype = \"decimal\"\n",
+        "# case = \"ignore\"   # would settle 1 row more\n",
+        "[contract.a-b.attribute.rate]\ntolerance = \"0.0001\"\n",
+        "projected_as = \"seenAt\"\n",
+    ] {
+        assert!(text.contains(line), "no `{line}` in\n{text}");
+    }
+    runs(&workspace).expect(1, &["mismatch"]);
+}
+
+#[test]
+fn a_column_of_one_name_and_two_sorts_is_left_to_the_run() {
+    let workspace = Workspace::new();
+    workspace.file("a.ndjson", "{\"id\":1,\"tags\":[1,2]}\n{\"id\":2,\"tags\":[3]}\n");
+    workspace.file("b.csv", "id,tags\n1,x\n2,y\n");
+    let document = init(&workspace, "a.ndjson", "b.csv");
+    assert_eq!(document["left_out"], serde_json::json!([]), "{document:#}");
+    workspace.reconcile(["run", "--limit", "0"]).expect(1, &["schema"]);
+}
+
+#[test]
+fn empty_tables_and_other_places_are_no_surprise() {
+    let workspace = Workspace::new();
+    workspace.file("a.csv", "id,x\n");
+    workspace.file("b.csv", "id,x\n1,2\n");
+    let document = init(&workspace, "a.csv", "b.csv");
+    assert_eq!(document["key"], serde_json::json!(["id"]));
+    assert!(document["warnings"][0].as_str().unwrap().contains("no key is on both sides"), "{document:#}");
+    runs(&workspace).expect(1, &["orphan"]);
+    let remote = workspace.reconcile(["init", "postgres://db/x", "b.csv", "--out", "x.toml"]);
+    remote.expect(2, &["`postgres:` is served by a later version"]);
+    assert!(!workspace.path().join("x.toml").exists());
+}

@@ -34,6 +34,8 @@ pub(super) const CONTRACTS: &str = "\
 Examples:
   reconcile contracts
   reconcile contracts --format json
+  reconcile contracts --map > contexts.mmd
+  reconcile contracts --map=dot | dot -Tsvg -o contexts.svg
   reconcile contracts --reports /var/lib/reconcile
 ";
 

@@ -61,6 +61,7 @@ fn agreed() -> ContractAudit {
         examples: vec![],
         plan: PlanCounts::default(),
         plan_truncated: false,
+        owners: BTreeMap::new(),
         inputs: inputs("billing", None),
         warnings: vec![],
     }
@@ -113,6 +114,7 @@ fn drifted() -> ContractAudit {
         examples: divergences(),
         plan: PlanCounts { safe: 2, review: 2, manual: 0 },
         plan_truncated: false,
+        owners: BTreeMap::new(),
         inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
     }
@@ -142,6 +144,7 @@ fn unverified() -> ContractAudit {
         examples: vec![],
         plan: PlanCounts::default(),
         plan_truncated: false,
+        owners: BTreeMap::new(),
         inputs: inputs("claims", None),
         warnings: vec![],
     }

@@ -15,7 +15,7 @@ use crate::sides::{Side, Sides};
 use crate::source::Piece;
 
 /// Rows that are laid side by side.
-pub(super) const ROWS_MAX: usize = 4000;
+pub(super) const ROWS_MAX: usize = 3000;
 
 /// As many rows on each side, each with its partner at the same place.
 pub(super) struct Aligned {

@@ -251,22 +251,22 @@ fn unique_together(columns: &[&[u64]]) -> bool {
 
 /// The digests of a batch's keys; None where one of its columns is NULL.
 pub(super) fn keys_of(table: &Table, reader: &Reader, columns: &[usize], batch: &RecordBatch) -> Vec<Option<u128>> {
-    let mut hashers: Vec<(blake3::Hasher, usize)> = vec![(blake3::Hasher::new(), 0); batch.num_rows()];
+    let mut rows: Vec<(Vec<u8>, usize)> = vec![(Vec::new(), 0); batch.num_rows()];
     for &column in columns {
         reader.each(batch, column, |row, text| {
             let (form, _) = loose(text, table.style);
-            let (hasher, values) = &mut hashers[row];
-            hasher.update(&(form.len() as u64).to_le_bytes());
-            hasher.update(form.as_bytes());
+            let (bytes, values) = &mut rows[row];
+            bytes.extend((form.len() as u64).to_le_bytes());
+            bytes.extend(form.as_bytes());
             *values += 1;
         });
     }
-    let finished = |(hasher, values): (blake3::Hasher, usize)| {
-        let bytes = *hasher.finalize().as_bytes();
-        let (low, _) = bytes.split_first_chunk::<16>().expect("a digest has 32 bytes");
+    let digest = |(bytes, values): (Vec<u8>, usize)| {
+        let whole = *blake3::hash(&bytes).as_bytes();
+        let (low, _) = whole.split_first_chunk::<16>().expect("a digest has 32 bytes");
         (values == columns.len()).then(|| u128::from_le_bytes(*low))
     };
-    hashers.into_iter().map(finished).collect()
+    rows.into_iter().map(digest).collect()
 }
 
 /// Keys with how often each was found (once, or more), of those whose digests end in so many zeros.

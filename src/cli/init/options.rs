@@ -160,7 +160,7 @@ impl Bench<'_> {
         if gain == 0 {
             return;
         }
-        if in_key || (share(gain, self.aligned.rows) >= PROPOSED_FROM && gain > 1) {
+        if share(gain, self.aligned.rows) >= PROPOSED_FROM && gain > 1 {
             pair.options.retain(|(other, _)| *other != name);
             pair.suggested.retain(|other| other.name != name);
             pair.options.push(option);

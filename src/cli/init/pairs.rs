@@ -191,7 +191,8 @@ fn by_map(rows: &[usize], one: &Values, other: &Values) -> f64 {
 
 /// Whether two columns may be a pair, and how strongly; the name decides between equals.
 fn judge(columns: Sides<usize>, both: Sides<&Column>, seen: &Seen) -> Option<(f64, Pair)> {
-    if both.authority.is_nested() != both.projection.is_nested() {
+    // Columns of one name belong together whatever they hold: what cannot be compared, a run reports.
+    if both.authority.is_nested() != both.projection.is_nested() && both.authority.path != both.projection.path {
         return None;
     }
     let shown = both.map(|_, column| column.shown());
