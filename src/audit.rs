@@ -111,6 +111,8 @@ pub struct ContractAudit {
     pub plan: PlanCounts,
     /// The plan is longer than `max_actions`, so it holds only its first lines and cannot be applied.
     pub plan_truncated: bool,
+    /// The source that owns each attribute; empty where the sources did not open.
+    pub owners: BTreeMap<String, String>,
     /// Each side's input.
     pub inputs: Sides<InputFacts>,
     /// What is worth a word.

@@ -20,8 +20,11 @@ mod explain;
 mod failure;
 mod generate;
 mod help;
+mod init;
 mod interrupt;
+mod map;
 mod outcome;
+mod ownership;
 mod people;
 mod plan;
 mod propose;
@@ -124,7 +127,7 @@ pub enum Command {
     ///
     /// Shows who owns what, and which contracts are overdue by their cadence.
     #[command(after_help = help::CONTRACTS)]
-    Contracts(Reports),
+    Contracts(Contracts),
 
     /// Tell what a kind, a reason or a verdict means, and what to do
     ///
@@ -162,7 +165,11 @@ pub enum Command {
     #[command(after_help = help::MAN)]
     Man(Man),
 
-    /// Write a first `reconcile.toml` from two tables (not in this version)
+    /// Write a first `reconcile.toml` from two tables
+    ///
+    /// Proposes key, column pairs, types, maps of values and tolerances, each with what was seen in a comment. Both tables
+    /// are read whole. A file that is there is not overwritten.
+    #[command(after_help = help::INIT)]
     Init(Init),
 
     /// Decide whether the last runs are clean enough for a cutover (not in this version)
@@ -298,6 +305,27 @@ pub struct Check {
     pub sources: bool,
 }
 
+/// `reconcile contracts`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Contracts {
+    /// Draw the contexts, their sources and what flows between them, instead of the list [default: mermaid]
+    #[arg(long, value_name = "LANGUAGE", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "mermaid")]
+    pub map: Option<MapFormat>,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
+}
+
+/// The language of a drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MapFormat {
+    /// For Markdown that draws it
+    Mermaid,
+    /// For Graphviz
+    Dot,
+}
+
 /// Where runs were written.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Reports {
@@ -386,13 +414,25 @@ pub struct Man {
 /// `reconcile init`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Init {
-    /// The table that is right
+    /// The table that is right: a file, glob or directory
     #[arg(value_name = "AUTHORITY")]
     pub authority: String,
 
     /// The table that copies it
     #[arg(value_name = "PROJECTION")]
     pub projection: String,
+
+    /// The file to write [default: reconcile.toml here]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// The contract's name [default: from the names of the tables]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Overwrite the file if it is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `reconcile parity`.

@@ -16,6 +16,7 @@ use crate::sides::{Side, Sides};
 mod check;
 mod error;
 mod meaning;
+mod owners;
 mod pii;
 mod raw;
 mod read;
@@ -25,7 +26,7 @@ mod shape;
 mod tree;
 mod values;
 
-pub use check::{DiffRequest, for_diff, load, parse_text};
+pub use check::{DiffRequest, for_diff, load, load_text, parse_text};
 pub use error::{Error, Errors, Problem};
 pub use pii::PiiKey;
 pub use schema::json_schema;

@@ -15,6 +15,7 @@ mod folder;
 mod ledger;
 mod manifest;
 mod merkle;
+mod owners;
 mod place;
 mod prune;
 mod verify;
@@ -27,6 +28,7 @@ pub use decisions::{
 };
 pub use findings::{Finding, Findings, Plan, Planned, Proposals, Proposed, Severities, newest_run, run_folder};
 pub use folder::RunFolder;
+pub use owners::{PastOwners, last_owners};
 pub use prune::{Retention, prune};
 pub use verify::{Verification, verify};
 

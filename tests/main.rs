@@ -18,6 +18,12 @@ mod secrets;
 /// What a newcomer sees in the first minute: `reconcile.toml` at the root, against truths counted elsewhere.
 mod newcomer;
 
+/// What `check` says of owners, and the map of contexts.
+mod entitlement;
+
+/// `init` finds the estate's keys and pairs again, and what it writes passes `check` and runs.
+mod init;
+
 /// One test for each exit status, through the binary.
 mod exit_status;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::failure::{self, Failure};
-use super::{Check, ExitStatus, Format, Global, configuration};
+use super::{Check, ExitStatus, Format, Global, configuration, ownership};
 use crate::console::Console;
 use crate::contract::{Configuration, Contract};
 use crate::normalise::{Binding, SchemaDifference, SchemaReason};
@@ -26,8 +26,13 @@ pub(super) fn run(options: &Check, global: &Global, console: &mut Console) -> Re
             console.error(&format!("contract \"{}\": {problem}", contract.name), None);
         }
     }
+    let bindings = opened.iter().filter_map(|contract| Some((contract.name.as_str(), contract.binding.as_ref()?)));
+    let owners = ownership::warnings(&configuration, &bindings.collect());
+    for (about, said) in &owners {
+        console.warning(&format!("{about}: {said}"), None);
+    }
     let problems = opened.iter().map(|contract| contract.problems.len()).sum::<usize>();
-    let document = document(&configuration, &opened);
+    let document = document(&configuration, &opened, &owners);
     let written = match global.format {
         Format::Json => writeln!(console.out(), "{document:#}"),
         Format::Ndjson => writeln!(console.out(), "{document}"),
@@ -51,6 +56,7 @@ struct OpenedContract {
     sentence: Option<String>,
     warnings: Vec<String>,
     problems: Vec<String>,
+    binding: Option<Binding>,
 }
 
 fn open(contract: &Contract) -> OpenedContract {
@@ -63,9 +69,9 @@ fn open(contract: &Contract) -> OpenedContract {
             }
             let sentence = sentence(&binding);
             let sentence = Some(format!("contract \"{name}\": {}", contract.secrets.redact(&sentence)));
-            OpenedContract { name, sentence, warnings, problems: Vec::new() }
+            OpenedContract { name, sentence, warnings, problems: Vec::new(), binding: Some(binding) }
         }
-        Err(problems) => OpenedContract { name, sentence: None, warnings: Vec::new(), problems },
+        Err(problems) => OpenedContract { name, sentence: None, warnings: Vec::new(), problems, binding: None },
     }
 }
 
@@ -117,7 +123,7 @@ fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-fn document(configuration: &Configuration, opened: &[OpenedContract]) -> Value {
+fn document(configuration: &Configuration, opened: &[OpenedContract], owners: &[(String, String)]) -> Value {
     let of_contract = |lines: fn(&OpenedContract) -> &Vec<String>| -> Vec<Value> {
         opened
             .iter()
@@ -130,6 +136,7 @@ fn document(configuration: &Configuration, opened: &[OpenedContract]) -> Value {
     };
     let mut warnings: Vec<Value> = configuration.warnings.iter().map(failure::as_json).collect();
     warnings.extend(of_contract(|contract| &contract.warnings));
+    warnings.extend(owners.iter().map(|(about, said)| json!({"about": about, "message": said})));
     json!({
         "format_version": 1,
         "file": failure::shown(&configuration.file),

@@ -6,17 +6,21 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::map::ContextMap;
 use super::outcome::began;
-use super::{ExitStatus, Format, Global, Reports, configuration, table};
+use super::{Contracts, ExitStatus, Format, Global, MapFormat, configuration, table};
 use crate::console::Console;
-use crate::contract::{Contract, Span};
+use crate::contract::{Configuration, Contract, Span};
 use crate::history;
 
 const HEADERS: [&str; 7] = ["contract", "projection", "owners", "key", "team", "cadence", "last verdict"];
 
-pub(super) fn run(options: &Reports, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+pub(super) fn run(options: &Contracts, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let configuration = configuration::load(global)?;
-    let reports = options.reports.as_ref().unwrap_or(&configuration.run.reports);
+    if let Some(language) = options.map {
+        return draw(&configuration, language, global, console);
+    }
+    let reports = options.reports.reports.as_ref().unwrap_or(&configuration.run.reports);
     let verdicts = if reports.exists() {
         history::last_verdicts(reports).map_err(|error| Failure::path(reports, "the ledger cannot be read", &error))?
     } else {
@@ -35,6 +39,25 @@ pub(super) fn run(options: &Reports, global: &Global, console: &mut Console) -> 
         Format::Markdown => table::markdown(&HEADERS, &rows),
         Format::Json => format!("{:#}\n", json!({"format_version": 1, "contracts": documents})),
         Format::Ndjson => documents.iter().map(|document| format!("{document}\n")).collect(),
+    };
+    console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
+    Ok(ExitStatus::Agreed)
+}
+
+/// The map of contexts instead of the list.
+fn draw(
+    configuration: &Configuration,
+    language: MapFormat,
+    global: &Global,
+    console: &mut Console,
+) -> Result<ExitStatus, Failure> {
+    let map = ContextMap::of(configuration);
+    let text = match (global.format, language) {
+        (Format::Text, _) => map.text(language),
+        (Format::Markdown, MapFormat::Mermaid) => format!("```mermaid\n{}```\n", map.text(language)),
+        (Format::Markdown, MapFormat::Dot) => format!("```dot\n{}```\n", map.text(language)),
+        (Format::Json, _) => format!("{:#}\n", map.document()),
+        (Format::Ndjson, _) => format!("{}\n", map.document()),
     };
     console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
     Ok(ExitStatus::Agreed)
@@ -125,8 +148,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::contract::{
-        Allow, CapturedAt, Compare, Configuration, CsvOptions, Location, Options, RepairPolicy, RunSettings, Severity,
-        Source, Version,
+        Allow, CapturedAt, Compare, CsvOptions, Location, Options, RepairPolicy, RunSettings, Severity, Source, Version,
     };
     use crate::sides::Sides;
 

@@ -9,7 +9,7 @@ use clap::Parser;
 use super::failure::{self, Failure};
 use super::{
     Arguments, Audit, Command, ExitStatus, Format, Global, Review, audit, check, contracts, diff, explain, generate,
-    plan, report, review, run,
+    init, plan, report, review, run,
 };
 use crate::console::{Console, Wishes};
 
@@ -93,7 +93,7 @@ fn dispatch(arguments: &Arguments, console: &mut Console) -> Result<ExitStatus, 
         Command::Schema => generate::schema(console),
         Command::Completions(options) => generate::completions(options, console),
         Command::Man(options) => generate::man(options, console),
-        Command::Init(_) => Err(not_yet("write a first `reconcile.toml`", "start from the one in the README")),
+        Command::Init(options) => init::run(options, global, console),
         Command::Parity(_) => Err(not_yet("judge parity", "`reconcile contracts` shows the last verdicts")),
         Command::Plan(options) => plan::run(options, global, console),
         Command::Apply(_) => {

@@ -34,6 +34,8 @@ pub(super) const CONTRACTS: &str = "\
 Examples:
   reconcile contracts
   reconcile contracts --format json
+  reconcile contracts --map > contexts.mmd
+  reconcile contracts --map=dot | dot -Tsvg -o contexts.svg
   reconcile contracts --reports /var/lib/reconcile
 ";
 
@@ -126,6 +128,15 @@ pub(super) const MAN: &str = "\
 Examples:
   reconcile man | man -l -
   reconcile man --out ~/.local/share/man/man1
+";
+
+pub(super) const INIT: &str = "\
+Examples:
+  reconcile init authority.parquet projection.csv
+  reconcile init 'policy_admin/*.parquet' crm/policies.ndjson --name crm-policies --out contracts/crm.toml
+  reconcile init a.csv b.csv --force
+
+Exit status: 0 written, 2 not.
 ";
 
 const TOP: &str = "\

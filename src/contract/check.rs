@@ -43,6 +43,14 @@ pub fn parse_text(text: &str) -> Result<(), Errors> {
     check(file, &|_| None, &OneText(file, text)).map(drop)
 }
 
+/// Checks a text as if it were the file that is named: paths start from that file's folder, and nothing is read.
+///
+/// # Errors
+/// Every problem that was found.
+pub fn load_text(file: &Path, text: &str) -> Result<Configuration, Errors> {
+    check(file, &|_| None, &OneText(file, text))
+}
+
 pub(super) fn check(
     file: &Path,
     environment: &dyn Fn(&str) -> Option<String>,

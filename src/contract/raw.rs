@@ -360,8 +360,8 @@ pub(super) static CONTRACT: Section = Section {
         key("crosswalk", Shape::Anything, "A table that translates keys.")
             .later_hides("keys are compared without the crosswalk"),
         key("invariant", Shape::Anything, "What must hold across contracts.").later_hides("invariants are not checked"),
-        key("baseline", Shape::Anything, "Divergences that are known and accepted.")
-            .later_hides("known divergences are not told from new ones"),
+        key("baseline", Shape::Anything, "The old copy that the projection replaces, compared beside it.")
+            .later_hides("what the old copy had right is not told from what it had wrong already"),
     ],
 };
 

@@ -57,7 +57,7 @@ pub(super) struct FileRecord {
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct ContractRecord {
     pub(super) name: String,
-    version: String,
+    pub(super) version: String,
     contract_digest: String,
     pub(super) verdict: String,
     because: String,
@@ -70,6 +70,8 @@ pub(super) struct ContractRecord {
     coverage: f64,
     books: SidesRecord<BooksRecord>,
     inputs: SidesRecord<InputRecord>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) owners: BTreeMap<String, String>,
     keys: Map<String, Value>,
     severities: Map<String, Value>,
     keys_by_severity: Map<String, Value>,
@@ -209,6 +211,7 @@ impl ContractRecord {
             coverage: contract.coverage,
             books: SidesRecord::of(&contract.books, BooksRecord::of),
             inputs: SidesRecord::of(&contract.inputs, InputRecord::of),
+            owners: contract.owners.clone(),
             keys: by_kind(&contract.keys),
             severities: by_severity(&contract.severities),
             keys_by_severity: by_severity(&contract.keys_by_severity),
@@ -250,6 +253,7 @@ impl ContractRecord {
             key: self.key,
             coverage: self.coverage,
             plan_truncated: self.plan_truncated,
+            owners: self.owners,
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
         })

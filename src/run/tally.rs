@@ -436,6 +436,7 @@ impl<'a> Tally<'a> {
             keys: self.keys,
             severities: self.severities,
             keys_by_severity: self.keys_by_severity,
+            owners: owners(self.contract, &self.attributes),
             attributes: self.attributes,
             key: self.contract.key.clone(),
             examples: self.examples.chosen().iter().map(|one| privacy.divergence(one).into_owned()).collect(),
@@ -446,6 +447,11 @@ impl<'a> Tally<'a> {
             decided: self.decided,
         }
     }
+}
+
+/// The source that owns each attribute that was compared.
+fn owners(contract: &Contract, attributes: &[(String, u64)]) -> BTreeMap<String, String> {
+    attributes.iter().map(|(name, _)| (name.clone(), contract.owner_of(name).name.clone())).collect()
 }
 
 /// So many keys diverge.
