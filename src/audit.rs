@@ -11,6 +11,10 @@ use crate::contract::{Kind, Severity};
 use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
+mod owners;
+
+pub use owners::{OwnerBooks, OwnerFacts, OwnerRole};
+
 /// Whether the copies can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -109,6 +113,8 @@ pub struct ContractAudit {
     pub plan_truncated: bool,
     /// Each side's input.
     pub inputs: Sides<InputFacts>,
+    /// The sources besides the two sides, if any.
+    pub owners: Vec<OwnerFacts>,
     /// What is worth a word.
     pub warnings: Vec<String>,
 }

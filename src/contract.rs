@@ -16,6 +16,7 @@ use crate::sides::{Side, Sides};
 mod check;
 mod error;
 mod meaning;
+mod ownership;
 mod raw;
 mod read;
 mod schema;
@@ -26,6 +27,7 @@ mod values;
 
 pub use check::{DiffRequest, for_diff, load, parse_text};
 pub use error::{Error, Errors, Problem};
+pub use ownership::{Crosswalk, Lookup, Origin, Tenure};
 pub use schema::json_schema;
 pub use secrets::Secrets;
 pub use values::parse_size;
@@ -241,6 +243,8 @@ pub struct Contract {
     pub severity: BTreeMap<Kind, Severity>,
     /// `[contract.NAME.repair]`, which the plan obeys.
     pub repair: RepairPolicy,
+    /// Which key of the authority is which key of the projection, where they differ.
+    pub crosswalk: Option<Crosswalk>,
     /// Options that parse but that this version does not act on.
     pub unserved: Vec<Unserved>,
     /// What came from the environment, which no text for people repeats.
@@ -307,6 +311,8 @@ pub struct Attribute {
     pub name: String,
     /// Path of its column at the authority: one name, or a struct's members.
     pub column: Vec<String>,
+    /// Where its expected value comes from, where that is not the column.
+    pub origin: Origin,
     /// Path of its column in the projection.
     pub projected_as: Vec<String>,
     /// How it compares.

@@ -15,6 +15,10 @@ use crate::normalise::FaultReason;
 use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex};
 use crate::sides::Sides;
 
+mod owners;
+
+use owners::OwnerRecord;
+
 pub(super) const FILE: &str = "manifest.json";
 /// Grows with each change of the format that a reader must know of.
 pub(super) const FORMAT_VERSION: u32 = 1;
@@ -76,6 +80,8 @@ pub(super) struct ContractRecord {
     plan: PlanRecord,
     plan_truncated: bool,
     warnings: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    owners: Vec<OwnerRecord>,
     examples: Vec<ExampleRecord>,
 }
 
@@ -217,6 +223,7 @@ impl ContractRecord {
             plan: PlanRecord::of(contract.plan),
             plan_truncated: contract.plan_truncated,
             warnings: contract.warnings.clone(),
+            owners: contract.owners.iter().map(OwnerRecord::of).collect(),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
         }
     }
@@ -230,6 +237,7 @@ impl ContractRecord {
             verdict: verdict(&self.verdict)?,
             books,
             inputs: self.inputs.into_sides().try_map(|_, input| input.into_facts())?,
+            owners: self.owners.into_iter().map(OwnerRecord::into_facts).collect::<Result<_, _>>()?,
             keys: counts(&self.keys, kind)?,
             severities: counts(&self.severities, severity)?,
             keys_by_severity: counts(&self.keys_by_severity, severity)?,
@@ -350,10 +358,10 @@ fn reason(text: &str) -> Result<Reason, String> {
         (Some(("attribute", name)), _) => Ok(Reason::Attribute(name.into())),
         (Some(("kind", name)), _) => Ok(Reason::Kind(kind(name)?)),
         (_, "default") => Ok(Reason::Default),
-        (_, "unparseable") => Ok(Reason::Value(FaultReason::Unparseable)),
-        (_, "out_of_type") => Ok(Reason::Value(FaultReason::OutOfType)),
-        (_, "ambiguous_time") => Ok(Reason::Value(FaultReason::AmbiguousTime)),
-        _ => Err(format!("`{text}` is not a reason")),
+        _ => {
+            let found = FaultReason::ALL.into_iter().find(|reason| reason.name() == text);
+            found.map(Reason::Value).ok_or_else(|| format!("`{text}` is not a reason"))
+        }
     }
 }
 
@@ -396,11 +404,8 @@ mod tests {
             Reason::Attribute("kind:x".into()),
             Reason::Kind(Kind::DuplicateKey),
             Reason::Default,
-            Reason::Value(FaultReason::Unparseable),
-            Reason::Value(FaultReason::OutOfType),
-            Reason::Value(FaultReason::AmbiguousTime),
         ];
-        for expected in reasons {
+        for expected in reasons.into_iter().chain(FaultReason::ALL.map(Reason::Value)) {
             assert_eq!(reason(&expected.to_string()), Ok(expected));
         }
         assert!(reason("because").is_err());

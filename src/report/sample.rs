@@ -62,6 +62,7 @@ fn agreed() -> ContractAudit {
         plan: PlanCounts::default(),
         plan_truncated: false,
         inputs: inputs("billing", None),
+        owners: Vec::new(),
         warnings: vec![],
     }
 }
@@ -114,6 +115,7 @@ fn drifted() -> ContractAudit {
         plan: PlanCounts { safe: 2, review: 2, manual: 0 },
         plan_truncated: false,
         inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
+        owners: Vec::new(),
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
     }
 }
@@ -143,6 +145,7 @@ fn unverified() -> ContractAudit {
         plan: PlanCounts::default(),
         plan_truncated: false,
         inputs: inputs("claims", None),
+        owners: Vec::new(),
         warnings: vec![],
     }
 }

@@ -11,7 +11,7 @@ use super::judge::{Counts, Judged};
 use super::recall::Recall;
 use super::scan::UnitFacts;
 use super::{Halt, Settings};
-use crate::audit::{Books, ContractAudit, InputFacts, InputFile, PlanCounts, Recorder, Verdict, balanced};
+use crate::audit::{Books, ContractAudit, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced};
 use crate::classify::{Divergence, judge_schema, judge_unreadable};
 use crate::contract::{Contract, Kind, Severity};
 use crate::digest::Sum;
@@ -19,6 +19,8 @@ use crate::normalise::SchemaDifference;
 use crate::plan::{Action, Safety};
 use crate::sides::{Side, Sides};
 use crate::source::{self, Unreadable};
+
+mod owners;
 
 fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
     for (key, count) in more {
@@ -48,6 +50,8 @@ pub(super) struct Tally<'a> {
     /// The sums of all rows' digests, where the run is to be evidence.
     table: Option<Sides<Sum>>,
     warnings: Vec<String>,
+    owners: Vec<OwnerFacts>,
+    unreadable_owners: u64,
     compared: bool,
 }
 
@@ -79,6 +83,8 @@ impl<'a> Tally<'a> {
             captured: Sides::default(),
             table: None,
             warnings: harmless.map(|option| format!("`{}`: {}", option.option, option.consequence)).collect(),
+            owners: Vec::new(),
+            unreadable_owners: 0,
             compared: false,
         }
     }
@@ -165,7 +171,9 @@ impl<'a> Tally<'a> {
 
     /// Whether all rows of each side could be read.
     pub(super) fn complete(&self) -> Sides<bool> {
-        self.books.as_ref().map(|_, books| books.unreadable == 0)
+        self.books.as_ref().map(|side, books| {
+            books.unreadable == 0 && (side == Side::Projection || self.unreadable_owners == 0)
+        })
     }
 
     /// Records the columns that are not compared.
@@ -272,10 +280,11 @@ impl<'a> Tally<'a> {
     const UNREADABLE_SHOWN: usize = 3;
 
     /// The contract was compared to the end.
-    pub(super) fn finished(self) -> ContractAudit {
+    pub(super) fn finished(mut self) -> ContractAudit {
         if let Err(unbalanced) = balanced(&self.books) {
             return self.halted(&Halt::Unbalanced(unbalanced));
         }
+        self.warn_of_owners();
         let (verdict, because) = self.verdict();
         let mut told = self.first_unreadable.clone();
         if !told.is_empty() {
@@ -315,7 +324,7 @@ impl<'a> Tally<'a> {
     }
 
     fn verdict(&self) -> (Verdict, String) {
-        let unreadable = self.books.authority.unreadable + self.books.projection.unreadable;
+        let unreadable = self.books.authority.unreadable + self.books.projection.unreadable + self.unreadable_owners;
         if unreadable > 0 {
             return (Verdict::Unverified, format!("{} could not be read", counted(unreadable, "row")));
         }
@@ -415,6 +424,7 @@ impl<'a> Tally<'a> {
             plan: self.plan,
             plan_truncated: truncated,
             inputs: self.inputs,
+            owners: self.owners,
             warnings: self.warnings,
         }
     }
