@@ -268,12 +268,7 @@ pub(super) static SOURCE: Section = Section {
         )
         .required(),
         key("context", Shape::Text, "The bounded context that the source belongs to.").default("none"),
-        key(
-            "format",
-            Shape::OneOf(FORMATS),
-            "Only where the extension does not tell.",
-        )
-        .default("by extension"),
+        key("format", Shape::OneOf(FORMATS), "Only where the extension does not tell.").default("by extension"),
         key("table", Shape::Text, "The table, where the location is a database.").default("none"),
         key("query", Shape::Text, "A query instead of a table, where the location is a database.").default("none"),
         key("filter", Shape::Text, "SQL over the source's own columns: the rows that are read.").default("all rows"),
@@ -434,7 +429,12 @@ pub(super) static LOOKUP: Section = Section {
     name: "contract.NAME.attribute.NAME.lookup",
     keys: &[
         key("source", Shape::Text, "The source that holds the value, and owns it.").required(),
-        key("on", Shape::On, "The authority's column and the column of the source that equals it; one name where both have it.").required(),
+        key(
+            "on",
+            Shape::On,
+            "The authority's column and the column of the source that equals it; one name where both have it.",
+        )
+        .required(),
         key("column", Shape::Path, "The column of the source that holds the value.").default("the attribute's name"),
     ],
 };

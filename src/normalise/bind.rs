@@ -354,8 +354,7 @@ impl<'a> Binder<'a> {
     }
 
     fn comparison(&self, options: &Options, fields: Sides<&Field>) -> Result<Comparison, SchemaReason> {
-        let zones =
-            Sides::from_fn(|side| options.timezone.as_ref().or(self.source(side).timezone.as_ref()));
+        let zones = Sides::from_fn(|side| options.timezone.as_ref().or(self.source(side).timezone.as_ref()));
         let ground = Ground {
             zones,
             logical: options.logical_type,

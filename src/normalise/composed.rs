@@ -110,7 +110,9 @@ pub(super) fn mark(path: &ColumnPath, read: &[usize], batch: &RecordBatch, colum
     let shown = parts.column_by_name(SHOWN).and_then(|shown| shown.as_string_opt::<i32>());
     let (Some(codes), Some(shown)) = (codes, shown) else { return };
     let before = column.faults.len();
-    for (row, reason) in codes.values().iter().enumerate().filter_map(|(row, code)| Some((row, FaultReason::of_code(*code)?))) {
+    for (row, reason) in
+        codes.values().iter().enumerate().filter_map(|(row, code)| Some((row, FaultReason::of_code(*code)?)))
+    {
         let shown = if shown.is_valid(row) { shown.value(row) } else { "" };
         let row = u32::try_from(row).expect("a batch has fewer rows than a u32 counts");
         column.faults.push(Fault { row, reason, shown: shown.into() });
@@ -132,6 +134,9 @@ mod tests {
         }
         assert_eq!(FaultReason::of_code(0), None);
         // The first three are in digests that earlier versions wrote.
-        assert_eq!([FaultReason::Unparseable, FaultReason::OutOfType, FaultReason::AmbiguousTime].map(FaultReason::code), [1, 2, 3]);
+        assert_eq!(
+            [FaultReason::Unparseable, FaultReason::OutOfType, FaultReason::AmbiguousTime].map(FaultReason::code),
+            [1, 2, 3]
+        );
     }
 }

@@ -117,7 +117,8 @@ fn contract_metrics<'a>(audit: &'a Audit) -> Vec<Metric<'a>> {
 }
 
 fn owner_samples(owner: &OwnerFacts) -> Vec<Sample<'_>> {
-    let labels = |account| vec![("source", owner.input.source.as_str()), ("role", owner.role.name()), ("account", account)];
+    let labels =
+        |account| vec![("source", owner.input.source.as_str()), ("role", owner.role.name()), ("account", account)];
     owner.books.accounts().map(|(account, rows)| (labels(account), rows.to_string())).into()
 }
 

@@ -64,7 +64,9 @@ impl Derivation {
         let (values, _) = derivation.evaluate(&empty)?;
         derivation.field = match (derivation.kind, derivation.scalar.tree()) {
             (Kind::Number, _) => notation::field("derived", DataType::LargeUtf8, Notation::Number),
-            (Kind::Column, Tree::Column(name)) => empty.schema().field_with_name(name).cloned().unwrap_or(derivation.field),
+            (Kind::Column, Tree::Column(name)) => {
+                empty.schema().field_with_name(name).cloned().unwrap_or(derivation.field)
+            }
             _ => Field::new("derived", values.data_type().clone(), true),
         };
         Ok(derivation)
@@ -188,7 +190,8 @@ impl Rows<'_> {
         };
         let field = field.unwrap_or_else(|| Field::new("", column.data_type().clone(), true));
         let Some(numbers) = numbers(&self.of.source, &field, &column) else {
-            let name = if let Tree::Column(name) = tree { format!("column `{name}`") } else { "a part of it".to_owned() };
+            let name =
+                if let Tree::Column(name) = tree { format!("column `{name}`") } else { "a part of it".to_owned() };
             return Err(format!(
                 "`{}` computes with numbers, and {name} is {}",
                 self.of.scalar.written(),
@@ -218,16 +221,15 @@ impl Rows<'_> {
                 let cells = self.numbers(one)?.into_iter().zip(self.numbers(other)?);
                 cells.map(|(one, other)| both(one, other, |one, other| Ok(one.with(*operation, &other)))).collect()
             }
-            Tree::Rounded(inner, places) => match &**inner {
-                Tree::Arithmetic(Arithmetic::Divide, one, other) => {
+            Tree::Rounded(inner, places) => {
+                if let Tree::Arithmetic(Arithmetic::Divide, one, other) = &**inner {
                     let cells = self.numbers(one)?.into_iter().zip(self.numbers(other)?);
                     cells.map(|(one, other)| both(one, other, |one, other| one.divided(&other, *places))).collect()
-                }
-                _ => {
+                } else {
                     let cells = self.numbers(inner)?.into_iter();
                     cells.map(|cell| Ok(cell?.map(|exact| exact.rounded(*places)))).collect()
                 }
-            },
+            }
             Tree::Absolute(inner) => {
                 let absolute = |mut exact: Exact| {
                     exact.coefficient = BigInt::from_biguint(Sign::Plus, exact.coefficient.into_parts().1);
@@ -236,7 +238,8 @@ impl Rows<'_> {
                 self.numbers(inner)?.into_iter().map(|cell| Ok(cell?.map(absolute))).collect()
             }
             Tree::ToNumber(inner, places) => {
-                let fits = |exact: &Exact| places.is_none_or(|places| exact.order(&exact.clone().rounded(places)).is_eq());
+                let fits =
+                    |exact: &Exact| places.is_none_or(|places| exact.order(&exact.clone().rounded(places)).is_eq());
                 let cell = |cell: Cell<Exact>| match cell? {
                     Some(exact) if !fits(&exact) => Err(FaultReason::OutOfType),
                     cell => Ok(cell),
@@ -271,14 +274,14 @@ impl Rows<'_> {
             Tree::Null => vec![Ok(None); self.count()],
             Tree::Compare(comparison, one, other) => {
                 let cells = self.numbers(one)?.into_iter().zip(self.numbers(other)?);
-                cells.map(|(one, other)| both(one, other, |one, other| Ok(holds(*comparison, one.order(&other))))).collect()
+                cells
+                    .map(|(one, other)| both(one, other, |one, other| Ok(holds(*comparison, one.order(&other)))))
+                    .collect()
             }
             Tree::And(one, other) => self.logic(one, other, false)?,
             Tree::Or(one, other) => self.logic(one, other, true)?,
             Tree::Not(inner) => self.booleans(inner)?.into_iter().map(|cell| Ok(cell?.map(|truth| !truth))).collect(),
-            Tree::IsNull(inner) => {
-                self.numbers(inner)?.into_iter().map(|cell| Ok(Some(cell?.is_none()))).collect()
-            }
+            Tree::IsNull(inner) => self.numbers(inner)?.into_iter().map(|cell| Ok(Some(cell?.is_none()))).collect(),
             Tree::Column(_) | Tree::Opaque(_) => {
                 let column = self.column(tree)?;
                 let truths = column.as_boolean_opt().ok_or_else(|| {
@@ -361,10 +364,9 @@ impl Exact {
         match operation {
             Arithmetic::Add => Self { coefficient: self.over(exponent) + other.over(exponent), exponent },
             Arithmetic::Subtract => Self { coefficient: self.over(exponent) - other.over(exponent), exponent },
-            Arithmetic::Multiply | Arithmetic::Divide => Self {
-                coefficient: &self.coefficient * &other.coefficient,
-                exponent: self.exponent + other.exponent,
-            },
+            Arithmetic::Multiply | Arithmetic::Divide => {
+                Self { coefficient: &self.coefficient * &other.coefficient, exponent: self.exponent + other.exponent }
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use super::input::check_age;
 use super::tally::Tally;
 use super::{Batch, Halt, Tuning};
 use crate::audit::{OwnerBooks, OwnerFacts, OwnerRole};
-use crate::contract::{Attribute, Contract, Ignore, Origin, Source};
+use crate::contract::{Attribute, Contract, Ignore, LogicalType, Origin, Source};
 use crate::normalise::composed_field;
 use crate::sides::{Side, Sides};
 use crate::source::{self, Opened};
@@ -29,8 +29,6 @@ mod crossing;
 mod join;
 mod other;
 mod store;
-#[cfg(test)]
-mod tests;
 
 use compose::{Composed, Extra, Plan};
 use crossing::Crossing;
@@ -51,11 +49,7 @@ pub(super) struct ComposedSides {
 }
 
 /// Opens every other source and composes the sides. Every problem is told.
-pub(super) fn compose(
-    contract: Contract,
-    opened: Sides<Opened>,
-    tuning: &Tuning,
-) -> Result<ComposedSides, Vec<Halt>> {
+pub(super) fn compose(contract: Contract, opened: Sides<Opened>, tuning: &Tuning) -> Result<ComposedSides, Vec<Halt>> {
     let mut composer = Composer {
         plans: Sides::from_fn(|_| Vec::new()),
         schemas: opened.as_ref().map(|_, opened| Arc::clone(&opened.schema)),
@@ -206,10 +200,12 @@ impl Composer<'_> {
                 own: vec![own.clone()],
                 other: vec![other.clone()],
                 options: self.contract.attribute_defaults.clone(),
+                texts_are: None,
             };
             return group.on.iter().map(pair).collect();
         }
-        let pair = |name: &String| {
+        let types = self.types_of_key();
+        let pair = |(index, name): (usize, &String)| {
             let declared = self.contract.attributes.iter().find(|attribute| attribute.name == *name);
             let at = |source: &str| declared.map(|attribute| column_at(attribute, source));
             Pair {
@@ -217,9 +213,29 @@ impl Composer<'_> {
                 own: declared.map_or_else(|| vec![name.clone()], |attribute| attribute.column.clone()),
                 other: at(&group.source.name).unwrap_or_else(|| vec![name.clone()]),
                 options: declared.map_or_else(|| self.contract.attribute_defaults.clone(), |one| one.options.clone()),
+                texts_are: types.get(index).copied().flatten(),
             }
         };
-        self.contract.key.iter().map(pair).collect()
+        self.contract.key.iter().enumerate().map(pair).collect()
+    }
+
+    /// What the keys of the two sides are compared as: two texts mean the same between authority and owner.
+    fn types_of_key(&self) -> Vec<Option<LogicalType>> {
+        let pair = |name: &String| {
+            let declared = self.contract.attributes.iter().find(|attribute| attribute.name == *name);
+            let plain = || vec![name.clone()];
+            Pair {
+                name: name.clone(),
+                own: declared.map_or_else(plain, |attribute| attribute.column.clone()),
+                other: declared.map_or_else(plain, |attribute| attribute.projected_as.clone()),
+                options: declared.map_or_else(|| self.contract.attribute_defaults.clone(), |one| one.options.clone()),
+                texts_are: None,
+            }
+        };
+        let sources = Sides::from_fn(|side| (self.contract.sources.get(side), &**self.schemas.get(side)));
+        let pairs = self.contract.key.iter().map(pair).collect();
+        // Where they have no common ground, the contract itself is refused.
+        Matching::new(&self.contract, sources, pairs, false).map(|matching| matching.types()).unwrap_or_default()
     }
 
     fn crosswalk(&mut self) {
@@ -232,7 +248,8 @@ impl Composer<'_> {
 
     /// Maps the key of both sides.
     fn cross(&mut self) -> Result<(), Halt> {
-        let (Some(crosswalk), Some(name)) = (self.contract.crosswalk.clone(), self.contract.key.first().cloned()) else {
+        let (Some(crosswalk), Some(name)) = (self.contract.crosswalk.clone(), self.contract.key.first().cloned())
+        else {
             return Ok(());
         };
         let other = Other::open(&crosswalk.source, Vec::new(), self.tuning)?;
@@ -260,8 +277,14 @@ impl Composer<'_> {
                 authority: (self.contract.sources.get(side), &**self.schemas.get(side)),
                 projection: (&crosswalk.source, &*other.opened.schema),
             };
-            let theirs = vec![theirs.get(side).to_string()];
-            let pair = Pair { name: name.clone(), own: path.clone(), other: theirs, options: key.options.clone() };
+            let theirs = vec![(*theirs.get(side)).clone()];
+            let pair = Pair {
+                name: name.clone(),
+                own: path.clone(),
+                other: theirs,
+                options: key.options.clone(),
+                texts_are: None,
+            };
             Matching::new(&self.contract, sources, vec![pair], false)
         })?;
         let crossing = Arc::new(Crossing::new(other, matching, &crosswalk.projection_column)?);
@@ -357,7 +380,9 @@ fn ignored(side: Side, column: &str) -> Ignore {
 
 fn filter_of(source: &Source, schema: &Schema) -> Result<Option<(Predicate, Vec<usize>)>, Halt> {
     let said = |said: String| Halt::Contract(format!("source `{}`, filter: {said}", source.name));
-    let Some(filter) = source.filter.as_deref().map(Predicate::parse).transpose().map_err(said)? else { return Ok(None) };
+    let Some(filter) = source.filter.as_deref().map(Predicate::parse).transpose().map_err(said)? else {
+        return Ok(None);
+    };
     // One that names a column which is not there is refused where the side is opened.
     let mut columns: Vec<usize> = filter.columns().iter().filter_map(|name| schema.index_of(name).ok()).collect();
     columns.sort_unstable();
@@ -407,7 +432,8 @@ impl Owners {
         }
         let mut told = Vec::new();
         for ((other, facts), (role, attributes, books)) in self.each().zip(all) {
-            let captured = source::captured_at(&other.source, &other.opened).map_err(|error| failed(&other.source, &error))?;
+            let captured =
+                source::captured_at(&other.source, &other.opened).map_err(|error| failed(&other.source, &error))?;
             let column = facts.and_then(|facts| facts.captured);
             let column = column.and_then(|nanoseconds| jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).ok());
             let mut input = tally.input_of(&other.source, &other.opened);

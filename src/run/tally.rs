@@ -171,9 +171,9 @@ impl<'a> Tally<'a> {
 
     /// Whether all rows of each side could be read.
     pub(super) fn complete(&self) -> Sides<bool> {
-        self.books.as_ref().map(|side, books| {
-            books.unreadable == 0 && (side == Side::Projection || self.unreadable_owners == 0)
-        })
+        self.books
+            .as_ref()
+            .map(|side, books| books.unreadable == 0 && (side == Side::Projection || self.unreadable_owners == 0))
     }
 
     /// Records the columns that are not compared.

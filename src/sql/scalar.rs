@@ -8,8 +8,8 @@ use arrow::array::{
     NullArray, RecordBatch, Time64NanosecondArray, TimestampMicrosecondArray, UInt64Array,
 };
 use polars::prelude::{
-    AnyValue, DataFrame, DataType, DataTypeExpr, Expr, FunctionExpr, IntoLazy, LiteralValue, Operator, Series, TimeUnit,
-    UnknownKind,
+    AnyValue, DataFrame, DataType, DataTypeExpr, Expr, FunctionExpr, IntoLazy, LiteralValue, Operator, Series,
+    TimeUnit, UnknownKind,
 };
 use polars::sql::sql_expr;
 
@@ -241,7 +241,8 @@ impl Lowering<'_> {
         let inner = self.boxed(inner)?;
         match target {
             DataType::Decimal(_, scale) => {
-                let places = u32::try_from(*scale).map_err(|_| format!("`{}` casts to an unknown scale", self.written))?;
+                let places =
+                    u32::try_from(*scale).map_err(|_| format!("`{}` casts to an unknown scale", self.written))?;
                 // A bare `decimal` stands for any number.
                 Ok(Tree::ToNumber(inner, (places > 0).then_some(places)))
             }
@@ -331,7 +332,8 @@ impl Opaque {
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, String> {
         let mut series = Vec::with_capacity(self.columns.len());
         for name in &self.columns {
-            let column = batch.column_by_name(name).ok_or_else(|| format!("`{}` names no column `{name}`", self.written))?;
+            let column =
+                batch.column_by_name(name).ok_or_else(|| format!("`{}` names no column `{name}`", self.written))?;
             series.push(exchange::to_polars(name, &plain(name, column)?)?.into());
         }
         let said = |error: polars::error::PolarsError| format!("`{}`: {}", self.written, first_line(&error));
@@ -366,9 +368,7 @@ fn from_polars(series: &Series) -> Result<ArrayRef, String> {
         DataType::Float64 => Arc::new(series.f64().map_err(said)?.iter().collect::<Float64Array>()),
         DataType::String => Arc::new(series.str().map_err(said)?.iter().collect::<LargeStringArray>()),
         DataType::Binary => Arc::new(series.binary().map_err(said)?.iter().collect::<LargeBinaryArray>()),
-        DataType::Date => {
-            Arc::new(cast(&DataType::Int32)?.i32().map_err(said)?.iter().collect::<Date32Array>())
-        }
+        DataType::Date => Arc::new(cast(&DataType::Int32)?.i32().map_err(said)?.iter().collect::<Date32Array>()),
         DataType::Time => {
             Arc::new(cast(&DataType::Int64)?.i64().map_err(said)?.iter().collect::<Time64NanosecondArray>())
         }

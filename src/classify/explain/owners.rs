@@ -120,8 +120,9 @@ NaN, an infinity, or a number that a cast cannot hold `out_of_type`.",
     causes: "\
 - A divisor that may be zero: `case when n = 0 then null else round(a / n, 2) end`.
 - A month, a quantity, a rate that was not filled in yet.",
-    example: "    authority   policy_id 1042 | premium 300.00, months 0   (derive round(premium / months, 2))
-    projection  policy_id 1042 | monthly 0.00               not_derivable",
+    example: "    derive      round(premium / months, 2)
+    authority   policy_id 1042 | premium 300.00, months 0
+    projection  policy_id 1042 | monthly 0.00                not_derivable",
     repair: "\
 Nothing is written: the action asks for a person. Say in the expression what holds in
 that case, or correct the owner's row.",

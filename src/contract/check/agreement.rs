@@ -57,7 +57,8 @@ pub(super) fn check_contract(
     let crosswalk = ownership::check_crosswalk(table, setting, &about, problems, warnings);
     ownership::check_handovers(table, sources.as_ref(), &about, problems);
     let ignore = check_ignore(table, &key, &attributes, &about, problems, warnings);
-    let (unserved, unserved_values) = unserved(table, sources.as_ref(), ownership::others(&attributes, crosswalk.as_ref()));
+    let (unserved, unserved_values) =
+        unserved(table, sources.as_ref(), ownership::others(&attributes, crosswalk.as_ref()));
     let text = |key: &str| table.text(key).map(|text| text.text.clone());
     let span = |key: &str| table.node(key).and_then(|node| values::span(node).ok());
     let contract = Contract {
@@ -259,13 +260,7 @@ fn unserved<'s>(
     (found, held)
 }
 
-fn collect(
-    table: &Table,
-    section: &Section,
-    prefix: &str,
-    found: &mut Vec<Unserved>,
-    held: &mut UnservedValues,
-) {
+fn collect(table: &Table, section: &Section, prefix: &str, found: &mut Vec<Unserved>, held: &mut UnservedValues) {
     for entry in &table.0 {
         let Some(key) = section.key(&entry.key) else { continue };
         let option = format!("{prefix}{}", key.name);

@@ -28,11 +28,11 @@ pub(super) fn check_origin(
         problems.add(&derive.at, Some(about), "both `column` and `derive` are given, expected one of them", None);
     }
     let owners = check_owners(own, contract, setting, about, problems);
-    let lookup = own
-        .node("lookup")
-        .and_then(|node| check_lookup(node, (&entry.key, own, contract), setting, about, problems));
+    let lookup =
+        own.node("lookup").and_then(|node| check_lookup(node, (&entry.key, own, contract), setting, about, problems));
     if let (Some(_), Some(owner)) = (own.entry("lookup"), own.entry("owner")) {
-        let message = "both `owner` and `lookup` are given: what is looked up is owned by the source it is looked up in";
+        let message =
+            "both `owner` and `lookup` are given: what is looked up is owned by the source it is looked up in";
         problems.add(&owner.at, Some(about), message, Some("take `owner` out".to_owned()));
     }
     let is_key = contract.texts("key").iter().any(|(name, _)| *name == entry.key);
@@ -148,6 +148,10 @@ fn check_tenures(
     problems: &mut Problems,
 ) -> Vec<Tenure> {
     let mut tenures: Vec<Tenure> = Vec::new();
+    // One alone was complained about already.
+    if nodes.len() < 2 {
+        return tenures;
+    }
     let mut held: Option<Timestamp> = None;
     for (index, node) in nodes.iter().enumerate() {
         let Some(table) = node.table() else { continue };
@@ -155,52 +159,66 @@ fn check_tenures(
         let source = owner_source(source, contract, setting, about, problems);
         let mut instant = |key: &str| instant(table, key, contract, about, problems);
         let (from, until) = (instant("from"), instant("until"));
-        let (is_first, is_last) = (index == 0, index + 1 == nodes.len());
-        let mut complain = |message: String, hint: &str| {
-            problems.add(&node.at, Some(about), message, Some(hint.to_owned()));
+        let place = if index == 0 {
+            Turn::First
+        } else if index + 1 == nodes.len() {
+            Turn::Last
+        } else {
+            Turn::Between
         };
-        match (is_first, from, held) {
-            (true, Some(_), _) => complain(
-                "the first owner has a `from`, and nobody owns the attribute before it".to_owned(),
-                "take `from` out, or name the owner before it",
-            ),
-            (false, None, _) if table.node("from").is_none() => {
-                complain("this owner has no `from`".to_owned(), "write the instant at which the owner before it ends");
-            }
-            (false, Some(from), Some(until)) if from > until => {
-                complain(
-                    format!("nobody owns the attribute from {until} to {from}"),
-                    "let `from` be the `until` of the owner before it",
-                );
-            }
-            (false, Some(from), Some(until)) if from < until => {
-                complain(
-                    format!("two sources own the attribute from {from} to {until}"),
-                    "let `from` be the `until` of the owner before it",
-                );
-            }
-            _ => {}
-        }
-        match until {
-            Some(_) if is_last => complain(
-                "the last owner has an `until`, and nobody owns the attribute after it".to_owned(),
-                "take `until` out, or name the owner after it",
-            ),
-            None if !is_last && table.node("until").is_none() => {
-                complain("this owner has no `until`".to_owned(), "write the instant at which the next owner begins");
-            }
-            Some(until) if from.or(held).is_some_and(|from| from >= until) => {
-                complain(
-                    format!("this owner's time ends at {until}, before it begins"),
-                    "write the owners in the order of time",
-                );
-            }
-            _ => {}
+        if let Some((message, hint)) = wrong_turn(table, place, (from, until), held) {
+            problems.add(&node.at, Some(about), message, Some(hint.to_owned()));
         }
         held = until;
         tenures.extend(source.map(|source| Tenure { source, until }));
     }
     tenures
+}
+
+/// Where an owner stands among several.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    Between,
+    Last,
+}
+
+/// What is wrong with an owner's time, after one whose time ends at `held`.
+fn wrong_turn(
+    table: &Table,
+    turn: Turn,
+    (from, until): (Option<Timestamp>, Option<Timestamp>),
+    held: Option<Timestamp>,
+) -> Option<(String, &'static str)> {
+    const MEET: &str = "let `from` be the `until` of the owner before it";
+    let says = |key: &str| table.node(key).is_some();
+    if turn == Turn::First && says("from") {
+        let message = "the first owner has a `from`, and nobody owns the attribute before it".to_owned();
+        return Some((message, "take `from` out, or name the owner before it"));
+    }
+    if turn != Turn::First && !says("from") {
+        return Some(("this owner has no `from`".to_owned(), "write the instant at which the owner before it ends"));
+    }
+    if turn == Turn::Last && says("until") {
+        let message = "the last owner has an `until`, and nobody owns the attribute after it".to_owned();
+        return Some((message, "take `until` out, or name the owner after it"));
+    }
+    if turn != Turn::Last && !says("until") {
+        return Some(("this owner has no `until`".to_owned(), "write the instant at which the next owner begins"));
+    }
+    if let (Some(from), Some(held)) = (from, held)
+        && from != held
+    {
+        let message = if from > held {
+            format!("nobody owns the attribute from {held} to {from}")
+        } else {
+            format!("two sources own the attribute from {from} to {held}")
+        };
+        return Some((message, MEET));
+    }
+    let until = until.filter(|until| from.or(held).is_some_and(|from| from >= *until))?;
+    let message = format!("this owner's time ends at {until}, before it begins");
+    Some((message, "write the owners in the order of time"))
 }
 
 fn instant(table: &Table, key: &str, contract: &Table, about: &str, problems: &mut Problems) -> Option<Timestamp> {
@@ -236,7 +254,12 @@ fn check_lookup(
         problems.add(&column.at, Some(about), message, Some(hint.to_owned()));
     }
     if let (Some(column), Some(_)) = (table.entry("column"), own.entry("derive")) {
-        problems.add(&column.at, Some(about), "both `lookup.column` and `derive` are given, expected one of them", None);
+        problems.add(
+            &column.at,
+            Some(about),
+            "both `lookup.column` and `derive` are given, expected one of them",
+            None,
+        );
     }
     let source = table.node("source")?;
     if !known_source(source, "lookup source", setting, about, problems) {

@@ -31,18 +31,31 @@ pub(super) fn check_owners(node: &Node, section: &'static Section, about: Option
     let expected = |expected: &str| Complaint { expected: expected.to_owned(), hint: None };
     let Value::List(nodes) = &node.value else {
         if node.text().is_none() {
-            complain(node, "owner", &expected("expected a source, or an array of { source, from, until }"), about, problems);
+            complain(
+                node,
+                "owner",
+                &expected("expected a source, or an array of { source, from, until }"),
+                about,
+                problems,
+            );
         }
         return;
     };
     if nodes.iter().any(|node| node.text().is_some()) {
         let message = "owner is an array of sources, expected one source: an attribute has one owner, never two";
-        let hint = "where it changes, say when: owner = [{ source = \"…\", until = \"…\" }, { source = \"…\", from = \"…\" }]";
+        let hint =
+            "where it changes, say when: owner = [{ source = \"…\", until = \"…\" }, { source = \"…\", from = \"…\" }]";
         return problems.add(&node.at, about, message, Some(hint.to_owned()));
     }
     if nodes.len() < 2 {
-        let message = format!("owner is an array of {}, expected at least two owners, one after the other", nodes.len());
-        return problems.add(&node.at, about, message, Some("write owner = \"SOURCE\" where it never changes".to_owned()));
+        let message =
+            format!("owner is an array of {}, expected at least two owners, one after the other", nodes.len());
+        return problems.add(
+            &node.at,
+            about,
+            message,
+            Some("write owner = \"SOURCE\" where it never changes".to_owned()),
+        );
     }
     for node in nodes {
         match node.table() {

@@ -11,7 +11,10 @@ pub(super) fn owners(contract: &ContractAudit, out: &mut dyn Write) -> io::Resul
         return Ok(());
     }
     writeln!(out, "### Other sources\n")?;
-    writeln!(out, "| source | as | for | as of | rows | joined | unknown to the authority | of keys that occur more than once | NULL in the key | unreadable | not joined |")?;
+    writeln!(
+        out,
+        "| source | as | for | as of | rows | joined | unknown to the authority | of keys that occur more than once | NULL in the key | unreadable | not joined |"
+    )?;
     writeln!(out, "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
     for owner in &contract.owners {
         let captured = owner.input.captured_at.map_or_else(|| "not told".to_owned(), |instant| instant.to_string());

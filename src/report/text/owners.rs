@@ -18,7 +18,8 @@ pub(super) fn owners(contract: &ContractAudit, style: Style, out: &mut dyn Write
             for file in &owner.input.files {
                 labelled("", &format!("{}, {}", visible(&file.path), counted(file.bytes, "byte")), out)?;
             }
-            let accounts = owner.books.accounts().map(|(name, rows)| format!("{} {}", count(rows), name.replace('_', " ")));
+            let accounts =
+                owner.books.accounts().map(|(name, rows)| format!("{} {}", count(rows), name.replace('_', " ")));
             wrapped("books", &accounts, out)?;
         }
     }

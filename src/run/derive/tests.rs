@@ -66,7 +66,10 @@ fn numbers_are_exact_whatever_holds_them() {
         ("integer > 5 and status = 'paid'", ["false", "true", "false"]),
         ("cast(text as decimal(12, 1)) + 0", ["100.1", "unparseable", "1000"]),
         ("cast(decimal as decimal(12, 1)) + 0", ["100.5", "NULL", "out_of_type"]),
-        ("cast('0.12345678901234567890' as decimal(38, 20)) * integer", ["0.3703703670370370367", "0.8641975230864197523", "0"]),
+        (
+            "cast('0.12345678901234567890' as decimal(38, 20)) * integer",
+            ["0.3703703670370370367", "0.8641975230864197523", "0"],
+        ),
         ("upper(status)", ["DUE", "PAID", "NULL"]),
         ("status || '!'", ["due!", "paid!", "NULL"]),
         ("text", ["100.10", "x", "1e3"]),

@@ -201,7 +201,7 @@ impl Composing<'_> {
                 start += rows.num_rows();
                 Piece::Rows(rows)
             }
-            unreadable => unreadable,
+            unreadable @ Piece::Unreadable(_) => unreadable,
         };
         Ok(pieces.into_iter().map(cut).collect())
     }
@@ -235,9 +235,8 @@ impl Composing<'_> {
                     columns[position] = Some(crossing.compose(plan.side, &keys, (own, field), &counts)?);
                 }
                 Extra::Joined { join, .. } => {
-                    let keys: Vec<KeyOf> = join
-                        .matching
-                        .keys(Side::Authority, &self.only(rows, &join.matching.columns(Side::Authority)));
+                    let keys: Vec<KeyOf> =
+                        join.matching.keys(Side::Authority, &self.only(rows, &join.matching.columns(Side::Authority)));
                     let (places, fields): (Vec<usize>, Vec<_>) = self.of_join(join).into_iter().unzip();
                     let composed = join.compose(&keys, &counts, &fields)?;
                     for (place, column) in places.into_iter().zip(composed) {
@@ -249,7 +248,8 @@ impl Composing<'_> {
         let fields: Vec<Field> = self.columns.iter().map(|column| plan.schema.field(*column).clone()).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         let columns = columns.into_iter().flatten().collect();
-        RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::new(fields)), columns, &options).map_err(said)
+        RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::new(fields)), columns, &options)
+            .map_err(said)
     }
 
     /// The places of all columns of one join among those that are asked for, and what they are.
@@ -284,6 +284,7 @@ impl Composing<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
 fn said(error: arrow::error::ArrowError) -> Halt {
     Halt::Contract(format!("the columns of several sources cannot be put together: {error}"))
 }

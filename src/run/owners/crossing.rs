@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow::compute::interleave;
 use arrow::datatypes::Field;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::{Batch, Halt, mebibytes};
 use super::join::{as_kept, kept};
@@ -100,12 +100,20 @@ impl Crossing {
             }
             Ok(())
         })?;
-        let Lines { mut values, pairs, bytes } = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let held = lines.bytes + lines.pairs.len() as u64 * PAIR_BYTES;
+        _ = self.loaded.set(self.settled(lines, facts, null_key.into_inner()));
+        Ok(held)
+    }
+
+    /// Which pairs stand alone, and which keys are ambiguous.
+    fn settled(&self, lines: Lines, facts: Facts, null_key: u64) -> Loaded {
+        let Lines { mut values, pairs, .. } = lines;
         let mut by_key: Sides<FxHashMap<Key, Place>> = Sides::default();
         let mut counted = Vec::with_capacity(pairs.len());
         let mut all: Vec<_> = pairs.into_iter().collect();
         all.sort_unstable_by_key(|(keys, _)| *keys);
-        let mut ambiguous = Sides::from_fn(|_| rustc_hash::FxHashSet::default());
+        let mut ambiguous: Sides<FxHashSet<Key>> = Sides::default();
         for (pair, ((one, other), (batch, row, rows))) in all.iter().enumerate() {
             let keys = Sides { authority: *one, projection: *other };
             for (side, key) in keys.iter() {
@@ -123,11 +131,8 @@ impl Crossing {
                 by_key.projection.insert(*other, Place::Ambiguous);
             }
         }
-        let held = bytes + counted.len() as u64 * PAIR_BYTES;
         values.push(new_null_array(self.field.data_type(), 1));
-        let null_key = null_key.into_inner();
-        _ = self.loaded.set(Loaded { facts, null_key, ambiguous_rows, by_key, values, pairs: counted });
-        Ok(held)
+        Loaded { facts, null_key, ambiguous_rows, by_key, values, pairs: counted }
     }
 
     /// The composed key column of a side's rows, whose key columns the batch holds.
@@ -175,7 +180,8 @@ impl Crossing {
             // The projection's keys stay what they are, but for those that have no partner.
             Side::Projection => {
                 let marked = codes.iter().map(|code| Some(*code != 0)).collect();
-                let own = as_kept(own, &kept(&Field::new("", own.data_type().clone(), true))).map_err(Halt::Contract)?;
+                let own =
+                    as_kept(own, &kept(&Field::new("", own.data_type().clone(), true))).map_err(Halt::Contract)?;
                 arrow::compute::nullif(&own, &marked).map_err(|error| Halt::Contract(error.to_string()))?
             }
         };
@@ -196,7 +202,7 @@ impl Crossing {
         if !joined {
             return OwnerBooks { read, null_key, unreadable, unjoined: rest, ..OwnerBooks::default() };
         }
-        let good: rustc_hash::FxHashSet<usize> = loaded
+        let good: FxHashSet<usize> = loaded
             .by_key
             .authority
             .values()
@@ -210,4 +216,3 @@ impl Crossing {
         OwnerBooks { read, joined, unknown: rest - duplicate - joined, duplicate, null_key, unreadable, unjoined: 0 }
     }
 }
-

@@ -121,16 +121,21 @@ impl Join {
     /// Reads all of it, in at most so many bytes of memory; tells how many it holds.
     pub(super) fn load(&self, own: &Batch<'_>, limit: u64) -> Result<u64, Halt> {
         let spill = SpillFile::new(&own.settings.spill_folder);
-        let fields: Vec<Field> =
-            self.wanted.iter().flat_map(|wanted| [wanted.field.clone(), Field::new("code", DataType::UInt8, true)]).collect();
+        let fields: Vec<Field> = self
+            .wanted
+            .iter()
+            .flat_map(|wanted| [wanted.field.clone(), Field::new("code", DataType::UInt8, true)])
+            .collect();
         let filling = Filling::new(&fields, self.other.bytes(), limit, spill);
         let null_key = std::sync::atomic::AtomicU64::new(0);
         let columns = self.matching.columns(Side::Projection);
         let facts = self.other.read(own, |rows| {
             let keys = self.matching.keys(Side::Projection, &self.other.only(rows, &columns));
-            let keyed: Vec<u32> = (0_u32..).zip(&keys).filter(|(_, key)| key.key().is_some()).map(|(row, _)| row).collect();
+            let keyed: Vec<u32> =
+                (0_u32..).zip(&keys).filter(|(_, key)| key.key().is_some()).map(|(row, _)| row).collect();
             null_key.fetch_add((keys.len() - keyed.len()) as u64, std::sync::atomic::Ordering::Relaxed);
-            let rows = if keyed.len() == keys.len() { rows.clone() } else { super::super::scan::take_rows(rows, keyed) };
+            let rows =
+                if keyed.len() == keys.len() { rows.clone() } else { super::super::scan::take_rows(rows, keyed) };
             let keys: Vec<Key> = keys.into_iter().filter_map(KeyOf::key).collect();
             let mut values: Vec<ArrayRef> = Vec::new();
             for wanted in &self.wanted {
@@ -147,7 +152,8 @@ impl Join {
     }
 
     fn loaded(&self) -> Result<&Loaded, Halt> {
-        let not_yet = || Halt::Contract(format!("source `{}` was not read before it was joined", self.other.source.name));
+        let not_yet =
+            || Halt::Contract(format!("source `{}` was not read before it was joined", self.other.source.name));
         self.loaded.get().ok_or_else(not_yet)
     }
 

@@ -14,7 +14,8 @@ use crate::contract::{Attribute, CapturedAt, Compare, Contract, LogicalType, Opt
 use crate::diff::resolve::{ResolveRules, Standing, standing};
 use crate::digest::{Encoded, Lanes, encode, hash_rows};
 use crate::normalise::{
-    BindError, BindRequest, Binding, CanonicalBatch, FaultReason, bind, columns_read, normalise,
+    BindError, BindRequest, Binding, BoundAttribute, CanonicalBatch, Comparison, FaultReason, bind, columns_read,
+    normalise,
 };
 use crate::sides::{Side, Sides};
 use crate::source::{self, OpenOptions, Opened, Piece, Unreadable};
@@ -97,7 +98,8 @@ impl Other {
     ) -> Result<Facts, Halt> {
         own.progress.begin(&own.contract.name, &format!("reading {}", self.source.name), self.bytes());
         let facts = Mutex::new(Vec::new());
-        let one = |(number, unit): (usize, &Box<dyn source::Unit>)| {
+        let one = |number: usize| {
+            let unit = &self.opened.units[number];
             let mut of_unit = Facts::default();
             for piece in unit.read(&self.columns).map_err(|error| failed(&self.source, &error))? {
                 if let Some(signal) = own.stop.requested() {
@@ -115,7 +117,8 @@ impl Other {
             facts.lock().unwrap_or_else(PoisonError::into_inner).push((number, of_unit));
             Ok(())
         };
-        let ended = own.threads.install(|| self.opened.units.par_iter().enumerate().with_max_len(1).try_for_each(one));
+        let ended =
+            own.threads.install(|| (0..self.opened.units.len()).into_par_iter().with_max_len(1).try_for_each(one));
         own.progress.end();
         ended?;
         let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -176,6 +179,8 @@ pub(super) struct Pair {
     pub(super) own: Vec<String>,
     pub(super) other: Vec<String>,
     pub(super) options: Options,
+    /// What two texts are compared as, where the options do not say.
+    pub(super) texts_are: Option<LogicalType>,
 }
 
 /// What a row's key is.
@@ -192,6 +197,9 @@ impl KeyOf {
         if let Self::Key(key) = self { Some(key) } else { None }
     }
 }
+
+/// Rows that are encoded together stay in the cache.
+const STRETCH: usize = 1024;
 
 /// How rows of a side find rows of another source: by equal keys, as the contract calls values equal.
 pub(super) struct Matching {
@@ -210,7 +218,12 @@ impl Matching {
         let mut joining = contract.clone();
         joining.sources = sources.as_ref().map(|_, (source, _)| Arc::clone(source));
         joining.key = pairs.iter().map(|pair| pair.name.clone()).collect();
-        joining.attributes = pairs.into_iter().map(attribute).collect();
+        let is_text = |schema: &Schema, path: &[String]| {
+            path.len() == 1 && schema.field_with_name(&path[0]).is_ok_and(|field| field.data_type().is_string())
+        };
+        let (own, other) = (sources.authority.1, sources.projection.1);
+        let texts = |pair: &Pair| is_text(own, &pair.own) && is_text(other, &pair.other);
+        joining.attributes = pairs.into_iter().map(|pair| attribute(texts(&pair), pair)).collect();
         (joining.compare, joining.crosswalk, joining.numeric_tolerance) = (Compare::Declared, None, None);
         joining.only.clear();
         joining.ignore.clear();
@@ -220,6 +233,25 @@ impl Matching {
             Halt::Contract(said.join("\n"))
         })?;
         Ok(Self { binding, rules: ResolveRules { null_keys_match } })
+    }
+
+    /// What texts must be read as to be compared as these columns are.
+    pub(super) fn types(&self) -> Vec<Option<LogicalType>> {
+        let of = |attribute: &BoundAttribute| match attribute.comparison {
+            Comparison::Integer | Comparison::Decimal { .. } | Comparison::Number => Some(LogicalType::Decimal(None)),
+            Comparison::Float => Some(LogicalType::Float64),
+            Comparison::Boolean => Some(LogicalType::Boolean),
+            Comparison::Date => Some(LogicalType::Date),
+            Comparison::Time => Some(LogicalType::Time),
+            Comparison::Timestamp => Some(LogicalType::Timestamp),
+            Comparison::Instant => Some(LogicalType::TimestampTz),
+            Comparison::Duration => Some(LogicalType::Duration),
+            Comparison::Uuid => Some(LogicalType::Uuid),
+            Comparison::Json => Some(LogicalType::Json),
+            Comparison::Binary => Some(LogicalType::Binary),
+            Comparison::Null | Comparison::Text | Comparison::Interval | Comparison::Nested(_) => None,
+        };
+        self.binding.attributes.iter().map(of).collect()
     }
 
     /// The columns that it reads of a side's schema.
@@ -232,7 +264,6 @@ impl Matching {
         let canonical = self.canonical(side, batch);
         let (mut encoded, mut lanes) = (Encoded::default(), Lanes::default());
         let mut keys = Vec::with_capacity(canonical.rows);
-        const STRETCH: usize = 1024;
         for start in (0..canonical.rows).step_by(STRETCH) {
             encode(&canonical.columns, side, start..canonical.rows.min(start + STRETCH), &mut encoded);
             hash_rows(&encoded, &mut lanes);
@@ -262,9 +293,10 @@ impl Matching {
     }
 }
 
-fn attribute(pair: Pair) -> Attribute {
+fn attribute(texts: bool, pair: Pair) -> Attribute {
     // What is translated, or near, is so toward the projection.
-    let options = Options { translate: None, tolerance: None, ..pair.options };
+    let told = pair.options.logical_type.or(pair.texts_are.filter(|_| texts));
+    let options = Options { translate: None, tolerance: None, logical_type: told, ..pair.options };
     Attribute {
         name: pair.name,
         column: pair.own,
@@ -287,7 +319,10 @@ fn in_words(error: &BindError, joining: &Contract) -> String {
             } else {
                 String::new()
             };
-            format!("source `{other}`: no column `{column}` for `{attribute}`, by which it is joined (columns are: {}){hint}", have.join(", "))
+            format!(
+                "source `{other}`: no column `{column}` for `{attribute}`, by which it is joined (columns are: {}){hint}",
+                have.join(", ")
+            )
         }
         BindError::IncomparableKey { attribute, authority, projection } => format!(
             "sources `{}` and `{}` cannot be joined by `{attribute}`: it is {authority} there, {projection} here: no common ground",

@@ -47,10 +47,12 @@ enum Part {
 impl Filling {
     /// Nothing yet; `bytes` is what the rows take, about, and `values` are their columns.
     pub(super) fn new(values: &[Field], bytes: u64, limit: u64, spill: SpillFile) -> Self {
-        let leading = [Field::new("key", DataType::Decimal128(38, 0), false), Field::new("rows", DataType::UInt64, false)];
+        let leading =
+            [Field::new("key", DataType::Decimal128(38, 0), false), Field::new("rows", DataType::UInt64, false)];
         let schema = Schema::new(leading.into_iter().chain(values.iter().cloned()).collect::<Vec<_>>());
         let small = (limit / 32).max(1);
-        let bits = (4 * bytes / small).clamp(1, 1 << 10).next_power_of_two().ilog2();
+        // So many that one is a small part of the budget, and none is small by itself.
+        let bits = (4 * bytes / small).min(bytes >> 12).clamp(1, 1 << 10).next_power_of_two().ilog2();
         let partitions = (0..1_usize << bits).map(|_| Mutex::default()).collect();
         Self { schema: schema.into(), bits, partitions, budget: Budget::new(limit), spill }
     }
@@ -132,6 +134,7 @@ fn keys_array(keys: Vec<Key>) -> ArrayRef {
     std::sync::Arc::new(Decimal128Array::from(keys).with_data_type(DataType::Decimal128(38, 0)))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
 fn arrow(error: ArrowError) -> Halt {
     Halt::Contract(format!("the rows of another source cannot be joined: {error}"))
 }
@@ -356,7 +359,9 @@ mod tests {
         let filling = Filling::new(&fields, 100_000, limit, SpillFile::new(folder));
         for start in (0..10_000).step_by(1000) {
             let keys: Vec<Key> = (start..start + 1000).map(key).collect();
-            filling.add(&keys, vec![Arc::new((start..start + 1000).map(|number| number * 10).collect::<Int64Array>())]).unwrap();
+            filling
+                .add(&keys, vec![Arc::new((start..start + 1000).map(|number| number * 10).collect::<Int64Array>())])
+                .unwrap();
         }
         let twice = vec![key(7); 500];
         filling.add(&twice, vec![Arc::new(Int64Array::from(vec![1; 500]))]).unwrap();

@@ -24,7 +24,10 @@ fn owners_derivations_and_lookups_are_read() {
     assert_eq!(contract.owner(attribute("a")).name, "billing");
     assert_eq!(attribute("a").origin.derive.as_deref(), Some("x - y"));
     let lookup = attribute("b").origin.lookup.as_ref().expect("a lookup");
-    assert_eq!((lookup.source.name.as_str(), &lookup.on[..]), ("crm", &[("customer".to_owned(), "customer".to_owned())][..]));
+    assert_eq!(
+        (lookup.source.name.as_str(), &lookup.on[..]),
+        ("crm", &[("customer".to_owned(), "customer".to_owned())][..])
+    );
     assert_eq!(lookup.column, ["name"]);
     let lookup = attribute("c").origin.lookup.as_ref().expect("a lookup");
     assert_eq!((lookup.on.len(), &lookup.column[..]), (2, &["c".to_owned()][..]));
@@ -52,13 +55,20 @@ fn an_owner_that_moves_holds_from_one_instant_to_the_next() {
 fn owners_that_leave_a_gap_overlap_or_come_twice_are_said() {
     let owners = |owners: &str| owned(&format!("owner = [{owners}]"));
     for (owners, said) in [
-        (owners("{ source = \"erp\", until = \"2026-01-01T00:00:00Z\" }"), "an array of 1, expected at least two owners"),
         (
-            owners("{ source = \"erp\", until = \"2026-01-01T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-02T00:00:00Z\" }"),
+            owners("{ source = \"erp\", until = \"2026-01-01T00:00:00Z\" }"),
+            "an array of 1, expected at least two owners",
+        ),
+        (
+            owners(
+                "{ source = \"erp\", until = \"2026-01-01T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-02T00:00:00Z\" }",
+            ),
             "nobody owns the attribute from 2026-01-01T00:00:00Z to 2026-01-02T00:00:00Z",
         ),
         (
-            owners("{ source = \"erp\", until = \"2026-01-02T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-01T00:00:00Z\" }"),
+            owners(
+                "{ source = \"erp\", until = \"2026-01-02T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-01T00:00:00Z\" }",
+            ),
             "two sources own the attribute from 2026-01-01T00:00:00Z to 2026-01-02T00:00:00Z",
         ),
         (
@@ -70,11 +80,15 @@ fn owners_that_leave_a_gap_overlap_or_come_twice_are_said() {
             "this owner has no `from`",
         ),
         (
-            owners("{ source = \"erp\", from = \"2025-01-01T00:00:00Z\", until = \"2026-01-01T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-01T00:00:00Z\" }"),
+            owners(
+                "{ source = \"erp\", from = \"2025-01-01T00:00:00Z\", until = \"2026-01-01T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-01T00:00:00Z\" }",
+            ),
             "the first owner has a `from`",
         ),
         (
-            owners("{ source = \"erp\", until = \"2026-01-01T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-01T00:00:00Z\", until = \"2027-01-01T00:00:00Z\" }"),
+            owners(
+                "{ source = \"erp\", until = \"2026-01-01T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-01T00:00:00Z\", until = \"2027-01-01T00:00:00Z\" }",
+            ),
             "the last owner has an `until`",
         ),
         (
@@ -82,7 +96,9 @@ fn owners_that_leave_a_gap_overlap_or_come_twice_are_said() {
             "until is \"soon\", expected a time",
         ),
         (
-            owners("{ source = \"shop\", until = \"2026-01-01T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-01T00:00:00Z\" }"),
+            owners(
+                "{ source = \"shop\", until = \"2026-01-01T00:00:00Z\" }, { source = \"crm\", from = \"2026-01-01T00:00:00Z\" }",
+            ),
             "owner \"shop\" is the projection",
         ),
     ] {
@@ -97,16 +113,25 @@ fn what_cannot_be_owned_looked_up_or_mapped_is_said() {
     for (lines, said) in [
         (format!("{key}owner = \"billing\"\n{OTHERS}"), "a key attribute has no other owner"),
         (format!("{key}derive = \"a + b\"\n{OTHERS}"), "`derive` on a key attribute"),
-        (owned("owner = \"billing\"\nlookup = { source = \"crm\", on = \"a\" }"), "both `owner` and `lookup` are given"),
+        (
+            owned("owner = \"billing\"\nlookup = { source = \"crm\", on = \"a\" }"),
+            "both `owner` and `lookup` are given",
+        ),
         (owned("column = \"a\"\nlookup = { source = \"crm\", on = \"a\" }"), "both `column` and `lookup` are given"),
-        (owned("derive = \"a\"\nlookup = { source = \"crm\", on = \"a\", column = \"b\" }"), "both `lookup.column` and `derive`"),
+        (
+            owned("derive = \"a\"\nlookup = { source = \"crm\", on = \"a\", column = \"b\" }"),
+            "both `lookup.column` and `derive`",
+        ),
         (owned("lookup = { source = \"crm\" }"), "`on` is missing"),
         (owned("lookup = { source = \"crn\", on = \"a\" }"), "lookup source \"crn\" is no source"),
         (owned("lookup = { source = \"crm\", on = [\"a\"] }"), "lookup.on is an array, expected a column, or a table"),
         (owned("column = { shop = \"a\" }"), "column names \"shop\", which is the projection"),
         (owned("column = {}"), "`column` is empty"),
         ("crosswalk = { location = \"x.csv\", authority_column = \"a\" }".to_owned(), "`projection_column` is missing"),
-        ("crosswalk = { authority_column = \"a\", projection_column = \"b\" }".to_owned(), "expected either `source` or `location`"),
+        (
+            "crosswalk = { authority_column = \"a\", projection_column = \"b\" }".to_owned(),
+            "expected either `source` or `location`",
+        ),
     ] {
         let message = message(&lines);
         assert!(message.contains(said), "{lines}\n{message}");
@@ -120,5 +145,8 @@ fn a_crosswalk_of_composite_keys_is_refused() {
            crosswalk = { location = \"x.csv\", authority_column = \"a\", projection_column = \"b\" }\n";
     let problems = Desk::default().file("reconcile.toml", &text).problems();
     assert_eq!(problems.len(), 1, "{problems:#?}");
-    assert!(problems[0].contains("a crosswalk maps keys of one attribute, composite ones are not served"), "{problems:#?}");
+    assert!(
+        problems[0].contains("a crosswalk maps keys of one attribute, composite ones are not served"),
+        "{problems:#?}"
+    );
 }

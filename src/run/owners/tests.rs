@@ -1,1 +1,0 @@
-//! What is composed, piece by piece; scenarios and the oracle look at the whole.
