@@ -86,11 +86,7 @@ fn an_owner_that_is_too_old_leaves_the_contract_unverified() {
 fn an_owner_that_is_not_there_or_lacks_the_key_is_said_with_what_to_do() {
     let workspace = workspace();
     workspace.file("billing.csv", "order_no,balance\n1,10\n2,20\n");
-    run(
-        &workspace,
-        2,
-        &["source `billing`: no column `id`", "columns are: order_no, balance"],
-    );
+    run(&workspace, 2, &["source `billing`: no column `id`", "columns are: order_no, balance"]);
     workspace
         .reconcile(["check", "--sources"])
         .expect(2, &["source `billing`: no column `id`", "column = { billing = \"…\" }"]);
