@@ -12,8 +12,10 @@ use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
 pub mod decision;
+mod owners;
 
 use decision::Decided;
+pub use owners::{OwnerBooks, OwnerFacts, OwnerRole};
 
 /// Whether the copies can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,9 +114,11 @@ pub struct ContractAudit {
     /// The plan is longer than `max_actions`, so it holds only its first lines and cannot be applied.
     pub plan_truncated: bool,
     /// The source that owns each attribute; empty where the sources did not open.
-    pub owners: BTreeMap<String, String>,
+    pub attribute_owners: BTreeMap<String, String>,
     /// Each side's input.
     pub inputs: Sides<InputFacts>,
+    /// The sources besides the two sides, if any.
+    pub owners: Vec<OwnerFacts>,
     /// What is worth a word.
     pub warnings: Vec<String>,
     /// What people decided of the divergences.

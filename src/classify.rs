@@ -47,6 +47,8 @@ struct Attribute {
     member: String,
     severity: Severity,
     reason: Reason,
+    /// The source that owns it.
+    owner: Arc<str>,
 }
 
 impl Scale {
@@ -61,7 +63,8 @@ impl Scale {
         let attribute = |attribute: &BoundAttribute| {
             let name: Arc<str> = attribute.name.as_str().into();
             let (severity, reason) = severity(contract, Kind::Mismatch, Some(&name));
-            Attribute { member: format!("{}:", Value::from(attribute.name.as_str())), name, severity, reason }
+            let owner = owner(contract, &name);
+            Attribute { member: format!("{}:", Value::from(attribute.name.as_str())), name, severity, reason, owner }
         };
         Self {
             kinds: kinds.into(),
@@ -193,9 +196,9 @@ pub fn judge_schema(contract: &Contract, difference: &SchemaDifference) -> Diver
         reason,
         key: None,
         fingerprint: fingerprint(contract, Kind::Schema, None, Some(&attribute)),
+        authority_source: owner(contract, &attribute),
         attribute: Some(attribute),
         values,
-        authority_source: contract.sources.authority.name.as_str().into(),
         row_digest: None,
     }
 }
@@ -258,7 +261,7 @@ impl Bench<'_> {
             key: Some(key.into()),
             attribute: Some(Arc::clone(&attribute.name)),
             values,
-            authority_source: Arc::clone(&self.scale.authority_source),
+            authority_source: Arc::clone(&attribute.owner),
             row_digest: None,
         }
     }
@@ -314,6 +317,12 @@ impl Bench<'_> {
         }
         out.push('}');
     }
+}
+
+/// The source that owns an attribute.
+fn owner(contract: &Contract, name: &str) -> Arc<str> {
+    let declared = contract.attributes.iter().find(|declared| declared.name == name);
+    declared.map_or(&contract.sources.authority, |declared| contract.owner(declared)).name.as_str().into()
 }
 
 /// What a divergence costs and what says so. First match wins.
@@ -394,7 +403,7 @@ pub enum Reason {
     Kind(Kind),
     /// `default`
     Default,
-    /// `unparseable`, `out_of_type`, `ambiguous_time`: the value itself is why.
+    /// `unparseable`, `out_of_type`, `owner_lacks_key`, …: the value itself is why.
     Value(FaultReason),
 }
 
@@ -405,9 +414,7 @@ impl std::fmt::Display for Reason {
             Self::Attribute(name) => write!(formatter, "attribute:{name}"),
             Self::Kind(kind) => write!(formatter, "kind:{}", kind.name()),
             Self::Default => formatter.write_str("default"),
-            Self::Value(FaultReason::Unparseable) => formatter.write_str("unparseable"),
-            Self::Value(FaultReason::OutOfType) => formatter.write_str("out_of_type"),
-            Self::Value(FaultReason::AmbiguousTime) => formatter.write_str("ambiguous_time"),
+            Self::Value(reason) => formatter.write_str(reason.name()),
         }
     }
 }

@@ -17,6 +17,7 @@ mod check;
 mod error;
 mod meaning;
 mod owners;
+mod ownership;
 mod pii;
 mod raw;
 mod read;
@@ -28,6 +29,7 @@ mod values;
 
 pub use check::{DiffRequest, for_diff, load, load_text, parse_text};
 pub use error::{Error, Errors, Problem};
+pub use ownership::{Crosswalk, Lookup, Origin, Tenure};
 pub use pii::PiiKey;
 pub use schema::json_schema;
 pub use secrets::Secrets;
@@ -246,6 +248,8 @@ pub struct Contract {
     pub severity: BTreeMap<Kind, Severity>,
     /// `[contract.NAME.repair]`, which the plan obeys.
     pub repair: RepairPolicy,
+    /// Which key of the authority is which key of the projection, where they differ.
+    pub crosswalk: Option<Crosswalk>,
     /// Options that parse but that this version does not act on.
     pub unserved: Vec<Unserved>,
     /// What came from the environment, which no text for people repeats.
@@ -312,6 +316,8 @@ pub struct Attribute {
     pub name: String,
     /// Path of its column at the authority: one name, or a struct's members.
     pub column: Vec<String>,
+    /// Where its expected value comes from, where that is not the column.
+    pub origin: Origin,
     /// Path of its column in the projection.
     pub projected_as: Vec<String>,
     /// How it compares.

@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::{nullif, take};
-use arrow::datatypes::{DataType, Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
-use crate::contract::{Contract, Options, Tolerance};
+use crate::contract::{Contract, Options, Source, Tolerance};
 use crate::sides::{Side, Sides};
 
 mod bind;
 mod bytes;
 mod cell;
 mod column;
+mod composed;
 mod distance;
 mod ground;
 mod json;
@@ -31,6 +32,7 @@ mod time;
 mod view;
 
 pub use bind::bind;
+pub use composed::{composed_column, composed_field, member_at};
 pub use ground::describe;
 pub use number::Number;
 pub use rules::SideRules;
@@ -177,6 +179,20 @@ pub enum FaultReason {
     OutOfType,
     /// A local time that its zone does not have, or has twice.
     AmbiguousTime,
+    /// The attribute's owner has no row of this key.
+    OwnerLacksKey,
+    /// The attribute's owner has several rows of this key.
+    OwnerKeyTwice,
+    /// The source that is looked into has no such row.
+    LookupLacksKey,
+    /// The source that is looked into has several such rows.
+    LookupKeyTwice,
+    /// The crosswalk does not know the key.
+    UnmappedKey,
+    /// The crosswalk maps the key to several, or several to it.
+    AmbiguousKey,
+    /// A derivation has no value for the row.
+    NotDerivable,
 }
 
 /// One value without canonical form; the canonical column is NULL there.
@@ -222,7 +238,9 @@ pub fn normalise(binding: &Binding, side: Side, batch: &RecordBatch) -> Canonica
         };
         let array = without_null_equals(array, rules);
         let converted = converted(&array, &attribute.comparison, rules);
-        finish(converted, |row| shown(&array, rules, row).unwrap_or_default())
+        let mut column = finish(converted, |row| shown(&array, rules, row).unwrap_or_default());
+        composed::mark(attribute.columns.get(side), &read, batch, &mut column);
+        column
     });
     CanonicalBatch { rows: batch.num_rows(), columns: columns.collect() }
 }
@@ -357,6 +375,26 @@ fn shown(array: &ArrayRef, rules: &SideRules, row: usize) -> Option<String> {
         text = written.ok().map(std::borrow::Cow::into_owned);
     });
     text
+}
+
+/// The values of a column as exact numbers, as an attribute of `type = "decimal"` reads them from a source: None for NULL, and why
+/// there is no number. None for a type that is neither number nor text.
+#[must_use]
+pub fn numbers(source: &Source, field: &Field, array: &ArrayRef) -> Option<Vec<Result<Option<Number>, FaultReason>>> {
+    let texts = field.data_type().is_string() || field.data_type().is_null();
+    let own = bind::own(field);
+    let is_numeric = own.as_ref().is_some_and(bind::is_number);
+    if !is_numeric && !texts && own != Some(Comparison::Text) {
+        return None;
+    }
+    let decimal = Some(crate::contract::LogicalType::Decimal(None));
+    let options = Options { logical_type: decimal, ..Options::default() };
+    let rules = SideRules { own, ..SideRules::new(field, &options, &source.csv, false) };
+    let converted = convert(array, &Comparison::Number, &rules);
+    let mut numbers: Vec<_> =
+        (0..array.len()).map(|row| Ok(cell::number(&Comparison::Number, cell::cell(&converted.values, row)))).collect();
+    converted.faults.iter().for_each(|&(row, reason)| numbers[row] = Err(reason));
+    Some(numbers)
 }
 
 /// A canonical value as JSON: integers as numbers with all their digits, booleans, nulls; decimals, floats, times, binary,

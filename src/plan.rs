@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::classify::Bench;
 use crate::contract::{Kind, Repair};
 use crate::diff::resolve::{Difference, RowAt, fault_at};
-use crate::normalise::{Comparison, canonical_json, canonical_text, show};
+use crate::normalise::{Comparison, FaultReason, canonical_json, canonical_text, show};
 use crate::sides::{Side, Sides};
 
 /// Whether all rows of each side could be read: what is not known to be absent is not inserted or deleted.
@@ -57,6 +57,11 @@ impl Bench<'_> {
         if faulted || self.binding.key_count == 0 {
             return self.by_hand(Kind::Missing, Side::Authority, row, "the row cannot be addressed by a key");
         }
+        let columns = &self.rows.authority.canonical[row.batch].columns;
+        if let Some(index) = columns.iter().position(|column| fault_at(column, row.row).is_some()) {
+            let why = format!("the value of `{}` is not known", self.binding.attributes[index].name);
+            return self.by_hand(Kind::Missing, Side::Authority, row, &why);
+        }
         if !complete.projection {
             let why = "not all of the projection could be read, so the row may be there";
             return self.by_hand(Kind::Missing, Side::Authority, row, why);
@@ -90,12 +95,14 @@ impl Bench<'_> {
                 continue;
             };
             let column = &self.rows.authority.canonical[rows.authority.batch].columns[index];
-            if fault_at(column, rows.authority.row).is_some() {
-                consent = Consent {
-                    op: Some(Op::Review),
-                    safety: Safety::Manual,
-                    reason: "the authority's value cannot be brought to the attribute's type".to_owned(),
+            if let Some(fault) = fault_at(column, rows.authority.row) {
+                let reason = match fault {
+                    FaultReason::Unparseable | FaultReason::OutOfType | FaultReason::AmbiguousTime => {
+                        "the authority's value cannot be brought to the attribute's type".to_owned()
+                    }
+                    of_owner => format!("the owner's value is not known ({})", of_owner.name()),
                 };
+                consent = Consent { op: Some(Op::Review), safety: Safety::Manual, reason };
             }
             match by_consent.iter_mut().find(|(one, _)| (one.op, one.safety) == (consent.op, consent.safety)) {
                 Some((_, same)) => same.push(index),

@@ -18,19 +18,21 @@ use crate::diff::Budget;
 use crate::normalise::Binding;
 
 mod compare;
+mod derive;
 mod desk;
 mod examples;
 mod gather;
 mod input;
 mod judge;
 mod merge;
+mod owners;
 mod privacy;
 mod recall;
 mod scan;
 mod tally;
 
 use compare::{compare, record_bits};
-use input::{freshness, open};
+use input::{Inputs, freshness, open};
 use recall::Recall;
 use tally::Tally;
 
@@ -71,10 +73,18 @@ pub fn run(
 /// Every problem, as lines for people.
 pub fn check_sources(contract: &Contract) -> Result<(Binding, Vec<String>), Vec<String>> {
     let redacted = |text: &str| contract.secrets.redact(text).into_owned();
-    let inputs = open(contract, &Tuning::default())
-        .map_err(|halts| halts.iter().map(|halt| redacted(&halt.to_string())).collect::<Vec<_>>())?;
-    let warnings = inputs.sides.iter().flat_map(|(_, input)| &input.opened.warnings);
-    let warnings = warnings.map(|warning| redacted(warning)).collect();
+    let opened = |instant| {
+        open(contract, &Tuning::default(), instant)
+            .map_err(|halts| halts.iter().map(|halt| redacted(&halt.to_string())).collect::<Vec<_>>())
+    };
+    // Every owner that an attribute ever has, the last one last.
+    let mut inputs = opened(Timestamp::MIN)?;
+    for instant in contract.handovers() {
+        inputs = opened(instant)?;
+    }
+    let warnings = inputs.sides.iter().flat_map(|(_, input)| &input.opened.warnings).cloned();
+    let warnings = warnings.chain(inputs.owners.iter().flat_map(owners::Owners::warnings));
+    let warnings = warnings.map(|warning| redacted(&warning)).collect();
     Ok((inputs.binding, warnings))
 }
 
@@ -97,7 +107,7 @@ impl Batch<'_> {
         if let Some(halt) = self.refused() {
             return Ok(tally.halted(&halt));
         }
-        let inputs = match open(self.contract, &self.settings.tuning) {
+        let inputs = match open(self.contract, &self.settings.tuning, self.settings.started_at) {
             Ok(inputs) => inputs,
             Err(halts) => return Ok(tally.refused(&halts)),
         };
@@ -113,14 +123,13 @@ impl Batch<'_> {
         // Fewer threads where the limit has no room for all to read at once.
         let fewer = rayon::ThreadPoolBuilder::new().num_threads(readers);
         let fewer = (readers < self.settings.threads).then(|| fewer.build()).transpose().map_err(io::Error::other)?;
-        let own =
-            Batch { threads: fewer.as_ref().unwrap_or(self.threads), budget: self.settings.budget(reading), ..*self };
+        let contract = inputs.contract.as_ref().unwrap_or(self.contract);
+        let threads = fewer.as_ref().unwrap_or(self.threads);
+        let mut own = Batch { contract, threads, budget: self.settings.budget(reading), ..*self };
         let recall = Recall::open(&own, &inputs, record_bits(&own, &inputs));
         let recall = recall.as_ref();
         tally.opened(&inputs, recall);
-        let ended =
-            compare(&own, &inputs, recall, &mut tally, recorder).and_then(|()| freshness(&own, &inputs, &mut tally));
-        match ended {
+        match own.composed(&inputs, recall, &mut tally, recorder) {
             Ok(()) => {
                 let mut audit = tally.finished();
                 if let Some(recall) = recall.filter(|_| audit.verdict != Verdict::Unverified) {
@@ -136,6 +145,23 @@ impl Batch<'_> {
     /// What records and candidate rows of one comparison share.
     fn spill_budget(&self) -> Budget {
         Budget::new(self.settings.tuning.budget.unwrap_or(self.budget))
+    }
+
+    /// Reads what the authority is composed of, compares, and says how old everything is.
+    fn composed(
+        &mut self,
+        inputs: &Inputs,
+        recall: Option<&Recall>,
+        tally: &mut Tally<'_>,
+        recorder: &mut dyn Recorder,
+    ) -> Result<(), Halt> {
+        if let Some(owners) = &inputs.owners {
+            let held = owners.load(self, tally)?;
+            self.budget = self.budget.saturating_sub(held).max(self.budget / 4);
+        }
+        compare(self, inputs, recall, tally, recorder)?;
+        inputs.owners.iter().try_for_each(|owners| owners.close(self, tally))?;
+        freshness(self, inputs, tally)
     }
 
     /// What keeps the contract from being begun at all.

@@ -9,6 +9,9 @@ use polars::prelude::{AggExpr, DataFrame, DataType, Expr, IntoLazy, Series};
 use polars::sql::sql_expr;
 
 mod exchange;
+mod scalar;
+
+pub use scalar::{Arithmetic, Comparison, Opaque, Scalar, Tree};
 
 /// A parsed predicate.
 #[derive(Clone, Debug)]

@@ -42,6 +42,9 @@ mod work;
 /// What is kept between runs never changes a result, and spares the reading of what is unchanged.
 mod cache;
 
+/// What other sources own, hold and map is read, said, and never mistaken for agreement.
+mod owners;
+
 /// `audit verify` and `audit prune` through the binary.
 mod audit;
 

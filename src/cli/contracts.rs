@@ -202,6 +202,7 @@ pub(super) mod tests {
             numeric_tolerance: None,
             severity: BTreeMap::new(),
             repair: RepairPolicy::default(),
+            crosswalk: None,
             unserved: Vec::new(),
             secrets: crate::contract::Secrets::default(),
             digest: [0; 32],

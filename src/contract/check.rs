@@ -21,6 +21,7 @@ mod attribute;
 mod flags;
 mod gather;
 mod location;
+mod ownership;
 mod pii;
 mod source;
 
@@ -156,7 +157,8 @@ fn say_unused(gathered: &gather::Gathered, merged: &[Option<Table>], warnings: &
     for table in merged.iter().flatten() {
         used.extend(["authority", "projection"].into_iter().filter_map(|role| Some(&table.text(role)?.text)));
         let attributes = table.table("attribute").into_iter().flat_map(|attributes| &attributes.0);
-        used.extend(attributes.filter_map(|entry| Some(&entry.node.table()?.text("owner")?.text)));
+        used.extend(attributes.flat_map(|entry| ownership::sources_named(&entry.node)));
+        used.extend(table.table("crosswalk").and_then(|crosswalk| Some(&crosswalk.text("source")?.text)));
     }
     for entry in gathered.sources.iter().filter(|entry| !used.contains(&entry.key)) {
         let about = format!("source \"{}\"", entry.key);

@@ -14,6 +14,8 @@ use super::{
     Tolerance, Trim, UnicodeForm,
 };
 
+mod ownership;
+
 const HEADING: &str = "reconcile contract meaning 1";
 
 /// The digest; `unserved` are the options that this version does not act on, with their values.
@@ -72,6 +74,7 @@ fn canonical_text(contract: &Contract, unserved: &[(String, String)]) -> String 
     for (side, held) in contract.sources.iter() {
         source(&mut lines, side.name(), held);
     }
+    ownership::crosswalk(&mut lines, contract);
     let mut unserved: Vec<&(String, String)> = unserved.iter().collect();
     unserved.sort_unstable();
     for (option, value) in unserved {
@@ -84,6 +87,7 @@ fn attribute(lines: &mut Lines, attribute: &Attribute) {
     let path = format!("attribute.{}", quoted(&attribute.name));
     lines.add(format_args!("{path}.column"), list(&attribute.column));
     lines.add(format_args!("{path}.projected_as"), list(&attribute.projected_as));
+    ownership::origin(lines, &path, &attribute.origin);
     options(lines, &path, &attribute.options);
     lines.maybe(format_args!("{path}.severity"), attribute.severity.map(super::Severity::name));
     lines.maybe(format_args!("{path}.repair"), attribute.repair.map(repair_name));

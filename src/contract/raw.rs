@@ -56,6 +56,14 @@ pub(super) enum Shape {
     Named(&'static Section),
     /// An array of tables of these keys.
     Each(&'static Section),
+    /// A column's name, the members of a struct, or a table of such by source.
+    Columns,
+    /// A source, or an array of tables of these keys, one owner after the other.
+    Owners(&'static Section),
+    /// A column's name, or a table of one column to the other.
+    On,
+    /// A time.
+    Instant,
     /// Not looked into by this version.
     Anything,
 }
@@ -127,6 +135,7 @@ const fn key(name: &'static str, shape: Shape, says: &'static str) -> Key {
 
 /// Severities, the worst first.
 pub(super) const SEVERITIES: &[&str] = &["critical", "high", "medium", "low", "info"];
+const FORMATS: &[&str] = &["parquet", "arrow", "csv", "tsv", "ndjson", "json"];
 const REPAIRS: &[&str] = &["auto", "review", "replay", "ignore"];
 
 pub(super) fn severity(name: &str) -> Option<Severity> {
@@ -265,12 +274,7 @@ pub(super) static SOURCE: Section = Section {
         )
         .required(),
         key("context", Shape::Text, "The bounded context that the source belongs to.").default("none"),
-        key(
-            "format",
-            Shape::OneOf(&["parquet", "arrow", "csv", "tsv", "ndjson", "json"]),
-            "Only where the extension does not tell.",
-        )
-        .default("by extension"),
+        key("format", Shape::OneOf(FORMATS), "Only where the extension does not tell.").default("by extension"),
         key("table", Shape::Text, "The table, where the location is a database.").default("none"),
         key("query", Shape::Text, "A query instead of a table, where the location is a database.").default("none"),
         key("filter", Shape::Text, "SQL over the source's own columns: the rows that are read.").default("all rows"),
@@ -357,8 +361,7 @@ pub(super) static CONTRACT: Section = Section {
         PARITY_KEY,
         RECHECK,
         VALUE_AT_RISK,
-        key("crosswalk", Shape::Anything, "A table that translates keys.")
-            .later_hides("keys are compared without the crosswalk"),
+        key("crosswalk", Shape::Section(&CROSSWALK), "Which key of the authority is which key of the projection."),
         key("invariant", Shape::Anything, "What must hold across contracts.").later_hides("invariants are not checked"),
         key("baseline", Shape::Anything, "The old copy that the projection replaces, compared beside it.")
             .later_hides("what the old copy had right is not told from what it had wrong already"),
@@ -388,11 +391,12 @@ pub(super) static ALLOW_SEVERITY: Section = Section {
 pub(super) static ATTRIBUTE: Section = Section {
     name: "contract.NAME.attribute.NAME",
     keys: &[
-        key("column", Shape::Path, "Its column at the owner; a struct's member as an array.")
+        key("column", Shape::Columns, "Its column at the owner; a struct's member as an array; `{ SOURCE = … }` where it has other names at other sources.")
             .default("the attribute's name"),
         key("projected_as", Shape::Path, "Its column in the projection; a struct's member as an array.")
             .default("the attribute's name"),
-        key("owner", Shape::Text, "The authority source that owns it. Another than the contract's authority is served later; until then the contract is `unverified`.").default("the contract's authority"),
+        key("owner", Shape::Owners(&OWNER), "The authority source that owns it, joined on the contract's key; an array where it changes.")
+            .default("the contract's authority"),
         UNICODE,
         SPACES_KEY,
         TRIM,
@@ -411,12 +415,43 @@ pub(super) static ATTRIBUTE: Section = Section {
         key("severity", Shape::OneOf(SEVERITIES), "The severity of its mismatches.").default("the kind's"),
         key("repair", Shape::OneOf(REPAIRS), "How its divergences are repaired.").default("the kind's"),
         key("pii", Shape::OneOf(&["mask", "hash", "drop"]), "How personal data is written.").default("none"),
-        key("derive", Shape::Text, "SQL over the owner's columns, instead of a column.")
-            .default("none")
-            .later_hides("the attribute is not derived"),
-        key("lookup", Shape::Anything, "A table that the owner's value is looked up in.")
-            .default("none")
-            .later_hides("the value is not looked up"),
+        key("derive", Shape::Text, "SQL over the owner's columns, instead of a column.").default("none"),
+        key("lookup", Shape::Section(&LOOKUP), "A second source that holds the value."),
+    ],
+};
+
+pub(super) static OWNER: Section = Section {
+    name: "contract.NAME.attribute.NAME.owner",
+    keys: &[
+        key("source", Shape::Text, "The source that owns the attribute in this time.").required(),
+        key("from", Shape::Instant, "When its time begins; the first owner has none.").default("none"),
+        key("until", Shape::Instant, "When the next owner's time begins; the last owner has none.").default("none"),
+    ],
+};
+
+pub(super) static LOOKUP: Section = Section {
+    name: "contract.NAME.attribute.NAME.lookup",
+    keys: &[
+        key("source", Shape::Text, "The source that holds the value, and owns it.").required(),
+        key(
+            "on",
+            Shape::On,
+            "The authority's column and the column of the source that equals it; one name where both have it.",
+        )
+        .required(),
+        key("column", Shape::Path, "The column of the source that holds the value.").default("the attribute's name"),
+    ],
+};
+
+pub(super) static CROSSWALK: Section = Section {
+    name: "contract.NAME.crosswalk",
+    keys: &[
+        key("location", Shape::Text, "Where the crosswalk is: a path, glob or directory.").default("none"),
+        key("source", Shape::Text, "A source instead of a location.").default("none"),
+        key("format", Shape::OneOf(FORMATS), "Only where the extension does not tell.").default("by extension"),
+        key("csv", Shape::Section(&CSV), "How its text files are read."),
+        key("authority_column", Shape::Text, "Its column of the authority's keys.").required(),
+        key("projection_column", Shape::Text, "Its column of the projection's keys.").required(),
     ],
 };
 

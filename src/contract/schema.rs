@@ -105,6 +105,19 @@ fn shape(shape: Shape, definitions: &mut Map<String, Value>) -> Value {
             json!({ "type": "object", "additionalProperties": reference(section, definitions) })
         }
         Shape::Each(section) => json!({ "type": "array", "items": reference(section, definitions) }),
+        Shape::Columns => json!({ "anyOf": [
+            { "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+            { "type": "object", "minProperties": 1, "additionalProperties": { "anyOf": [
+                { "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+            ] } },
+        ] }),
+        Shape::Owners(section) => json!({ "anyOf": [
+            { "type": "string" }, { "type": "array", "items": reference(section, definitions), "minItems": 2 },
+        ] }),
+        Shape::On => json!({ "anyOf": [
+            { "type": "string" }, { "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } },
+        ] }),
+        Shape::Instant => json!({ "type": "string" }),
         Shape::Anything => json!({}),
     }
 }

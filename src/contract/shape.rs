@@ -6,6 +6,8 @@ use super::raw::{Key, Section, Shape, nearest};
 use super::tree::{Node, Place, Problems, Table, Value};
 use super::values::{self, Complaint};
 
+mod ownership;
+
 /// Checks a whole file (or what stands for one).
 pub(super) fn check_file(table: &Table, section: &'static Section, problems: &mut Problems) {
     check_table(table, section, None, "", problems);
@@ -82,10 +84,10 @@ fn check_value(node: &Node, key: &Key, about: Option<&str>, prefix: &str, proble
         Shape::Translate => check_translate(node, &name, about, problems),
         Shape::CapturedAt => check_captured_at(node, &name, about, problems),
         Shape::Anything => {}
-        Shape::Text if key.name == "owner" && matches!(node.value, Value::List(_)) => {
-            let message = "owner is an array, expected one source: an attribute has one owner, never two";
-            problems.add(&node.at, about, message, None);
-        }
+        Shape::Columns => ownership::check_columns(node, &name, about, problems),
+        Shape::Owners(section) => ownership::check_owners(node, section, about, problems),
+        Shape::On => ownership::check_on(node, &name, about, problems),
+        Shape::Instant => ownership::check_instant(node, &name, about, problems),
         _ => {
             if let Err(complaint) = check_scalar(node, key.shape) {
                 complain(node, &name, &complaint, about, problems);
@@ -123,6 +125,10 @@ fn check_scalar(node: &Node, shape: Shape) -> Result<(), Complaint> {
         | Shape::Ignore
         | Shape::Translate
         | Shape::CapturedAt
+        | Shape::Columns
+        | Shape::Owners(_)
+        | Shape::On
+        | Shape::Instant
         | Shape::Anything => Ok(()),
     }
 }

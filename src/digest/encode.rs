@@ -11,7 +11,7 @@ use arrow::datatypes::{
     Decimal256Type, Float64Type, Int64Type,
 };
 
-use crate::normalise::{CanonicalColumn, FaultReason};
+use crate::normalise::CanonicalColumn;
 use crate::sides::Side;
 
 /// A BLAKE3 block; rows are padded to whole ones.
@@ -414,11 +414,7 @@ fn write_faults(
     for (index, column) in columns.iter().enumerate() {
         for (row, fault) in faults_in(column, range) {
             bytes[starts[row]] = mark;
-            let reason = match fault.reason {
-                FaultReason::Unparseable => 1,
-                FaultReason::OutOfType => 2,
-                FaultReason::AmbiguousTime => 3,
-            };
+            let reason = fault.reason.code();
             let shown = fault.shown.as_bytes();
             let index = u32::try_from(index).expect("a table has fewer than 2³² columns");
             let mut put = |part: &[u8]| {

@@ -16,6 +16,10 @@ use crate::report::decided::DecidedRecord;
 use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex};
 use crate::sides::Sides;
 
+mod owners;
+
+use owners::OwnerRecord;
+
 pub(super) const FILE: &str = "manifest.json";
 /// Grows with each change of the format that a reader must know of.
 pub(super) const FORMAT_VERSION: u32 = 1;
@@ -71,7 +75,7 @@ pub(super) struct ContractRecord {
     books: SidesRecord<BooksRecord>,
     inputs: SidesRecord<InputRecord>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) owners: BTreeMap<String, String>,
+    pub(super) attribute_owners: BTreeMap<String, String>,
     keys: Map<String, Value>,
     severities: Map<String, Value>,
     keys_by_severity: Map<String, Value>,
@@ -81,6 +85,8 @@ pub(super) struct ContractRecord {
     warnings: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decided: Option<DecidedRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    owners: Vec<OwnerRecord>,
     examples: Vec<ExampleRecord>,
 }
 
@@ -211,7 +217,7 @@ impl ContractRecord {
             coverage: contract.coverage,
             books: SidesRecord::of(&contract.books, BooksRecord::of),
             inputs: SidesRecord::of(&contract.inputs, InputRecord::of),
-            owners: contract.owners.clone(),
+            attribute_owners: contract.attribute_owners.clone(),
             keys: by_kind(&contract.keys),
             severities: by_severity(&contract.severities),
             keys_by_severity: by_severity(&contract.keys_by_severity),
@@ -224,6 +230,7 @@ impl ContractRecord {
             plan_truncated: contract.plan_truncated,
             warnings: contract.warnings.clone(),
             decided: DecidedRecord::of(&contract.decided),
+            owners: contract.owners.iter().map(OwnerRecord::of).collect(),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
         }
     }
@@ -237,6 +244,7 @@ impl ContractRecord {
             verdict: verdict(&self.verdict)?,
             books,
             inputs: self.inputs.into_sides().try_map(|_, input| input.into_facts())?,
+            owners: self.owners.into_iter().map(OwnerRecord::into_facts).collect::<Result<_, _>>()?,
             keys: counts(&self.keys, kind)?,
             severities: counts(&self.severities, severity)?,
             keys_by_severity: counts(&self.keys_by_severity, severity)?,
@@ -253,7 +261,7 @@ impl ContractRecord {
             key: self.key,
             coverage: self.coverage,
             plan_truncated: self.plan_truncated,
-            owners: self.owners,
+            attribute_owners: self.attribute_owners,
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
         })
@@ -360,10 +368,10 @@ fn reason(text: &str) -> Result<Reason, String> {
         (Some(("attribute", name)), _) => Ok(Reason::Attribute(name.into())),
         (Some(("kind", name)), _) => Ok(Reason::Kind(kind(name)?)),
         (_, "default") => Ok(Reason::Default),
-        (_, "unparseable") => Ok(Reason::Value(FaultReason::Unparseable)),
-        (_, "out_of_type") => Ok(Reason::Value(FaultReason::OutOfType)),
-        (_, "ambiguous_time") => Ok(Reason::Value(FaultReason::AmbiguousTime)),
-        _ => Err(format!("`{text}` is not a reason")),
+        _ => {
+            let found = FaultReason::ALL.into_iter().find(|reason| reason.name() == text);
+            found.map(Reason::Value).ok_or_else(|| format!("`{text}` is not a reason"))
+        }
     }
 }
 
@@ -406,11 +414,8 @@ mod tests {
             Reason::Attribute("kind:x".into()),
             Reason::Kind(Kind::DuplicateKey),
             Reason::Default,
-            Reason::Value(FaultReason::Unparseable),
-            Reason::Value(FaultReason::OutOfType),
-            Reason::Value(FaultReason::AmbiguousTime),
         ];
-        for expected in reasons {
+        for expected in reasons.into_iter().chain(FaultReason::ALL.map(Reason::Value)) {
             assert_eq!(reason(&expected.to_string()), Ok(expected));
         }
         assert!(reason("because").is_err());

@@ -40,9 +40,12 @@ pub fn last_owners(reports: &Path, contracts: &[&str]) -> io::Result<BTreeMap<St
         };
         let manifest = Manifest::parse(&bytes).map_err(|problem| invalid(&path, problem))?;
         for contract in manifest.contracts {
-            if contracts.contains(&contract.name.as_str()) && !contract.owners.is_empty() {
-                let past =
-                    PastOwners { run_id: run.run_id.clone(), version: contract.version, owners: contract.owners };
+            if contracts.contains(&contract.name.as_str()) && !contract.attribute_owners.is_empty() {
+                let past = PastOwners {
+                    run_id: run.run_id.clone(),
+                    version: contract.version,
+                    owners: contract.attribute_owners,
+                };
                 found.entry(contract.name).or_insert(past);
             }
         }

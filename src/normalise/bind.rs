@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 
-use crate::contract::{Attribute, Compare, Contract, Options, Tolerance};
+use crate::contract::{Attribute, Compare, Contract, Options, Source, Tolerance};
 use crate::sides::{Side, Sides};
 
+use super::composed;
 use super::ground::{Ground, Shape, any_inferred, choose, describe, describe_comparison, shape};
 use super::rules::SideRules;
 use super::text::TextRules;
@@ -44,6 +45,8 @@ struct Binder<'a> {
     errors: Vec<BindError>,
     /// Column paths that attributes have taken, per side.
     taken: Sides<BTreeSet<Vec<String>>>,
+    /// Where the authority's values of the attribute come from that is being joined.
+    owner: Arc<Source>,
 }
 
 /// An attribute on its way to being bound.
@@ -69,8 +72,8 @@ impl<'a> Binder<'a> {
             schema: Vec::new(),
             left_out: Sides::default(),
         };
-        let taken = Sides::default();
-        Self { contract: request.contract, schemas: request.schemas, binding, errors: Vec::new(), taken }
+        let (taken, owner) = (Sides::default(), Arc::clone(&request.contract.sources.authority));
+        Self { contract: request.contract, schemas: request.schemas, binding, errors: Vec::new(), taken, owner }
     }
 
     fn check_names(&mut self) {
@@ -97,8 +100,13 @@ impl<'a> Binder<'a> {
             let DataType::Struct(fields) = field.data_type() else { return None };
             field = fields.find(member)?.1;
         }
+        let mut path = ColumnPath { index, members: members.to_vec() };
+        if let Some(value) = composed::value_field(field) {
+            path.members.push(composed::VALUE.to_owned());
+            return Some(Found { path, field: value.as_ref().clone() });
+        }
         let field = field.as_ref().clone();
-        Some(Found { path: ColumnPath { index, members: members.to_vec() }, field })
+        Some(Found { path, field })
     }
 
     fn is_ignored(&self, side: Side, column: &str) -> bool {
@@ -289,6 +297,7 @@ impl<'a> Binder<'a> {
 
     fn join(&mut self, candidate: &Candidate<'_>, found: Sides<Found>) {
         let fields = found.as_ref().map(|_, found| &found.field);
+        self.owner = Arc::clone(self.contract.source_of(Side::Authority, candidate.name));
         let mut options = candidate.options.clone();
         if !candidate.is_declared && !candidate.is_key {
             self.add_default_tolerance(&mut options, fields);
@@ -327,8 +336,13 @@ impl<'a> Binder<'a> {
         });
     }
 
+    /// The source whose spellings and zone hold for the values of a side.
+    fn source(&self, side: Side) -> &Source {
+        if side == Side::Authority { &self.owner } else { &self.contract.sources.projection }
+    }
+
     fn rules(&self, side: Side, field: &Field, options: &Options) -> SideRules {
-        let source = self.contract.sources.get(side);
+        let source = self.source(side);
         let translates = side == Side::Authority && options.translate.is_some();
         let mut rules = SideRules::new(field, options, &source.csv, translates);
         rules.own = own(field);
@@ -340,8 +354,7 @@ impl<'a> Binder<'a> {
     }
 
     fn comparison(&self, options: &Options, fields: Sides<&Field>) -> Result<Comparison, SchemaReason> {
-        let zones =
-            Sides::from_fn(|side| options.timezone.as_ref().or(self.contract.sources.get(side).timezone.as_ref()));
+        let zones = Sides::from_fn(|side| options.timezone.as_ref().or(self.source(side).timezone.as_ref()));
         let ground = Ground {
             zones,
             logical: options.logical_type,
@@ -441,7 +454,7 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn is_number(comparison: &Comparison) -> bool {
+pub(super) fn is_number(comparison: &Comparison) -> bool {
     matches!(comparison, Comparison::Integer | Comparison::Decimal { .. } | Comparison::Float | Comparison::Number)
 }
 

@@ -393,6 +393,13 @@ impl Number {
         }
     }
 
+    /// Its coefficient and power of ten; None for NaN and infinities.
+    #[must_use]
+    pub fn parts(&self) -> Option<(BigInt, i32)> {
+        let Self::Finite(finite) = self else { return None };
+        Some((finite.signed(finite.exponent), finite.exponent))
+    }
+
     /// Whether it is neither NaN nor an infinity.
     #[must_use]
     pub fn is_finite(&self) -> bool {

@@ -60,6 +60,7 @@ pub(super) fn contract(key: &[&str]) -> Contract {
         numeric_tolerance: None,
         severity: std::collections::BTreeMap::new(),
         repair: RepairPolicy::default(),
+        crosswalk: None,
         unserved: Vec::new(),
         secrets: crate::contract::Secrets::default(),
         digest: [0; 32],
@@ -84,6 +85,7 @@ fn pair_of(authority: ArrayRef, projection: ArrayRef) -> Pair {
     contract.attributes.push(crate::contract::Attribute {
         name: "value".to_owned(),
         column: vec!["value".to_owned()],
+        origin: crate::contract::Origin::default(),
         projected_as: vec!["value".to_owned()],
         options: Options::default(),
         severity: None,
@@ -195,6 +197,7 @@ fn judge(attribute: &BoundAttribute, columns: &Sides<CanonicalColumn>, row: usiz
             FaultReason::Unparseable => "unparseable",
             FaultReason::OutOfType => "out of type",
             FaultReason::AmbiguousTime => "ambiguous",
+            other => unreachable!("{other:?} comes of composing only"),
         };
     }
     let packed = columns.as_ref().map(|_, column| {

@@ -15,6 +15,11 @@ use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::sides::{Side, Sides};
 
+mod owners;
+
+pub(crate) use owners::OwnerBooksRecord;
+use owners::OwnerSummary;
+
 /// Grows with each change of the format that a reader must know of.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -173,6 +178,9 @@ struct ContractSummary<'a> {
     /// Only where something was.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided: Option<DecidedRecord>,
+    /// Only where there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    owners: Vec<OwnerSummary<'a>>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -208,6 +216,7 @@ impl<'a> ContractSummary<'a> {
                 .any(|(_, input)| input.taken_over.any())
                 .then(|| SidesRecord::of(&contract.inputs, |input| TakenOverRecord::of(input.taken_over))),
             decided: DecidedRecord::of(&contract.decided),
+            owners: contract.owners.iter().map(OwnerSummary::of).collect(),
         }
     }
 }

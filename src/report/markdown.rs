@@ -11,6 +11,8 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::contract::{Kind, Severity};
 use crate::sides::Side;
 
+mod owners;
+
 /// Writes the audit.
 ///
 /// # Errors
@@ -77,6 +79,7 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
         if contract.key.is_empty() { "none, rows are a multiset".to_owned() } else { plain(&contract.key.join(", ")) };
     writeln!(out, "- Key: {key}\n- Coverage: {}\n", percent(contract.coverage))?;
     compared(contract, out)?;
+    owners::owners(contract, out)?;
     counts(contract, out)?;
     examples(contract, out)?;
     plan(contract, out)?;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use crate::audit::{Audit, ContractAudit, Verdict};
+use crate::audit::{Audit, ContractAudit, OwnerFacts, Verdict};
 use crate::contract::{Kind, Severity};
 
 /// Writes the audit.
@@ -105,6 +105,9 @@ fn contract_metrics<'a>(audit: &'a Audit) -> Vec<Metric<'a>> {
             }
             of.into_iter().map(|(name, count)| (vec![("decision", name)], count.to_string())).collect()
         }),
+        each(audit, "reconcile_owner_rows", "Rows of sources besides the two sides, by account.", |contract| {
+            contract.owners.iter().flat_map(owner_samples).collect()
+        }),
         each(
             audit,
             "reconcile_captured_timestamp_seconds",
@@ -118,6 +121,12 @@ fn contract_metrics<'a>(audit: &'a Audit) -> Vec<Metric<'a>> {
             },
         ),
     ]
+}
+
+fn owner_samples(owner: &OwnerFacts) -> Vec<Sample<'_>> {
+    let labels =
+        |account| vec![("source", owner.input.source.as_str()), ("role", owner.role.name()), ("account", account)];
+    owner.books.accounts().map(|(account, rows)| (labels(account), rows.to_string())).into()
 }
 
 /// One metric of every contract, each sample led by the contract's name.

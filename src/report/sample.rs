@@ -62,8 +62,9 @@ fn agreed() -> ContractAudit {
         examples: vec![],
         plan: PlanCounts::default(),
         plan_truncated: false,
-        owners: BTreeMap::new(),
+        attribute_owners: BTreeMap::new(),
         inputs: inputs("billing", None),
+        owners: Vec::new(),
         warnings: vec![],
         decided: Decided::default(),
     }
@@ -116,8 +117,9 @@ fn drifted() -> ContractAudit {
         examples: divergences(),
         plan: PlanCounts { safe: 2, review: 2, manual: 0 },
         plan_truncated: false,
-        owners: BTreeMap::new(),
+        attribute_owners: BTreeMap::new(),
         inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
+        owners: Vec::new(),
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
         decided: Decided::default(),
     }
@@ -147,8 +149,9 @@ fn unverified() -> ContractAudit {
         examples: vec![],
         plan: PlanCounts::default(),
         plan_truncated: false,
-        owners: BTreeMap::new(),
+        attribute_owners: BTreeMap::new(),
         inputs: inputs("claims", None),
+        owners: Vec::new(),
         warnings: vec![],
         decided: Decided::default(),
     }

@@ -12,6 +12,8 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 
+mod owners;
+
 /// How the terminal wants it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
@@ -111,6 +113,7 @@ fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Res
             labelled("", &format!("{}, {}", visible(&file.path), counted(file.bytes, "byte")), out)?;
         }
     }
+    owners::owners(contract, style, out)?;
     let books = &contract.books;
     let rows = format!(
         "authority {}, projection {}, matched {}",

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::privacy::Privacy;
 use crate::audit::decision::{Choice, Decided, Decisions, Standing};
 use crate::classify::{Bench, Divergence, kind_of};
-use crate::contract::{Attribute, Contract, Options, Repair, Severity};
+use crate::contract::{Attribute, Contract, Options, Origin, Repair, Severity};
 use crate::diff::resolve::{Difference, RowAt};
 use crate::digest::{Encoded, encode};
 use crate::plan::{Action, Complete, Op, Safety, draft};
@@ -172,6 +172,7 @@ fn repairing(contract: &Contract, attributes: &BTreeSet<&str>) -> Contract {
             None => contract.attributes.push(Attribute {
                 name: (*name).to_owned(),
                 column: Vec::new(),
+                origin: Origin::default(),
                 projected_as: Vec::new(),
                 options: Options::default(),
                 severity: None,

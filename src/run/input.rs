@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::owners::{self, Owners};
 use super::tally::Tally;
 use super::{Batch, Halt, Tuning};
 use crate::contract::{CapturedAt, Contract, LogicalType, Source};
@@ -19,13 +20,18 @@ pub(super) struct Inputs {
     /// The same attributes before the options that change what a text or number looks like: a row is in scope where the
     /// predicate holds for it either way.
     pub(super) as_it_stands: Option<Binding>,
+    /// The contract as it holds now, where its owners had to be chosen or its sides composed.
+    pub(super) contract: Option<Contract>,
+    /// What is read besides the two sides.
+    pub(super) owners: Option<Owners>,
 }
 
 impl Inputs {
     /// Bytes that reading one unit takes, of those that take the most.
     pub(super) fn memory(&self) -> u64 {
         let of_side = |input: &Input| input.opened.units.iter().map(|unit| unit.memory(&input.columns)).max();
-        self.sides.iter().filter_map(|(_, input)| of_side(input)).max().unwrap_or_default()
+        let of_owners = self.owners.iter().map(Owners::memory);
+        self.sides.iter().filter_map(|(_, input)| of_side(input)).chain(of_owners).max().unwrap_or_default()
     }
 }
 
@@ -43,7 +49,8 @@ pub(super) struct Input {
 }
 
 /// Opens both sides and binds them. Both sides are tried, so that all problems are told at once.
-pub(super) fn open(contract: &Contract, tuning: &Tuning) -> Result<Inputs, Vec<Halt>> {
+/// Owners that change are those at the instant that the projection speaks for; where it tells none, at `now`.
+pub(super) fn open(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Result<Inputs, Vec<Halt>> {
     let opened = Sides::from_fn(|side| open_side(contract, side, tuning));
     let mut halts = Vec::new();
     let mut keep = |result: Result<Opened, Halt>| result.map_err(|halt| halts.push(halt)).ok();
@@ -54,6 +61,8 @@ pub(super) fn open(contract: &Contract, tuning: &Tuning) -> Result<Inputs, Vec<H
         return Err(halts);
     };
     let opened = Sides { authority, projection };
+    let (effective, opened, owners) = composed(contract, opened, tuning, now)?;
+    let contract = effective.as_ref().unwrap_or(contract);
     let schemas = opened.as_ref().map(|_, opened| &*opened.schema);
     let binding = bind(BindRequest { contract, schemas })
         .map_err(|errors| errors.iter().map(|error| Halt::Contract(error.to_string())).collect::<Vec<_>>())?;
@@ -66,7 +75,27 @@ pub(super) fn open(contract: &Contract, tuning: &Tuning) -> Result<Inputs, Vec<H
     }
     let sides = opened.try_map(|side, opened| input(contract, side, opened, &binding)).map_err(|halt| vec![halt])?;
     let as_it_stands = row_filter.as_ref().map(|_| binding.as_it_stands());
-    Ok(Inputs { binding, sides, row_filter, as_it_stands })
+    Ok(Inputs { binding, sides, row_filter, as_it_stands, contract: effective, owners })
+}
+
+/// The contract with the owners that hold, and its sides composed, where it has more sources than two.
+fn composed(
+    contract: &Contract,
+    opened: Sides<Opened>,
+    tuning: &Tuning,
+    now: Timestamp,
+) -> Result<(Option<Contract>, Sides<Opened>, Option<Owners>), Vec<Halt>> {
+    if !contract.is_composed() {
+        return Ok((None, opened, None));
+    }
+    let told = source::captured_at(&contract.sources.projection, &opened.projection);
+    let told = told.map_err(|error| vec![Halt::Source { side: Side::Projection, error }])?;
+    let resolved = contract.at(told.unwrap_or(now));
+    if !resolved.is_composed() {
+        return Ok((Some(resolved), opened, None));
+    }
+    let composed = owners::compose(resolved, opened, tuning)?;
+    Ok((Some(composed.contract), composed.opened, Some(composed.owners)))
 }
 
 fn open_side(contract: &Contract, side: Side, tuning: &Tuning) -> Result<Opened, Halt> {
@@ -74,6 +103,7 @@ fn open_side(contract: &Contract, side: Side, tuning: &Tuning) -> Result<Opened,
         .attributes
         .iter()
         .filter(|attribute| attribute.options.logical_type == Some(LogicalType::Json))
+        .filter(|attribute| side == Side::Projection || !attribute.origin.is_composed())
         .map(|attribute| match side {
             Side::Authority => attribute.column[0].clone(),
             Side::Projection => attribute.projected_as[0].clone(),
@@ -130,12 +160,18 @@ pub(super) fn freshness(batch: &Batch<'_>, inputs: &Inputs, tally: &mut Tally<'_
         let told = source::captured_at(source, &input.opened).map_err(|error| Halt::Source { side, error })?;
         let captured_at = told.or(tally.captured_at(side));
         tally.captured(side, captured_at);
-        check_age(source, side, captured_at, batch.settings.started_at)?;
+        check_age(source, side.name(), captured_at, batch.settings.started_at)?;
     }
     Ok(())
 }
 
-fn check_age(source: &Source, side: Side, captured_at: Option<Timestamp>, now: Timestamp) -> Result<(), Halt> {
+/// Refuses a source that is older than allowed.
+pub(super) fn check_age(
+    source: &Source,
+    side: &str,
+    captured_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Halt> {
     let Some(max_age) = source.max_age else { return Ok(()) };
     let Some(captured_at) = captured_at else {
         return Err(Halt::Contract(format!(

@@ -12,6 +12,7 @@ use super::input::{Input, Inputs};
 use super::recall::Recall;
 use super::{Batch, Halt};
 use crate::cache::Seen;
+use crate::contract::Source;
 use crate::diff::resolve::{ResolveRules, Standing, standing};
 use crate::diff::{Collector, Index, Marks, Position, Questions, Record, Records, partition_of};
 use crate::digest::{Buffers, Digester, RowDigest, Sum};
@@ -340,30 +341,38 @@ impl<'a> Reader<'a> {
         column: &dyn Array,
         kept: Option<&BooleanArray>,
     ) -> Result<Option<i64>, Halt> {
-        let source = self.batch.contract.sources.get(self.side);
-        let zone = source.timezone.as_ref().and_then(|zone| zone.iana_name()).unwrap_or("UTC");
-        let said = |error: arrow::error::ArrowError| {
-            Halt::Contract(format!("source `{}`, captured_at: {error}; expected instants", source.name))
-        };
-        let column = match kept {
-            Some(mask) => arrow::compute::filter(column, mask).map_err(said)?,
-            None => arrow::array::make_array(column.to_data()),
-        };
-        if !matches!(column.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null)
-            && !matches!(column.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-        {
-            let seen = column.data_type();
-            return Err(Halt::Contract(format!(
-                "source `{}`, captured_at: its column is {seen}; expected instants",
-                source.name
-            )));
-        }
-        let zoned = DataType::Timestamp(TimeUnit::Nanosecond, Some(zone.into()));
-        let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
-        let instants = arrow::compute::cast_with_options(&column, &zoned, &options).map_err(said)?;
-        let instants = cast(&instants, &DataType::Int64).map_err(said)?;
-        Ok(max::<Int64Type>(instants.as_primitive()))
+        greatest_instant(self.batch.contract.sources.get(self.side), column, kept)
     }
+}
+
+/// The greatest instant of a source's column, in nanoseconds since 1970 UTC.
+pub(super) fn greatest_instant(
+    source: &Source,
+    column: &dyn Array,
+    kept: Option<&BooleanArray>,
+) -> Result<Option<i64>, Halt> {
+    let zone = source.timezone.as_ref().and_then(|zone| zone.iana_name()).unwrap_or("UTC");
+    let said = |error: arrow::error::ArrowError| {
+        Halt::Contract(format!("source `{}`, captured_at: {error}; expected instants", source.name))
+    };
+    let column = match kept {
+        Some(mask) => arrow::compute::filter(column, mask).map_err(said)?,
+        None => arrow::array::make_array(column.to_data()),
+    };
+    if !matches!(column.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null)
+        && !matches!(column.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    {
+        let seen = column.data_type();
+        return Err(Halt::Contract(format!(
+            "source `{}`, captured_at: its column is {seen}; expected instants",
+            source.name
+        )));
+    }
+    let zoned = DataType::Timestamp(TimeUnit::Nanosecond, Some(zone.into()));
+    let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
+    let instants = arrow::compute::cast_with_options(&column, &zoned, &options).map_err(said)?;
+    let instants = cast(&instants, &DataType::Int64).map_err(said)?;
+    Ok(max::<Int64Type>(instants.as_primitive()))
 }
 
 /// Notes a row that may pair for the next run.

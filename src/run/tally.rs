@@ -15,7 +15,7 @@ use super::recall::Recall;
 use super::scan::UnitFacts;
 use super::{Halt, Settings};
 use crate::audit::decision::Decided;
-use crate::audit::{Books, ContractAudit, InputFacts, InputFile, PlanCounts, Recorder, Verdict, balanced};
+use crate::audit::{Books, ContractAudit, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced};
 use crate::classify::{Divergence, judge_schema, judge_unreadable};
 use crate::contract::{Contract, Kind, Severity};
 use crate::digest::Sum;
@@ -23,6 +23,8 @@ use crate::normalise::SchemaDifference;
 use crate::plan::{Action, Safety};
 use crate::sides::{Side, Sides};
 use crate::source::{self, Unreadable};
+
+mod owners;
 
 fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
     for (key, count) in more {
@@ -52,6 +54,8 @@ pub(super) struct Tally<'a> {
     /// The sums of all rows' digests, where the run is to be evidence.
     table: Option<Sides<Sum>>,
     warnings: Vec<String>,
+    owners: Vec<OwnerFacts>,
+    unreadable_owners: u64,
     compared: bool,
     /// Applied to all that leaves.
     privacy: Arc<Privacy>,
@@ -88,6 +92,8 @@ impl<'a> Tally<'a> {
             captured: Sides::default(),
             table: None,
             warnings: harmless.map(|option| format!("`{}`: {}", option.option, option.consequence)).collect(),
+            owners: Vec::new(),
+            unreadable_owners: 0,
             compared: false,
             privacy: Arc::new(Privacy::new(contract, settings.pii_key)),
             decided: Decided::default(),
@@ -183,7 +189,9 @@ impl<'a> Tally<'a> {
 
     /// Whether all rows of each side could be read.
     pub(super) fn complete(&self) -> Sides<bool> {
-        self.books.as_ref().map(|_, books| books.unreadable == 0)
+        self.books
+            .as_ref()
+            .map(|side, books| books.unreadable == 0 && (side == Side::Projection || self.unreadable_owners == 0))
     }
 
     /// Records the columns that are not compared.
@@ -293,10 +301,11 @@ impl<'a> Tally<'a> {
     const UNREADABLE_SHOWN: usize = 3;
 
     /// The contract was compared to the end.
-    pub(super) fn finished(self) -> ContractAudit {
+    pub(super) fn finished(mut self) -> ContractAudit {
         if let Err(unbalanced) = balanced(&self.books) {
             return self.halted(&Halt::Unbalanced(unbalanced));
         }
+        self.warn_of_owners();
         let (verdict, because) = self.verdict();
         let mut told = self.first_unreadable.clone();
         if !told.is_empty() {
@@ -336,7 +345,7 @@ impl<'a> Tally<'a> {
     }
 
     fn verdict(&self) -> (Verdict, String) {
-        let unreadable = self.books.authority.unreadable + self.books.projection.unreadable;
+        let unreadable = self.books.authority.unreadable + self.books.projection.unreadable + self.unreadable_owners;
         if unreadable > 0 {
             return (Verdict::Unverified, format!("{} could not be read", counted(unreadable, "row")));
         }
@@ -436,13 +445,14 @@ impl<'a> Tally<'a> {
             keys: self.keys,
             severities: self.severities,
             keys_by_severity: self.keys_by_severity,
-            owners: owners(self.contract, &self.attributes),
+            attribute_owners: attribute_owners(self.contract, &self.attributes),
             attributes: self.attributes,
             key: self.contract.key.clone(),
             examples: self.examples.chosen().iter().map(|one| privacy.divergence(one).into_owned()).collect(),
             plan: self.plan,
             plan_truncated: truncated,
             inputs: self.inputs,
+            owners: self.owners,
             warnings: self.warnings,
             decided: self.decided,
         }
@@ -450,7 +460,7 @@ impl<'a> Tally<'a> {
 }
 
 /// The source that owns each attribute that was compared.
-fn owners(contract: &Contract, attributes: &[(String, u64)]) -> BTreeMap<String, String> {
+fn attribute_owners(contract: &Contract, attributes: &[(String, u64)]) -> BTreeMap<String, String> {
     attributes.iter().map(|(name, _)| (name.clone(), contract.owner_of(name).name.clone())).collect()
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Theme {
     Distances,
     Nested,
     Keyless,
+    /// Like `Types`, with a second owner of the last attribute.
+    Owners,
 }
 
 pub(crate) struct Attribute {
@@ -45,6 +47,8 @@ pub(crate) struct Case {
     pub(crate) keys: usize,
     pub(crate) null_keys_match: bool,
     pub(crate) tables: Sides<Vec<Row>>,
+    /// The rows of a second owner: key, and the value of the last attribute.
+    pub(crate) owner: Option<Vec<Row>>,
     /// Columns that cannot be compared, each a `schema` divergence.
     pub(crate) schema: Vec<String>,
     extra: Sides<Vec<(String, DataType)>>,
@@ -88,6 +92,7 @@ impl Case {
             keys,
             null_keys_match: keys > 0 && random.percent(15),
             tables: Sides::default(),
+            owner: None,
             schema: Vec::new(),
             extra: Sides::default(),
             ignored: Vec::new(),
@@ -96,6 +101,9 @@ impl Case {
             attributes,
         };
         case.tables = tables(&case, &mut random);
+        if theme == Theme::Owners {
+            case.owner = Some(owner(&case, &mut random));
+        }
         case.add_extra_columns(&mut random);
         case.declare_what_json_cannot_tell();
         case
@@ -121,10 +129,15 @@ impl Case {
 
     /// A JSON column without any value has no type, so that the other side's text would be compared as text.
     fn declare_what_json_cannot_tell(&mut self) {
+        let count = self.attributes.len();
         for (place, attribute) in self.attributes.iter_mut().enumerate() {
             let untold = self.formats.iter().any(|(side, format)| {
                 format.is_json() && self.tables.get(side).iter().all(|row| row[place] == Value::Null)
             });
+            let owner = self.owner.iter().flatten().filter_map(|row| owned(row, self.keys, place, count));
+            let untold = untold
+                || (self.formats.authority.is_json() && owner.clone().count() > 0)
+                    && owner.clone().all(|value| *value == Value::Null);
             let declared = attribute.options.iter().any(|line| line.starts_with("type"));
             if untold
                 && !declared
@@ -157,11 +170,33 @@ impl Case {
                 write(&path, *format, &columns, &mut random);
             }
         }
+        if let Some(rows) = &self.owner {
+            random.style = self.seed ^ 7;
+            let mut rows = rows.clone();
+            random.shuffle(&mut rows);
+            let format = self.formats.authority;
+            let columns = self.owner_columns(&rows);
+            write(&folder.join(format!("owner.{}", format.extension())), format, &columns, &mut random);
+        }
         std::fs::write(folder.join("reconcile.toml"), self.contract()).unwrap();
     }
 
+    /// The owner has the key's columns and its attribute, as the authority would have them.
+    fn owner_columns(&self, rows: &[Row]) -> Vec<Column> {
+        let last = self.attributes.len() - 1;
+        let column = |(place, attribute): (usize, &Attribute)| {
+            let values = rows.iter().filter_map(|row| owned(row, self.keys, place, last + 1).cloned()).collect();
+            let (data_type, as_text) = attribute.columns.authority.clone();
+            let uuid = attribute.family == Family::Uuid && data_type == DataType::FixedSizeBinary(16);
+            Column { name: attribute.name.clone(), family: attribute.family, uuid, data_type, as_text, values }
+        };
+        let all = self.attributes.iter().enumerate();
+        all.filter(|(place, _)| *place < self.keys || *place == last).map(column).collect()
+    }
+
     fn columns(&self, side: Side, rows: &[Row]) -> Vec<Column> {
-        let own = self.attributes.iter().enumerate().map(|(place, attribute)| {
+        let count = self.attributes.len() - usize::from(self.owner.is_some() && side == Side::Authority);
+        let own = self.attributes.iter().take(count).enumerate().map(|(place, attribute)| {
             let (data_type, as_text) = attribute.columns.get(side).clone();
             Column {
                 name: if side == Side::Authority { attribute.name.clone() } else { attribute.projected_as.clone() },
@@ -193,6 +228,11 @@ impl Case {
                 text.push_str("format = \"arrow\"\n");
             }
         }
+        if self.owner.is_some() {
+            let format = self.formats.authority;
+            let told = if format == Format::ArrowStream { "format = \"arrow\"\n" } else { "" };
+            write!(text, "[source.owner]\nlocation = \"owner.{}\"\n{told}", format.extension()).unwrap();
+        }
         let quoted = |name: &str| serde_json::Value::from(name).to_string();
         let key: Vec<String> = self.attributes[..self.keys].iter().map(|attribute| quoted(&attribute.name)).collect();
         write!(
@@ -209,6 +249,9 @@ impl Case {
         }
         for attribute in &self.attributes {
             let mut lines = attribute.options.clone();
+            if self.owner.is_some() && attribute.name == self.attributes[self.attributes.len() - 1].name {
+                lines.push("owner = \"owner\"".to_owned());
+            }
             if attribute.projected_as != attribute.name {
                 lines.push(format!("projected_as = {}", quoted(&attribute.projected_as)));
             }
@@ -235,7 +278,7 @@ fn families(theme: Theme, is_key: bool, formats: Sides<Format>) -> Vec<Family> {
         Theme::Nested if !is_key => vec![Family::IntegerList, Family::TextList, Family::Struct, Family::Json],
         _ => Family::SCALARS.to_vec(),
     };
-    if theme == Theme::Types && !is_key {
+    if matches!(theme, Theme::Types | Theme::Owners) && !is_key {
         families.push(Family::Json);
     }
     families.retain(|family| {
@@ -543,6 +586,36 @@ fn tables(case: &Case, random: &mut Random) -> Sides<Vec<Row>> {
         }
     }
     tables
+}
+
+/// The rows of a second owner: most keys of the authority once, some not, some twice, and some that only it knows.
+fn owner(case: &Case, random: &mut Random) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let last = case.attributes.len() - 1;
+    let mut seen = BTreeSet::new();
+    for row in &case.tables.authority {
+        if !seen.insert(super::key(case, row)) {
+            continue;
+        }
+        let times = random.pick(&[1, 1, 1, 1, 1, 1, 1, 1, 0, 2]);
+        let mut own: Row = row[..case.keys].to_vec();
+        own.push(row[last].clone());
+        rows.extend(std::iter::repeat_n(own, times));
+    }
+    for _ in 0..random.below(4).max(1) {
+        let mut own = row(case, random);
+        own.drain(case.keys..last);
+        rows.push(own);
+    }
+    rows
+}
+
+/// The value of an attribute in a row of the owner.
+fn owned(row: &Row, keys: usize, place: usize, count: usize) -> Option<&Value> {
+    if place < keys {
+        return row.get(place);
+    }
+    if place + 1 == count { row.get(keys) } else { None }
 }
 
 fn row(case: &Case, random: &mut Random) -> Row {

@@ -14,7 +14,7 @@ use super::super::{
     Allow, Attribute, Compare, Contract, Ignore, Kind, Location, Repair, RepairPolicy, Secrets, Severity, Source,
     Unserved, meaning,
 };
-use super::{attribute, location};
+use super::{attribute, location, ownership};
 use crate::sides::{Side, Sides};
 
 /// What a contract is checked against.
@@ -54,8 +54,11 @@ pub(super) fn check_contract(
     let sources = check_sources(table, setting, &about, problems, warnings);
     let key = check_key(table, &about, problems);
     let attributes = attribute::check_attributes(table, setting, &about, problems);
+    let crosswalk = ownership::check_crosswalk(table, setting, &about, problems, warnings);
+    ownership::check_handovers(table, sources.as_ref(), &about, problems);
     let ignore = check_ignore(table, &key, &attributes, &about, problems, warnings);
-    let (unserved, unserved_values) = unserved(table, sources.as_ref());
+    let (unserved, unserved_values) =
+        unserved(table, sources.as_ref(), ownership::others(&attributes, crosswalk.as_ref()));
     let text = |key: &str| table.text(key).map(|text| text.text.clone());
     let span = |key: &str| table.node(key).and_then(|node| values::span(node).ok());
     let contract = Contract {
@@ -85,6 +88,7 @@ pub(super) fn check_contract(
         numeric_tolerance: None,
         severity: severities(table),
         repair: repair(table),
+        crosswalk,
         unserved,
         secrets: Secrets::default(),
         digest: [0; 32],
@@ -137,21 +141,10 @@ fn check_sources(
     problems: &mut Problems,
     warnings: &mut Problems,
 ) -> Option<Sides<Arc<Source>>> {
-    let zone = table.node("timezone").and_then(|node| values::zone(node).ok());
-    let own_zone = |name: &str| {
-        let source = setting.declared.iter().find(|entry| entry.key == name)?;
-        source.node.table()?.node("timezone")
-    };
     let found = Sides::from_fn(|side| {
         let node = table.node(side.name())?;
         known_source(node, side.name(), setting, about, problems).then_some(())?;
-        let name = &node.text()?.text;
-        let source = setting.sources.get(name)?;
-        // The zone of `[defaults]` is in the source already; a contract's own goes before it, a source's own before both.
-        if zone.is_none() || own_zone(name).is_some() {
-            return Some(Arc::clone(source));
-        }
-        Some(Arc::new(Source { timezone: zone.clone(), ..Source::clone(source) }))
+        ownership::zoned(table, setting, &node.text()?.text)
     });
     if let (Some(authority), Some(projection)) = (table.text("authority"), table.entry("projection"))
         && projection.node.text().is_some_and(|text| text.text == authority.text)
@@ -251,12 +244,15 @@ fn repair(table: &Table) -> RepairPolicy {
 type UnservedValues = Vec<(String, String)>;
 
 /// Options that are used and that this version does not act on, with their values for the digest.
-fn unserved(table: &Table, sources: Option<&Sides<Arc<Source>>>) -> (Vec<Unserved>, UnservedValues) {
+fn unserved<'s>(
+    table: &Table,
+    sources: Option<&'s Sides<Arc<Source>>>,
+    others: impl Iterator<Item = &'s Arc<Source>>,
+) -> (Vec<Unserved>, UnservedValues) {
     let (mut found, mut held) = (Vec::new(), Vec::new());
-    let authority = table.text("authority").map(|text| text.text.as_str());
-    collect(table, &raw::CONTRACT, "", authority, &mut found, &mut held);
+    collect(table, &raw::CONTRACT, "", &mut found, &mut held);
     let mut said = BTreeSet::new();
-    for (_, source) in sources.into_iter().flat_map(Sides::iter) {
+    for source in sources.into_iter().flat_map(Sides::iter).map(|(_, source)| source).chain(others) {
         if said.insert(&source.name) {
             collect_of_source(source, &mut found);
         }
@@ -264,30 +260,17 @@ fn unserved(table: &Table, sources: Option<&Sides<Arc<Source>>>) -> (Vec<Unserve
     (found, held)
 }
 
-fn collect(
-    table: &Table,
-    section: &Section,
-    prefix: &str,
-    authority: Option<&str>,
-    found: &mut Vec<Unserved>,
-    held: &mut UnservedValues,
-) {
+fn collect(table: &Table, section: &Section, prefix: &str, found: &mut Vec<Unserved>, held: &mut UnservedValues) {
     for entry in &table.0 {
         let Some(key) = section.key(&entry.key) else { continue };
         let option = format!("{prefix}{}", key.name);
         if let Some(later) = key.later {
             held.push((option.clone(), entry.node.canonical()));
             found.push(Unserved { option, hides: later.hides, consequence: later.consequence.to_owned() });
-        } else if key.name == "owner" {
-            if let Some(owner) = entry.node.text().filter(|owner| Some(owner.text.as_str()) != authority) {
-                held.push((option.clone(), entry.node.canonical()));
-                let consequence = format!("what \"{}\" owns is not compared with it", owner.text);
-                found.push(Unserved { option, hides: true, consequence });
-            }
         } else if let (Shape::Named(inner), Some(named)) = (key.shape, entry.node.table()) {
             for each in &named.0 {
                 let Some(table) = each.node.table() else { continue };
-                collect(table, inner, &format!("{option}.{}.", each.key), authority, found, held);
+                collect(table, inner, &format!("{option}.{}.", each.key), found, held);
             }
         }
     }

@@ -7,7 +7,8 @@ use super::super::shape::subject;
 use super::super::tree::{Entry, Node, Problems, Table, Value};
 use super::super::values;
 use super::super::{Attribute, LogicalType, Options, Pii, Tolerance, Trim, UnicodeForm};
-use super::agreement::{Setting, known_source, place_of, repair_at, severity_at};
+use super::agreement::{Setting, place_of, repair_at, severity_at};
+use super::ownership;
 
 /// Checks every `[contract.NAME.attribute.X]`.
 pub(super) fn check_attributes(
@@ -35,10 +36,7 @@ fn check_attribute(
     problems: &mut Problems,
 ) -> Option<Attribute> {
     let own = entry.node.table()?;
-    check_owner(own, contract, setting, about, problems);
-    if let (Some(_), Some(derive)) = (own.entry("column"), own.entry("derive")) {
-        problems.add(&derive.at, Some(about), "both `column` and `derive` are given, expected one of them", None);
-    }
+    let origin = ownership::check_origin(entry, contract, setting, about, problems);
     let mut options = text_options(Some(own), contract);
     options.translate = own
         .node("translate")
@@ -54,7 +52,8 @@ fn check_attribute(
         |key: &str| own.node(key).and_then(|node| values::path(node).ok()).unwrap_or_else(|| vec![entry.key.clone()]);
     Some(Attribute {
         name: entry.key.clone(),
-        column: path("column"),
+        column: ownership::authority_column(own, contract, &entry.key),
+        origin,
         projected_as: path("projected_as"),
         options,
         severity: severity_at(own, "severity"),
@@ -66,16 +65,6 @@ fn check_attribute(
             _ => None,
         }),
     })
-}
-
-fn check_owner(own: &Table, contract: &Table, setting: &Setting<'_>, about: &str, problems: &mut Problems) {
-    let Some(node) = own.node("owner") else { return };
-    let Some(owner) = node.text() else { return };
-    let is = |role: &str| contract.text(role).is_some_and(|source| source.text == owner.text);
-    if known_source(node, "owner", setting, about, problems) && is("projection") && !is("authority") {
-        let message = format!("owner \"{}\" is the projection, which owns nothing", owner.shown());
-        problems.add(&node.at, Some(about), message, Some("name an authority source".to_owned()));
-    }
 }
 
 /// The options that `[defaults]` and the contract may say for all attributes; the attribute's own go before them.

@@ -122,7 +122,8 @@ fn captured_at(table: &Table, zone: Option<&TimeZone>, about: &str, problems: &m
     }
 }
 
-fn instant(text: &str, zone: Option<&TimeZone>) -> Result<jiff::Timestamp, &'static str> {
+/// Reads an instant; one without a zone is in `zone`.
+pub(super) fn instant(text: &str, zone: Option<&TimeZone>) -> Result<jiff::Timestamp, &'static str> {
     let text = text.trim();
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
         return Ok(instant);

@@ -9,6 +9,8 @@ use super::check;
 use crate::contract::read::Disk;
 use crate::sides::Sides;
 
+mod ownership;
+
 /// Files in memory, and an environment.
 #[derive(Default)]
 struct Desk {
@@ -174,7 +176,7 @@ fn a_bad_value_or_combination_is_one_problem() {
         (&attribute("owner = \"shop\""), "owner \"shop\" is the projection, which owns nothing"),
         (
             &attribute("owner = [\"erp\", \"shop\"]"),
-            "owner is an array, expected one source: an attribute has one owner, never two",
+            "owner is an array of sources, expected one source: an attribute has one owner, never two",
         ),
         (&attribute("owner = \"ebp\""), "owner \"ebp\" is no source"),
         (&attribute("projected_as = \"id\""), "projected_as \"id\" is the column of attribute \"id\" already"),
@@ -440,16 +442,7 @@ fn options_of_later_versions_are_said_when_used() {
     let contract = made(lines);
     let said: Vec<(&str, bool)> =
         contract.unserved.iter().map(|unserved| (unserved.option.as_str(), unserved.hides)).collect();
-    assert_eq!(
-        said,
-        [
-            ("window", false),
-            ("invariant", true),
-            ("attribute.a.owner", true),
-            ("attribute.a.derive", true),
-            ("rule", true),
-        ]
-    );
+    assert_eq!(said, [("window", false), ("invariant", true), ("rule", true)]);
 }
 
 #[test]

@@ -63,6 +63,9 @@ fn sections() -> Vec<&'static Section> {
         &raw::ALLOW,
         &raw::ALLOW_SEVERITY,
         &raw::ATTRIBUTE,
+        &raw::OWNER,
+        &raw::LOOKUP,
+        &raw::CROSSWALK,
         &raw::SEVERITY,
         &raw::REPAIR,
         &raw::RULE,
@@ -99,6 +102,10 @@ fn shape_in_words(shape: Shape) -> String {
         Shape::Section(section) => format!("table, see [{}]", section.name),
         Shape::Named(section) => format!("named tables, see [{}]", section.name),
         Shape::Each(section) => format!("array of tables, see [[{}]]", section.name),
+        Shape::Columns => "column, array of members, or table of such by source".to_owned(),
+        Shape::Owners(section) => format!("string, or array of tables, see [{}]", section.name),
+        Shape::On => "column, or table of columns".to_owned(),
+        Shape::Instant => "time".to_owned(),
         Shape::Anything => "anything".to_owned(),
     }
 }

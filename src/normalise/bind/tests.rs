@@ -13,6 +13,7 @@ fn attribute(name: &str, column: &[&str], projected_as: &[&str]) -> Attribute {
     Attribute {
         name: name.to_owned(),
         column: path(column),
+        origin: crate::contract::Origin::default(),
         projected_as: path(projected_as),
         options: Options::default(),
         severity: None,

@@ -1,0 +1,234 @@
+//! Ownership as users meet it: what other sources hold is read, said, and never mistaken for agreement.
+
+use serde_json::Value;
+
+use crate::support::{Outcome, Workspace, contract};
+
+const CONTRACT: &str = r#"
+version = 1
+
+[source.shop]
+location = "shop.csv"
+
+[source.billing]
+location = "billing.csv"
+#BILLING
+
+[source.warehouse]
+location = "warehouse.csv"
+
+[contract.orders]
+version = "1.0.0"
+authority = "shop"
+projection = "warehouse"
+key = ["id"]
+#ORDERS
+
+[contract.orders.attribute.balance]
+owner = "billing"
+type = "decimal"
+"#;
+
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.file("reconcile.toml", CONTRACT);
+    workspace.file("shop.csv", "id,status\n1,a\n2,b\n");
+    workspace.file("billing.csv", "id,balance\n1,10\n2,20\n");
+    workspace.file("warehouse.csv", "id,status,balance\n1,a,10.0\n2,b,20.00\n");
+    workspace
+}
+
+fn with(workspace: &Workspace, mark: &str, lines: &str) {
+    let text = std::fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    workspace.file("reconcile.toml", &text.replace(mark, lines));
+}
+
+fn run(workspace: &Workspace, status: i32, says: &[&str]) -> Outcome {
+    let outcome = workspace.reconcile(["run"]);
+    outcome.expect(status, says);
+    outcome
+}
+
+#[test]
+fn an_owner_that_changes_is_read_again_though_both_sides_stay_the_same() {
+    let workspace = workspace();
+    run(&workspace, 0, &["every row agrees", "owner       billing, billing.csv, for balance, 2 rows, 2 joined"]);
+    workspace.file("billing.csv", "id,balance\n1,10\n2,21\n");
+    run(&workspace, 1, &["balance  \"21\" → \"20.00\""]);
+}
+
+#[test]
+fn a_row_of_an_owner_that_cannot_be_read_leaves_the_contract_unverified() {
+    let workspace = workspace();
+    workspace.file("billing.csv", "id,balance\n1,10\n2,20,surplus\n");
+    run(&workspace, 2, &["unverified", "source `billing`", "1 row could not be read", "billing.csv"]);
+    let run = workspace.run();
+    let manifest: Value = crate::support::read_json(&run.join("manifest.json"));
+    let books = &contract_of(&manifest)["owners"][0]["books"];
+    assert_eq!(
+        (books["read"].as_u64(), books["unreadable"].as_u64(), books["joined"].as_u64()),
+        (Some(2), Some(1), Some(1))
+    );
+}
+
+fn contract_of(manifest: &Value) -> &Value {
+    &manifest["contracts"][0]
+}
+
+#[test]
+fn an_owner_that_is_too_old_leaves_the_contract_unverified() {
+    let workspace = workspace();
+    with(&workspace, "#BILLING", "captured_at = \"2020-01-01T00:00:00Z\"\nmax_age = \"26h\"");
+    run(&workspace, 2, &["source `billing` speaks for 2020-01-01T00:00:00Z"]);
+}
+
+#[test]
+fn an_owner_that_is_not_there_or_lacks_the_key_is_said_with_what_to_do() {
+    let workspace = workspace();
+    workspace.file("billing.csv", "order_no,balance\n1,10\n2,20\n");
+    run(&workspace, 2, &["source `billing`: no column `id`", "columns are: order_no, balance"]);
+    workspace
+        .reconcile(["check", "--sources"])
+        .expect(2, &["source `billing`: no column `id`", "column = { billing = \"…\" }"]);
+    std::fs::remove_file(workspace.path().join("billing.csv")).unwrap();
+    run(&workspace, 2, &["source `billing`", "billing.csv"]);
+}
+
+#[test]
+fn a_column_that_its_owner_lacks_is_a_schema_divergence() {
+    let workspace = workspace();
+    workspace.file("billing.csv", "id,saldo\n1,10\n2,20\n");
+    run(&workspace, 1, &["schema", "balance"]);
+}
+
+#[test]
+fn the_authoritys_own_column_of_that_name_is_not_compared() {
+    let workspace = workspace();
+    workspace.file("shop.csv", "id,status,balance\n1,a,7\n2,b,8\n");
+    run(&workspace, 0, &["every row agrees"]);
+}
+
+#[test]
+fn a_derivation_that_cannot_be_is_said_before_any_row_is_read() {
+    for (derive, said) in [
+        ("balance - sum(balance)", "looks at other rows"),
+        ("balance / 3", "say how many places hold: round(a / b, 2)"),
+        ("balance - credits", "names no column `credits` of source `billing` (columns are: id, balance)"),
+    ] {
+        let workspace = workspace();
+        with(&workspace, "owner = \"billing\"", &format!("owner = \"billing\"\nderive = \"{derive}\""));
+        workspace.reconcile(["check", "--sources"]).expect(2, &["attribute `balance`, derive", said]);
+        run(&workspace, 2, &["unverified", "attribute `balance`, derive"]);
+    }
+}
+
+#[test]
+fn one_key_may_be_looked_at_alone() {
+    let workspace = workspace();
+    workspace.file("billing.csv", "id,balance\n1,11\n2,21\n");
+    let outcome = workspace.reconcile(["run", "--where", "id = '2'"]);
+    outcome.expect(1, &["balance  \"21\" → \"20.00\"", "1 key diverges"]);
+    let outcome = workspace.reconcile(["run", "--where", "balance = 10"]);
+    outcome.expect(1, &["balance  \"11\" → \"10.0\"", "1 key diverges"]);
+}
+
+#[test]
+fn null_keys_that_match_find_the_owners_null_key() {
+    let workspace = workspace();
+    with(&workspace, "#ORDERS", "null_keys = \"match\"");
+    workspace.file("shop.csv", "id,status\n,a\n2,b\n");
+    workspace.file("billing.csv", "id,balance\n,10\n2,20\n");
+    workspace.file("warehouse.csv", "id,status,balance\n,a,10\n2,b,20\n");
+    run(&workspace, 0, &["every row agrees", "2 joined"]);
+    workspace.file("billing.csv", "id,balance\n,11\n2,20\n");
+    run(&workspace, 1, &["balance  \"11\" → \"10\""]);
+}
+
+#[test]
+fn rows_that_the_filter_leaves_out_make_no_key_of_an_owner_known() {
+    let workspace = workspace();
+    let text = std::fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    let text = text.replace("location = \"shop.csv\"", "location = \"shop.csv\"\nfilter = \"status <> 'b'\"");
+    workspace.file("reconcile.toml", &text);
+    workspace.file("warehouse.csv", "id,status,balance\n1,a,10\n");
+    run(&workspace, 0, &["2 rows, 1 joined", "1 row with keys that the authority does not have"]);
+}
+
+#[test]
+fn the_figures_of_an_owner_are_in_every_file() {
+    let workspace = workspace();
+    workspace.file("billing.csv", "id,balance\n1,10\n2,20\n3,30\n");
+    run(&workspace, 0, &[]);
+    let run = workspace.run();
+    let summary = crate::support::read_json(&run.join("summary.json"));
+    let owner = &contract(&summary, "orders")["owners"][0];
+    assert_eq!((&owner["role"], &owner["source"]), (&Value::from("owner"), &Value::from("billing")));
+    assert_eq!((owner["books"]["joined"].as_u64(), owner["books"]["unknown"].as_u64()), (Some(2), Some(1)));
+    let manifest = crate::support::read_json(&run.join("manifest.json"));
+    let file = &contract_of(&manifest)["owners"][0]["input"]["files"][0];
+    let content = std::fs::read(workspace.path().join("billing.csv")).unwrap();
+    assert_eq!(file["blake3"], Value::from(blake3::hash(&content).to_hex().to_string()));
+    let metrics = std::fs::read_to_string(run.join("metrics.prom")).unwrap();
+    assert!(
+        metrics.contains(
+            "reconcile_owner_rows{contract=\"orders\",source=\"billing\",role=\"owner\",account=\"unknown\"} 1"
+        ),
+        "{metrics}"
+    );
+    let report = std::fs::read_to_string(run.join("report.md")).unwrap();
+    assert!(report.contains("### Other sources") && report.contains("| billing | owner | balance |"), "{report}");
+    // The report is made again out of the manifest, to the byte.
+    let id = run.file_name().unwrap().to_str().unwrap().to_owned();
+    let again = workspace.reconcile(["report", id.as_str(), "--format", "markdown"]);
+    assert_eq!(again.stdout, report);
+}
+
+#[test]
+fn a_second_owner_is_named_beside_its_divergences() {
+    let workspace = workspace();
+    workspace.file("billing.csv", "id,balance\n1,11\n2,20\n");
+    workspace.file("shop.csv", "id,status\n1,z\n2,b\n");
+    run(&workspace, 1, &[]);
+    let lines = crate::support::divergences(&workspace.run());
+    let sources: Vec<(&str, &str)> =
+        lines.iter().map(|line| (line["attribute"].as_str(), line["authority_source"].as_str())).collect();
+    assert_eq!(sources, [("balance", "billing"), ("status", "shop")]);
+}
+
+#[test]
+fn an_owner_that_moves_needs_an_instant_that_is_known_beforehand() {
+    let workspace = workspace();
+    let text = std::fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    let moved = "owner = [{ source = \"shop\", until = \"2026-01-01T00:00:00Z\" }, { source = \"billing\", from = \"2026-01-01T00:00:00Z\" }]";
+    let text = text.replace("owner = \"billing\"", moved);
+    let column = text.replace("\"warehouse.csv\"", "\"warehouse.csv\"\ncaptured_at = { column = \"as_of\" }");
+    workspace.file("reconcile.toml", &column);
+    workspace.reconcile(["check"]).expect(2, &["is chosen by the instant that the projection speaks for"]);
+    // The file was written long after the handover.
+    let file = text.replace("\"warehouse.csv\"", "\"warehouse.csv\"\ncaptured_at = { file = \"mtime\" }");
+    workspace.file("reconcile.toml", &file);
+    run(&workspace, 0, &["owner       billing"]);
+}
+
+#[test]
+fn a_lookup_may_derive_and_join_by_several_columns() {
+    let workspace = workspace();
+    let text = std::fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    let text = text.replace(
+        "owner = \"billing\"\ntype = \"decimal\"",
+        "lookup = { source = \"billing\", on = { status = \"state\", id = \"no\" } }\nderive = \"a + b\"",
+    );
+    workspace.file("reconcile.toml", &text);
+    workspace.file("billing.csv", "no,state,a,b\n1,a,4,6\n2,b,0.1,0.2\n2,c,1,1\n");
+    workspace.file("warehouse.csv", "id,status,balance\n1,a,10\n2,b,0.3\n");
+    run(&workspace, 0, &["every row agrees", "lookup      billing"]);
+}
+
+#[test]
+fn a_damaged_word_about_owners_is_refused_by_the_schema_too() {
+    let workspace = workspace();
+    with(&workspace, "owner = \"billing\"", "owner = { source = \"billing\" }");
+    workspace
+        .reconcile(["check"])
+        .expect(2, &["owner is a table, expected a source, or an array of { source, from, until }"]);
+}
