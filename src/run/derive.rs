@@ -412,7 +412,8 @@ impl Exact {
             -60..=-1 => {
                 let padded = format!("{digits:0>width$}", width = places + 1);
                 let (whole, fraction) = padded.split_at(padded.len() - places);
-                format!("{sign}{whole}.{fraction}")
+                let fraction = fraction.trim_end_matches('0');
+                if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
             }
             exponent => format!("{sign}{digits}e{exponent}"),
         }
