@@ -234,7 +234,7 @@ pub(super) fn key(text: &str) -> String {
 fn glob(text: &str) -> String {
     let mut glob = String::new();
     for letter in text.chars() {
-        if "*?[]{}!\\,".contains(letter) {
+        if "*?[]{}\\".contains(letter) {
             glob.push_str(&format!("[{letter}]"));
         } else {
             glob.push(letter);
