@@ -12,6 +12,7 @@ use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
 pub mod decision;
+pub mod lag;
 
 use decision::Decided;
 
@@ -115,6 +116,8 @@ pub struct ContractAudit {
     pub owners: BTreeMap<String, String>,
     /// Each side's input.
     pub inputs: Sides<InputFacts>,
+    /// How far the projection lies behind, where markers tell.
+    pub lag: Option<lag::Lag>,
     /// What is worth a word.
     pub warnings: Vec<String>,
     /// What people decided of the divergences.
@@ -200,6 +203,8 @@ pub struct Books {
     pub unpaired: u64,
     /// Rows of keys that occur more than once.
     pub duplicate: u64,
+    /// Tombstones whose key is not across.
+    pub tombstone: u64,
     /// Rows with NULL in a key.
     pub null_key: u64,
     /// Rows that could not be read.
@@ -218,6 +223,7 @@ impl Books {
             == self.agree
                 + self.differ
                 + self.unpaired
+                + self.tombstone
                 + self.duplicate
                 + self.null_key
                 + self.unreadable

@@ -21,6 +21,7 @@ mod column;
 mod distance;
 mod ground;
 mod json;
+mod marker;
 mod nested;
 mod number;
 mod numeric;
@@ -32,6 +33,7 @@ mod view;
 
 pub use bind::bind;
 pub use ground::describe;
+pub use marker::{Clock, Flag, Greatest, Mark, Marker, Marks};
 pub use number::Number;
 pub use rules::SideRules;
 

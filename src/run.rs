@@ -17,12 +17,14 @@ use crate::contract::Contract;
 use crate::diff::Budget;
 use crate::normalise::Binding;
 
+mod carried;
 mod compare;
 mod desk;
 mod examples;
 mod gather;
 mod input;
 mod judge;
+mod lag;
 mod merge;
 mod privacy;
 mod recall;

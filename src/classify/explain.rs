@@ -154,6 +154,7 @@ mod tests {
             Reason::Value(FaultReason::Unparseable),
             Reason::Value(FaultReason::OutOfType),
             Reason::Value(FaultReason::AmbiguousTime),
+            Reason::DeletedInProjection,
         ];
         for reason in reasons {
             let word = reason.to_string();

@@ -13,7 +13,9 @@ use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
 use crate::report::decided::DecidedRecord;
-use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex};
+use crate::report::json::{
+    BooksRecord, LagRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex,
+};
 use crate::sides::Sides;
 
 pub(super) const FILE: &str = "manifest.json";
@@ -81,6 +83,8 @@ pub(super) struct ContractRecord {
     warnings: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decided: Option<DecidedRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lag: Option<LagRecord>,
     examples: Vec<ExampleRecord>,
 }
 
@@ -224,6 +228,7 @@ impl ContractRecord {
             plan_truncated: contract.plan_truncated,
             warnings: contract.warnings.clone(),
             decided: DecidedRecord::of(&contract.decided),
+            lag: contract.lag.as_ref().map(LagRecord::of),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
         }
     }
@@ -254,6 +259,7 @@ impl ContractRecord {
             coverage: self.coverage,
             plan_truncated: self.plan_truncated,
             owners: self.owners,
+            lag: self.lag.map(LagRecord::into_facts).transpose()?,
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
         })
@@ -363,6 +369,7 @@ fn reason(text: &str) -> Result<Reason, String> {
         (_, "unparseable") => Ok(Reason::Value(FaultReason::Unparseable)),
         (_, "out_of_type") => Ok(Reason::Value(FaultReason::OutOfType)),
         (_, "ambiguous_time") => Ok(Reason::Value(FaultReason::AmbiguousTime)),
+        (_, "deleted_in_projection") => Ok(Reason::DeletedInProjection),
         _ => Err(format!("`{text}` is not a reason")),
     }
 }
@@ -409,6 +416,7 @@ mod tests {
             Reason::Value(FaultReason::Unparseable),
             Reason::Value(FaultReason::OutOfType),
             Reason::Value(FaultReason::AmbiguousTime),
+            Reason::DeletedInProjection,
         ];
         for expected in reasons {
             assert_eq!(reason(&expected.to_string()), Ok(expected));

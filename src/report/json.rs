@@ -15,6 +15,10 @@ use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::sides::{Side, Sides};
 
+mod lag;
+
+pub(crate) use lag::LagRecord;
+
 /// Grows with each change of the format that a reader must know of.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -173,6 +177,9 @@ struct ContractSummary<'a> {
     /// Only where something was.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided: Option<DecidedRecord>,
+    /// Only where markers or a window are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag: Option<LagRecord>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -208,6 +215,7 @@ impl<'a> ContractSummary<'a> {
                 .any(|(_, input)| input.taken_over.any())
                 .then(|| SidesRecord::of(&contract.inputs, |input| TakenOverRecord::of(input.taken_over))),
             decided: DecidedRecord::of(&contract.decided),
+            lag: contract.lag.as_ref().map(LagRecord::of),
         }
     }
 }
@@ -310,6 +318,9 @@ pub(crate) struct BooksRecord {
     pub(crate) agree: u64,
     pub(crate) differ: u64,
     pub(crate) unpaired: u64,
+    /// Only where there are any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) tombstone: u64,
     pub(crate) duplicate: u64,
     pub(crate) null_key: u64,
     pub(crate) unreadable: u64,
@@ -319,14 +330,41 @@ pub(crate) struct BooksRecord {
 
 impl BooksRecord {
     pub(crate) fn of(books: &Books) -> Self {
-        let Books { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope } = *books;
-        Self { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope }
+        let Books {
+            read,
+            agree,
+            differ,
+            unpaired,
+            tombstone,
+            duplicate,
+            null_key,
+            unreadable,
+            uncompared,
+            out_of_scope,
+        } = *books;
+        Self { read, agree, differ, unpaired, tombstone, duplicate, null_key, unreadable, uncompared, out_of_scope }
     }
 
     pub(crate) fn into_books(self) -> Books {
-        let Self { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope } = self;
-        Books { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope }
+        let Self {
+            read,
+            agree,
+            differ,
+            unpaired,
+            tombstone,
+            duplicate,
+            null_key,
+            unreadable,
+            uncompared,
+            out_of_scope,
+        } = self;
+        Books { read, agree, differ, unpaired, tombstone, duplicate, null_key, unreadable, uncompared, out_of_scope }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ fn agreed() -> ContractAudit {
         plan_truncated: false,
         owners: BTreeMap::new(),
         inputs: inputs("billing", None),
+        lag: None,
         warnings: vec![],
         decided: Decided::default(),
     }
@@ -118,6 +119,7 @@ fn drifted() -> ContractAudit {
         plan_truncated: false,
         owners: BTreeMap::new(),
         inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
+        lag: None,
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
         decided: Decided::default(),
     }
@@ -149,6 +151,7 @@ fn unverified() -> ContractAudit {
         plan_truncated: false,
         owners: BTreeMap::new(),
         inputs: inputs("claims", None),
+        lag: None,
         warnings: vec![],
         decided: Decided::default(),
     }

@@ -108,7 +108,11 @@ impl Recall {
         }
         let filters = batch.contract.sources.iter().filter_map(|(_, source)| source.filter.as_ref());
         let inconstant = |filter: &String| INCONSTANT.iter().any(|word| filter.to_lowercase().contains(word));
-        if inputs.binding.key_count == 0 || inputs.row_filter.is_some() || filters.into_iter().any(inconstant) {
+        if inputs.binding.key_count == 0
+            || inputs.row_filter.is_some()
+            || inputs.carries()
+            || filters.into_iter().any(inconstant)
+        {
             return None;
         }
         let cache = cache(batch, inputs, root);
