@@ -12,7 +12,10 @@ pub(super) fn sentences(contract: &ContractAudit) -> Vec<(&'static str, String)>
         said.push(("lag", keys(lag)));
     }
     if let Some(versions) = &lag.versions {
-        said.push(("behind", format!("{} versions", spread(versions, count))));
+        said.push((
+            "behind",
+            format!("{} version{}", spread(versions, count), if versions.max == 1 { "" } else { "s" }),
+        ));
     }
     if let Some(seconds) = &lag.seconds {
         let counted = match lag.counted {

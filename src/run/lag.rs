@@ -130,12 +130,14 @@ fn warnings(contract: &Contract, markers: &Sides<MarkerFacts>, captured: &Sides<
     }
     for (side, facts) in markers.iter() {
         for (option, values, expected) in [
-            ("version_column", facts.unknown_versions, "neither numbers nor times"),
-            ("updated_at", facts.unknown_updates, "no times"),
+            ("version_column", facts.unknown_versions, "neither number nor time"),
+            ("updated_at", facts.unknown_updates, "no time"),
         ] {
             if values > 0 {
-                let values = if values == 1 { "1 value".to_owned() } else { format!("{values} values") };
-                said.push(format!("{side}: {values} of `{option}` are {expected} and tell nothing"));
+                said.push(match values {
+                    1 => format!("{side}: 1 value of `{option}` is {expected} and tells nothing"),
+                    _ => format!("{side}: {values} values of `{option}` are {expected} and tell nothing"),
+                });
             }
         }
         let instants_across = markers.get(side.other()).updated.of(Clock::Instant).is_some();

@@ -232,16 +232,7 @@ impl<'a> Reader<'a> {
             let column = rows.column(column);
             facts.captured = facts.captured.max(self.greatest_instant(column.as_ref(), kept.as_ref())?);
         }
-        let compared = self.taken(rows)?;
-        let (compared, numbers) = match &kept {
-            None => (compared, None),
-            Some(mask) => {
-                let numbers: Vec<u32> =
-                    (0_u32..).zip(mask.iter()).filter(|(_, kept)| *kept == Some(true)).map(|(row, _)| row).collect();
-                let compared = filter_record_batch(&compared, mask).expect("the mask is as long as the batch");
-                (compared, Some(numbers))
-            }
-        };
+        let (compared, numbers) = self.taken_rows(rows, kept.as_ref())?;
         facts.read += compared.num_rows() as u64;
         facts.bytes += compared.get_array_memory_size() as u64;
         self.note_markers(&compared, &mut facts.markers);
@@ -287,6 +278,19 @@ impl<'a> Reader<'a> {
             recall.keep_some((self.side, unit), &numbers, &compared, &caught);
         }
         scan.gathered.catch(*self, &compared, caught, pending)
+    }
+
+    /// What `filter` keeps of a batch, as `taken` makes it, and where these rows lay in it where they are not all.
+    fn taken_rows(
+        &self,
+        rows: &RecordBatch,
+        kept: Option<&BooleanArray>,
+    ) -> Result<(RecordBatch, Option<Vec<u32>>), Halt> {
+        let taken = self.taken(rows)?;
+        let Some(mask) = kept else { return Ok((taken, None)) };
+        let numbers = (0_u32..).zip(mask.iter()).filter(|(_, kept)| *kept == Some(true)).map(|(row, _)| row).collect();
+        let taken = filter_record_batch(&taken, mask).expect("the mask is as long as the batch");
+        Ok((taken, Some(numbers)))
     }
 
     /// Reads a unit once more for rows that were let go and are candidates after all: those whose key tags `wanted` knows.

@@ -1,3 +1,5 @@
+//! What is young, what is later than all, and what leads, over all that may be absent.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Markers of every type and spelling, and what is none.
+
 use std::sync::Arc;
 
 use arrow::array::{
