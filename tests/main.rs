@@ -42,6 +42,9 @@ mod work;
 /// What is kept between runs never changes a result, and spares the reading of what is unchanged.
 mod cache;
 
+/// Markers, tombstones and the window, where more than one run or one file is needed to see them.
+mod lag;
+
 /// `audit verify` and `audit prune` through the binary.
 mod audit;
 

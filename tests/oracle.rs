@@ -377,6 +377,22 @@ fn the_engine_agrees_with_the_oracle_on_versions_tombstones_and_windows() {
     check_all(Theme::Lag, 900);
 }
 
+/// What the other test compares is only worth as much as what it meets.
+#[test]
+fn random_markers_give_every_kind() {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for seed in 1..=200 {
+        let (found, books) = oracle(&Case::make(Theme::Lag, seed));
+        found.iter().for_each(|one| *kinds.entry(one.kind).or_default() += 1);
+        for (_, books) in books.iter() {
+            *kinds.entry("tombstone").or_default() += usize::from(books.tombstone > 0);
+        }
+    }
+    for kind in ["resurrected", "ahead", "in_flight", "stale", "mismatch", "missing", "duplicate_key", "tombstone"] {
+        assert!(kinds.get(kind).is_some_and(|count| *count >= 20), "too few of {kind}: {kinds:?}");
+    }
+}
+
 #[test]
 fn every_random_case_can_be_made_and_written() {
     for theme in [Theme::Types, Theme::TextOptions, Theme::Distances, Theme::Nested, Theme::Keyless, Theme::Lag] {

@@ -12,17 +12,14 @@ pub(super) fn sentences(contract: &ContractAudit) -> Vec<(&'static str, String)>
         said.push(("lag", keys(lag)));
     }
     if let Some(versions) = &lag.versions {
-        said.push((
-            "behind",
-            format!("{} version{}", spread(versions, count), if versions.max == 1 { "" } else { "s" }),
-        ));
+        said.push(("behind", spread(versions, count, if versions.max == 1 { " version" } else { " versions" })));
     }
     if let Some(seconds) = &lag.seconds {
         let counted = match lag.counted {
             Counted::ToTheSnapshot => "from the change to the projection's snapshot",
             Counted::BetweenMarkers => "from one `updated_at` to the other",
         };
-        said.push(("behind", format!("{}, {counted}", spread(seconds, span))));
+        said.push(("behind", format!("{}, {counted}", spread(seconds, span, ""))));
     }
     if let Some(oldest) = &lag.oldest {
         said.push(("oldest", format!("{}, since {}", shorten(&visible(&oldest.key), 100), oldest.since)));
@@ -42,12 +39,12 @@ fn keys(lag: &Lag) -> String {
     }
 }
 
-fn spread(spread: &Spread, shown: impl Fn(u64) -> String) -> String {
+fn spread(spread: &Spread, shown: impl Fn(u64) -> String, unit: &str) -> String {
     if spread.min == spread.max {
-        return shown(spread.max);
+        return format!("{}{unit}", shown(spread.max));
     }
     let [min, median, p95, p99, max] = [spread.min, spread.median, spread.p95, spread.p99, spread.max].map(shown);
-    format!("{min} to {max} (median {median}, p95 {p95}, p99 {p99})")
+    format!("{min} to {max}{unit} (median {median}, p95 {p95}, p99 {p99})")
 }
 
 /// How far apart the snapshots were taken, where both tell.
