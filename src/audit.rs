@@ -201,10 +201,10 @@ pub struct Books {
     pub differ: u64,
     /// Rows without a partner: missing or orphan.
     pub unpaired: u64,
-    /// Rows of keys that occur more than once.
-    pub duplicate: u64,
     /// Tombstones whose key is not across.
     pub tombstone: u64,
+    /// Rows of keys that occur more than once.
+    pub duplicate: u64,
     /// Rows with NULL in a key.
     pub null_key: u64,
     /// Rows that could not be read.

@@ -123,11 +123,12 @@ impl Scale {
 #[must_use]
 pub fn kind_of(difference: &Difference) -> Kind {
     match difference {
-        Difference::Unpaired { side: Side::Authority, .. } => Kind::Missing,
+        Difference::Unpaired { side: Side::Authority, .. } | Difference::Tombstone { side: Side::Projection, .. } => {
+            Kind::Missing
+        }
         Difference::Unpaired { side: Side::Projection, .. } => Kind::Orphan,
         Difference::Differ { .. } => Kind::Mismatch,
         Difference::Tombstone { side: Side::Authority, .. } => Kind::Resurrected,
-        Difference::Tombstone { side: Side::Projection, .. } => Kind::Missing,
         Difference::DuplicateKey { .. } => Kind::DuplicateKey,
         Difference::NullKey { .. } => Kind::NullKey,
     }

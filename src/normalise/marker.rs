@@ -95,16 +95,15 @@ impl Marker {
     /// Whether the column may hold such markers.
     fn counts(&self, clock: Clock) -> bool {
         let is_zoned = self.rules.zone.is_some();
-        match (shape(&self.rules.field), clock) {
-            (Shape::Text, Clock::Number) => !self.times_only,
-            (Shape::Text | Shape::Zoned, Clock::Instant) => true,
-            (Shape::Date | Shape::Local, Clock::Instant) => is_zoned,
-            (Shape::Text | Shape::Date | Shape::Local, Clock::Local) => !is_zoned,
-            (
-                Shape::Integer { .. } | Shape::Decimal { .. } | Shape::Float { .. } | Shape::NumberText,
-                Clock::Number,
-            ) => true,
-            _ => false,
+        match shape(&self.rules.field) {
+            Shape::Text => match clock {
+                Clock::Number => !self.times_only,
+                Clock::Instant => true,
+                Clock::Local => !is_zoned,
+            },
+            Shape::Date | Shape::Local => clock == if is_zoned { Clock::Instant } else { Clock::Local },
+            Shape::Zoned => clock == Clock::Instant,
+            _ => clock == Clock::Number,
         }
     }
 

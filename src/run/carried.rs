@@ -80,16 +80,14 @@ impl Wanted {
                     "a tombstone needs a key, and the contract has none\nhint: leave deleted rows out with `filter`";
                 return Err(said("deleted", what.to_owned()));
             }
-            wanted.deleted = Some(match schema.index_of(written) {
-                Ok(index) => {
-                    let flag = Flag::bind(source, schema.field(index)).map_err(|what| said("deleted", what))?;
-                    (vec![index], Deleted::Column(index, flag))
-                }
-                Err(_) => {
-                    let predicate = Predicate::parse(written).map_err(|what| said("deleted", what))?;
-                    let columns = predicate.columns().iter().map(|name| find(name, "deleted"));
-                    (columns.collect::<Result<_, _>>()?, Deleted::Predicate(predicate))
-                }
+            // A name that there is goes before the predicate that it might also be.
+            wanted.deleted = Some(if let Ok(index) = schema.index_of(written) {
+                let flag = Flag::bind(source, schema.field(index)).map_err(|what| said("deleted", what))?;
+                (vec![index], Deleted::Column(index, flag))
+            } else {
+                let predicate = Predicate::parse(written).map_err(|what| said("deleted", what))?;
+                let columns = predicate.columns().iter().map(|name| find(name, "deleted"));
+                (columns.collect::<Result<_, _>>()?, Deleted::Predicate(predicate))
             });
         }
         Ok(if keyed { wanted } else { Self::default() })

@@ -28,9 +28,9 @@ fn source(zone: Option<&str>) -> Source {
     }
 }
 
-fn read(array: ArrayRef, zone: Option<&str>, times_only: bool) -> Vec<Option<(Clock, i128)>> {
+fn read(array: &ArrayRef, zone: Option<&str>, times_only: bool) -> Vec<Option<(Clock, i128)>> {
     let field = Field::new("marker", array.data_type().clone(), true);
-    let marks = Marker::bind(&source(zone), &field, times_only).expect("a marker").read(&array);
+    let marks = Marker::bind(&source(zone), &field, times_only).expect("a marker").read(array);
     marks.values.into_iter().map(|mark| mark.map(|mark| (mark.clock, mark.at))).collect()
 }
 
@@ -52,15 +52,18 @@ fn a_number_is_the_same_marker_in_every_type_and_as_text() {
         texts(&["007"]),
     ];
     for column in columns {
-        assert_eq!(read(Arc::clone(&column), None, false), [seven], "{}", column.data_type());
+        assert_eq!(read(&column, None, false), [seven], "{}", column.data_type());
     }
     let greatest = i128::from(u64::MAX) * UNIT;
-    assert_eq!(read(Arc::new(UInt64Array::from(vec![u64::MAX])), None, false), [Some((Clock::Number, greatest))]);
+    assert_eq!(
+        read(&(Arc::new(UInt64Array::from(vec![u64::MAX])) as ArrayRef), None, false),
+        [Some((Clock::Number, greatest))]
+    );
 }
 
 #[test]
 fn texts_of_numbers_have_the_order_of_numbers() {
-    let marks = read(texts(&["9", "10", "1e3", "-1"]), None, false);
+    let marks = read(&texts(&["9", "10", "1e3", "-1"]), None, false);
     assert_eq!(marks, [9, 10, 1000, -1].map(|number| Some((Clock::Number, number * UNIT))));
 }
 
@@ -69,15 +72,15 @@ fn a_time_is_an_instant_where_its_zone_is_known_and_else_a_local_time() {
     let at = 1_767_225_600 * UNIT; // 2026-01-01T00:00:00Z
     let column = texts(&["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01 00:00:00"]);
     let instant = Some((Clock::Instant, at));
-    assert_eq!(read(Arc::clone(&column), None, true), [instant, instant, Some((Clock::Local, at))]);
-    let rome = read(column, Some("Europe/Rome"), true);
+    assert_eq!(read(&column, None, true), [instant, instant, Some((Clock::Local, at))]);
+    let rome = read(&column, Some("Europe/Rome"), true);
     assert_eq!(rome, [instant, instant, Some((Clock::Instant, at - 3600 * UNIT))]);
     let days: ArrayRef = Arc::new(Date32Array::from(vec![20_454]));
-    assert_eq!(read(Arc::clone(&days), None, true), [Some((Clock::Local, at))]);
-    assert_eq!(read(days, Some("UTC"), true), [instant]);
+    assert_eq!(read(&days, None, true), [Some((Clock::Local, at))]);
+    assert_eq!(read(&days, Some("UTC"), true), [instant]);
     let zoned = TimestampMicrosecondArray::from(vec![1_767_225_600_000_000]);
-    assert_eq!(read(Arc::new(zoned.clone().with_timezone("UTC")), None, false), [instant]);
-    assert_eq!(read(Arc::new(zoned), None, false), [Some((Clock::Local, at))]);
+    assert_eq!(read(&(Arc::new(zoned.clone().with_timezone("UTC")) as ArrayRef), None, false), [instant]);
+    assert_eq!(read(&(Arc::new(zoned) as ArrayRef), None, false), [Some((Clock::Local, at))]);
 }
 
 #[test]
@@ -89,8 +92,8 @@ fn what_is_no_marker_tells_nothing_and_is_counted() {
     let marks = Marker::bind(&rome, &field, false).expect("a marker").read(&column);
     assert_eq!(marks.values, [None, None, None, Some(Mark { clock: Clock::Number, at: 8 * UNIT }), None]);
     assert_eq!(marks.unknown, 3, "the NULL is no value, the hour that does not exist is one");
-    assert_eq!(read(Arc::new(NullArray::new(2)), None, false), [None, None]);
-    assert_eq!(read(texts(&["7"]), None, true), [None], "a number is no time");
+    assert_eq!(read(&(Arc::new(NullArray::new(2)) as ArrayRef), None, false), [None, None]);
+    assert_eq!(read(&texts(&["7"]), None, true), [None], "a number is no time");
 }
 
 #[test]
