@@ -199,10 +199,10 @@ const DUPLICATE_KEY: Explanation = Explanation {
     summary: "a key occurs more than once on a side",
     meaning: "\
 More than one row has this key on the authority's side, on the projection's, or on
-both; the two values shown are the counts. Tombstones count: which of a key's rows is
-the last cannot be told, so leave older ones out with `filter`. Its rows are never paired, since any
-pairing would be a guess, so nothing is known of their other attributes. The default
-severity is high.",
+both; the two values shown are the counts. Its rows are never paired, since any
+pairing would be a guess, so nothing is known of their other attributes. Tombstones
+count: which row of a key is the last cannot be told, so leave older ones out with
+`filter`. The default severity is high.",
     causes: "\
 - The feed delivers at least once and the projection appends instead of upserting.
 - A load ran twice, or two files of the same day lie in the folder.
