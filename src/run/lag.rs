@@ -58,11 +58,11 @@ impl LagCounts {
         other.oldest.into_iter().for_each(|oldest| self.older(oldest));
     }
 
-    /// As the audit has it.
-    pub(super) fn closed(self, contract: &Contract, counted: Counted) -> Lag {
-        let oldest = self
-            .oldest
-            .and_then(|(since, key)| Some(Oldest { key: key.into(), since: Timestamp::from_nanosecond(since).ok()? }));
+    /// As the audit has it, with the key as it may be shown.
+    pub(super) fn closed(self, contract: &Contract, counted: Counted, shown: impl Fn(&str) -> Box<str>) -> Lag {
+        let oldest = self.oldest.and_then(|(since, key)| {
+            Some(Oldest { key: shown(&key).into(), since: Timestamp::from_nanosecond(since).ok()? })
+        });
         Lag {
             window: contract.window.map(|window| window.0),
             within: self.within,

@@ -390,8 +390,7 @@ impl<'a> Tally<'a> {
         let (allow, fail_on) = (&self.contract.allow, self.contract.fail_on);
         let excused = |severity: &Severity| self.excused.get(severity).copied().unwrap_or(0);
         let unexcused = |(severity, keys): (&Severity, &u64)| (*severity, keys - excused(severity));
-        let mut open = open(&self.keys_by_severity.iter().map(unexcused).collect(), &self.relieved);
-        open.retain(|_, keys| *keys > 0);
+        let open = open(&self.keys_by_severity.iter().map(unexcused).collect(), &self.relieved);
         let failing: u64 = open.range(fail_on..).map(|(_, keys)| keys).sum();
         for (&severity, &keys) in open.iter().rev() {
             match allow.severity.get(&severity) {
@@ -476,7 +475,7 @@ impl<'a> Tally<'a> {
             plan: self.plan,
             plan_truncated: truncated,
             inputs: self.inputs,
-            lag: self.lags.map(|counted| self.lag.closed(self.contract, counted)),
+            lag: self.lags.map(|counted| self.lag.closed(self.contract, counted, |key| privacy.masked_key(key))),
             warnings: self.warnings,
             decided: self.decided,
         }

@@ -440,15 +440,7 @@ fn options_of_later_versions_are_said_when_used() {
     let contract = made(lines);
     let said: Vec<(&str, bool)> =
         contract.unserved.iter().map(|unserved| (unserved.option.as_str(), unserved.hides)).collect();
-    assert_eq!(
-        said,
-        [
-            ("invariant", true),
-            ("attribute.a.owner", true),
-            ("attribute.a.derive", true),
-            ("rule", true),
-        ]
-    );
+    assert_eq!(said, [("invariant", true), ("attribute.a.owner", true), ("attribute.a.derive", true), ("rule", true),]);
 }
 
 #[test]
