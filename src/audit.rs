@@ -12,6 +12,7 @@ use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
 pub mod decision;
+pub mod lag;
 mod owners;
 
 use decision::Decided;
@@ -119,6 +120,8 @@ pub struct ContractAudit {
     pub inputs: Sides<InputFacts>,
     /// The sources besides the two sides, if any.
     pub owners: Vec<OwnerFacts>,
+    /// How far the projection lies behind, where markers tell.
+    pub lag: Option<lag::Lag>,
     /// What is worth a word.
     pub warnings: Vec<String>,
     /// What people decided of the divergences.
@@ -202,6 +205,8 @@ pub struct Books {
     pub differ: u64,
     /// Rows without a partner: missing or orphan.
     pub unpaired: u64,
+    /// Tombstones whose key is not across.
+    pub tombstone: u64,
     /// Rows of keys that occur more than once.
     pub duplicate: u64,
     /// Rows with NULL in a key.
@@ -222,6 +227,7 @@ impl Books {
             == self.agree
                 + self.differ
                 + self.unpaired
+                + self.tombstone
                 + self.duplicate
                 + self.null_key
                 + self.unreadable

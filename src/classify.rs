@@ -15,6 +15,9 @@ use crate::normalise::{
 use crate::sides::{Side, Sides};
 
 pub mod explain;
+mod lag;
+
+pub use lag::{Behind, Pace};
 
 /// What judgement rests on, besides the difference itself.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +40,8 @@ pub struct Scale {
     authority_source: Arc<str>,
     /// What fingerprints begin with.
     prefix: Vec<u8>,
+    /// What markers are judged by, where the contract has any.
+    pace: Option<Pace>,
 }
 
 /// What is the same for all divergences of one attribute.
@@ -55,8 +60,7 @@ impl Scale {
     /// Looks the policy up.
     #[must_use]
     pub fn new(contract: &Contract, binding: &Binding) -> Self {
-        let of_rows = [Kind::Missing, Kind::Orphan, Kind::DuplicateKey, Kind::NullKey];
-        let kinds = of_rows.map(|kind| {
+        let kinds = Kind::ALL.map(|kind| {
             let (severity, reason) = severity(contract, kind, None);
             (kind, severity, reason)
         });
@@ -71,18 +75,31 @@ impl Scale {
             attributes: binding.attributes.iter().map(attribute).collect(),
             authority_source: contract.sources.authority.name.as_str().into(),
             prefix: fingerprint_prefix(contract),
+            pace: None,
         }
+    }
+
+    /// The same for a contract that has markers or tombstones.
+    #[must_use]
+    pub fn with_pace(self, pace: Option<Pace>) -> Self {
+        Self { pace, ..self }
+    }
+
+    /// What markers are judged by, where the contract has any.
+    #[must_use]
+    pub fn pace(&self) -> Option<&Pace> {
+        self.pace.as_ref()
     }
 
     /// Whether a difference alone tells kind and severity of its lines, so that they can be counted without being made.
     #[must_use]
     pub fn by_difference(&self) -> bool {
-        true
+        self.pace.is_none()
     }
 
     fn of_kind(&self, kind: Kind) -> (Severity, &Reason) {
         let found = self.kinds.iter().find(|(of, ..)| *of == kind);
-        let (_, severity, reason) = found.expect("every kind that a difference of rows can be is looked up");
+        let (_, severity, reason) = found.expect("every kind is looked up");
         (*severity, reason)
     }
 
@@ -105,13 +122,16 @@ impl Scale {
     }
 }
 
-/// What a difference is.
+/// What a difference is without markers.
 #[must_use]
 pub fn kind_of(difference: &Difference) -> Kind {
     match difference {
-        Difference::Unpaired { side: Side::Authority, .. } => Kind::Missing,
+        Difference::Unpaired { side: Side::Authority, .. } | Difference::Tombstone { side: Side::Projection, .. } => {
+            Kind::Missing
+        }
         Difference::Unpaired { side: Side::Projection, .. } => Kind::Orphan,
         Difference::Differ { .. } => Kind::Mismatch,
+        Difference::Tombstone { side: Side::Authority, .. } => Kind::Resurrected,
         Difference::DuplicateKey { .. } => Kind::DuplicateKey,
         Difference::NullKey { .. } => Kind::NullKey,
     }
@@ -158,14 +178,21 @@ fn judge_with(
     difference: &Difference,
     mut show: impl FnMut(Side, RowAt, usize) -> Option<Box<str>>,
 ) -> Vec<Divergence> {
-    let kind = kind_of(difference);
+    let kind = bench.kind_of(difference);
     match difference {
         Difference::Unpaired { side, row, fault } => vec![bench.of_row(kind, *side, *row, Sides::default(), *fault)],
+        Difference::Tombstone { rows, side } => {
+            let mut divergence = bench.of_row(kind, Side::Authority, rows.authority, Sides::default(), None);
+            if *side == Side::Projection {
+                divergence.reason = Reason::DeletedInProjection;
+            }
+            vec![divergence]
+        }
         Difference::Differ { rows, attributes } => {
             let key = bench.key(Side::Authority, rows.authority);
             let values = |index: usize| rows.map(|side, at| show(side, at, index));
             let shown: Vec<_> = attributes.iter().copied().map(values).collect();
-            let of = |(&index, values)| bench.of_attribute(*rows, index, &key, values);
+            let of = |(&index, values)| bench.of_attribute(kind, *rows, index, &key, values);
             attributes.iter().zip(shown).map(of).collect()
         }
         Difference::DuplicateKey { counts, side, row } => {
@@ -246,17 +273,28 @@ impl Bench<'_> {
         }
     }
 
-    fn of_attribute(self, rows: Sides<RowAt>, index: usize, key: &str, values: Sides<Option<Box<str>>>) -> Divergence {
+    fn of_attribute(
+        self,
+        kind: Kind,
+        rows: Sides<RowAt>,
+        index: usize,
+        key: &str,
+        values: Sides<Option<Box<str>>>,
+    ) -> Divergence {
         let attribute = &self.scale.attributes[index];
+        // An attribute's own severity holds for every kind of pair; the kind's only where it has none.
+        let (severity, reason) = match &attribute.reason {
+            own @ Reason::Attribute(_) => (attribute.severity, own),
+            _ => self.scale.of_kind(kind),
+        };
         let fault = Side::BOTH.into_iter().find_map(|side| {
             let at = *rows.get(side);
             fault_at(&self.rows.get(side).canonical[at.batch].columns[index], at.row)
         });
-        let kind = Kind::Mismatch;
         Divergence {
             kind,
-            severity: attribute.severity,
-            reason: fault.map_or_else(|| attribute.reason.clone(), Reason::Value),
+            severity,
+            reason: fault.map_or_else(|| reason.clone(), Reason::Value),
             fingerprint: fingerprint_after(&self.scale.prefix, kind, Some(key), Some(&attribute.name)),
             key: Some(key.into()),
             attribute: Some(Arc::clone(&attribute.name)),
@@ -291,7 +329,7 @@ impl Bench<'_> {
     /// Writes the key of the row that a difference is named by.
     pub fn write_key_of(self, difference: &Difference, out: &mut String) {
         let (side, at) = match difference {
-            Difference::Differ { rows, .. } => (Side::Authority, rows.authority),
+            Difference::Differ { rows, .. } | Difference::Tombstone { rows, .. } => (Side::Authority, rows.authority),
             Difference::Unpaired { side, row, .. }
             | Difference::DuplicateKey { side, row, .. }
             | Difference::NullKey { side, row } => (*side, *row),
@@ -405,6 +443,8 @@ pub enum Reason {
     Default,
     /// `unparseable`, `out_of_type`, `owner_lacks_key`, …: the value itself is why.
     Value(FaultReason),
+    /// `deleted_in_projection`: the row is there, as a tombstone.
+    DeletedInProjection,
 }
 
 impl std::fmt::Display for Reason {
@@ -415,6 +455,7 @@ impl std::fmt::Display for Reason {
             Self::Kind(kind) => write!(formatter, "kind:{}", kind.name()),
             Self::Default => formatter.write_str("default"),
             Self::Value(reason) => formatter.write_str(reason.name()),
+            Self::DeletedInProjection => formatter.write_str("deleted_in_projection"),
         }
     }
 }

@@ -26,7 +26,8 @@
 //!   their number is that of the bytes that remain, and no tail is empty.
 //!
 //! Every part tells its own length, so the padding adds no ambiguity: the encoding is injective for given columns.
-//! A row digest is the ordinary BLAKE3 of these bytes over all columns, a key digest that over the key's columns.
+//! A row digest is the ordinary BLAKE3 of these bytes over all columns, a key digest that over the key's columns. The digest of a
+//! tombstone is the keyed BLAKE3 of its key digest (`digest/tombstone.rs`).
 //!
 //! # How it is fast
 //!
@@ -37,6 +38,7 @@
 mod encode;
 mod hash;
 mod tag;
+mod tombstone;
 
 pub use encode::{Encoded, encode};
 pub use hash::{Lanes, hash_rows};
@@ -132,10 +134,20 @@ pub struct Digester {
 }
 
 impl Digester {
+    /// The bits of a tag that are kept.
+    fn mask(&self) -> u64 {
+        if self.tag_bits >= 64 { u64::MAX } else { !(u64::MAX >> self.tag_bits) }
+    }
+
+    /// The tag that eight bytes of a digest give.
+    fn tag(&self, bytes: &[u8]) -> u64 {
+        u64::from_be_bytes(bytes.try_into().expect("eight bytes")) & self.mask()
+    }
+
     /// Digests every row of a batch, in order.
     pub fn digest(&self, batch: &CanonicalBatch, buffers: &mut Buffers, mut each: impl FnMut(usize, RowDigest)) {
-        let mask = if self.tag_bits >= 64 { u64::MAX } else { !(u64::MAX >> self.tag_bits) };
-        let tag = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().expect("eight bytes")) & mask;
+        let mask = self.mask();
+        let tag = |bytes: &[u8]| self.tag(bytes);
         let Buffers { encoded, lanes, keys } = buffers;
         let mut start = 0;
         while start < batch.rows {

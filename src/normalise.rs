@@ -22,6 +22,7 @@ mod composed;
 mod distance;
 mod ground;
 mod json;
+mod marker;
 mod nested;
 mod number;
 mod numeric;
@@ -34,6 +35,7 @@ mod view;
 pub use bind::bind;
 pub use composed::{composed_column, composed_field, member_at};
 pub use ground::describe;
+pub use marker::{Clock, Flag, Greatest, Mark, Marker, Marks};
 pub use number::Number;
 pub use rules::SideRules;
 

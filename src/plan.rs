@@ -9,16 +9,25 @@ use crate::diff::resolve::{Difference, RowAt, fault_at};
 use crate::normalise::{Comparison, FaultReason, canonical_json, canonical_text, show};
 use crate::sides::{Side, Sides};
 
+mod lag;
+
 /// Whether all rows of each side could be read: what is not known to be absent is not inserted or deleted.
 pub type Complete = Sides<bool>;
 
 /// Drafts the repair of one difference, or two where a pair's attributes differ in who may repair them (one for each safety).
 #[must_use]
 pub fn draft(bench: Bench<'_>, difference: &Difference, complete: Complete) -> Vec<Action> {
+    if let Some(actions) = lag::draft(bench, difference, complete) {
+        return actions;
+    }
     match difference {
-        Difference::Unpaired { side: Side::Authority, row, fault } => bench.insert(*row, fault.is_some(), complete),
+        Difference::Unpaired { side: Side::Authority, row, fault } => {
+            bench.insert(Kind::Missing, *row, fault.is_some(), complete)
+        }
         Difference::Unpaired { side: Side::Projection, row, fault } => bench.delete(*row, fault.is_some(), complete),
-        Difference::Differ { rows, attributes } => bench.update(*rows, attributes),
+        Difference::Differ { rows, attributes } => bench.update(Kind::Mismatch, *rows, attributes),
+        // Drafted above, whichever side has it.
+        Difference::Tombstone { .. } => Vec::new(),
         Difference::DuplicateKey { side, row, .. } => {
             bench.by_hand(Kind::DuplicateKey, *side, *row, "the key does not say which of its rows is meant")
         }
@@ -44,7 +53,7 @@ impl Bench<'_> {
         let (repair, said) = by_attribute.or(by_kind).unwrap_or((Repair::Review, "default".to_owned()));
         let (op, safety) = match repair {
             // A delete is never safe by default, and never becomes safe by a general word: only `review` at best.
-            Repair::Auto if kind == Kind::Orphan => (None, Safety::Review),
+            Repair::Auto if matches!(kind, Kind::Orphan | Kind::Resurrected) => (None, Safety::Review),
             Repair::Auto => (None, Safety::Safe),
             Repair::Review => (None, Safety::Review),
             Repair::Replay => (Some(Op::Replay), Safety::Review),
@@ -53,9 +62,9 @@ impl Bench<'_> {
         Some(Consent { op, safety, reason: format!("repair {} ({said})", repair_name(repair)) })
     }
 
-    fn insert(self, row: RowAt, faulted: bool, complete: Complete) -> Vec<Action> {
+    fn insert(self, kind: Kind, row: RowAt, faulted: bool, complete: Complete) -> Vec<Action> {
         if faulted || self.binding.key_count == 0 {
-            return self.by_hand(Kind::Missing, Side::Authority, row, "the row cannot be addressed by a key");
+            return self.by_hand(kind, Side::Authority, row, "the row cannot be addressed by a key");
         }
         let columns = &self.rows.authority.canonical[row.batch].columns;
         if let Some(index) = columns.iter().position(|column| fault_at(column, row.row).is_some()) {
@@ -64,13 +73,13 @@ impl Bench<'_> {
         }
         if !complete.projection {
             let why = "not all of the projection could be read, so the row may be there";
-            return self.by_hand(Kind::Missing, Side::Authority, row, why);
+            return self.by_hand(kind, Side::Authority, row, why);
         }
-        let Some(consent) = self.consent(Kind::Missing, None) else { return Vec::new() };
+        let Some(consent) = self.consent(kind, None) else { return Vec::new() };
         let after = self.object(0..self.binding.attributes.len(), |index| self.expected(row, index));
         let guard = json!({ "row": "absent" });
         let op = consent.op.unwrap_or(Op::Insert);
-        vec![self.action(Kind::Missing, op, self.key(Side::Authority, row), (None, Some(after), Some(guard)), consent)]
+        vec![self.action(kind, op, self.key(Side::Authority, row), (None, Some(after), Some(guard)), consent)]
     }
 
     fn delete(self, row: RowAt, faulted: bool, complete: Complete) -> Vec<Action> {
@@ -88,10 +97,10 @@ impl Bench<'_> {
         vec![self.action(Kind::Orphan, op, self.key(Side::Projection, row), (Some(before), None, Some(guard)), consent)]
     }
 
-    fn update(self, rows: Sides<RowAt>, attributes: &[usize]) -> Vec<Action> {
+    fn update(self, kind: Kind, rows: Sides<RowAt>, attributes: &[usize]) -> Vec<Action> {
         let mut by_consent: Vec<(Consent, Vec<usize>)> = Vec::new();
         for &index in attributes {
-            let Some(mut consent) = self.consent(Kind::Mismatch, Some(&self.binding.attributes[index].name)) else {
+            let Some(mut consent) = self.consent(kind, Some(&self.binding.attributes[index].name)) else {
                 continue;
             };
             let column = &self.rows.authority.canonical[rows.authority.batch].columns[index];
@@ -119,7 +128,7 @@ impl Bench<'_> {
                     (!manual).then(|| self.object(same.iter().copied(), |index| self.expected(rows.authority, index)));
                 let guard = (!manual).then(|| json!({ "row": "present", "values": before }));
                 let op = consent.op.unwrap_or(Op::Update);
-                self.action(Kind::Mismatch, op, key.clone(), (Some(before), after, guard), consent)
+                self.action(kind, op, key.clone(), (Some(before), after, guard), consent)
             })
             .collect()
     }

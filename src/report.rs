@@ -3,6 +3,7 @@
 pub(crate) mod decided;
 pub(crate) mod escape;
 pub mod json;
+mod lag;
 pub mod markdown;
 pub mod parquet;
 pub mod plan;

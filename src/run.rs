@@ -17,6 +17,7 @@ use crate::contract::Contract;
 use crate::diff::Budget;
 use crate::normalise::Binding;
 
+mod carried;
 mod compare;
 mod derive;
 mod desk;
@@ -24,6 +25,7 @@ mod examples;
 mod gather;
 mod input;
 mod judge;
+mod lag;
 mod merge;
 mod owners;
 mod privacy;

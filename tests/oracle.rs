@@ -17,6 +17,7 @@ use reconcile::sides::{Side, Sides};
 use serde_json::value::RawValue;
 
 mod case;
+mod lag;
 pub(crate) mod random;
 mod value;
 mod write;
@@ -63,18 +64,25 @@ fn oracle(case: &Case) -> (Vec<Found>, Sides<Books>) {
         let named = Some(key.clone());
         let (authority, projection) = (&mut books.authority, &mut books.projection);
         match (rows.authority, rows.projection) {
-            ([_], []) => {
+            ([one], []) if is_deleted(case, Side::Authority, one) => authority.tombstone += 1,
+            ([], [other]) if is_deleted(case, Side::Projection, other) => projection.tombstone += 1,
+            ([one], []) => {
                 authority.unpaired += 1;
-                found.push(finding("missing", named, None, ""));
+                let kind = case.lag.as_ref().map_or("missing", |lag| lag.missing(one, &case.tables.projection));
+                found.push(finding(kind, named, None, ""));
             }
             ([], [_]) => {
                 projection.unpaired += 1;
                 found.push(finding("orphan", named, None, ""));
             }
             ([one], [other]) => {
-                let differing = differing(case, one, other);
-                let differ = !differing.is_empty();
-                found.extend(differing.into_iter().map(|name| finding("mismatch", named.clone(), Some(name), "")));
+                let kind = case.lag.as_ref().map_or("mismatch", |lag| lag.pair(one, other));
+                let deleted = (is_deleted(case, Side::Authority, one), is_deleted(case, Side::Projection, other));
+                let differing = if deleted == (false, false) { differing(case, one, other) } else { Vec::new() };
+                let one_deleted = deleted.0 != deleted.1;
+                let differ = one_deleted || !differing.is_empty();
+                found.extend(one_deleted.then(|| finding(kind, named.clone(), None, "")));
+                found.extend(differing.into_iter().map(|name| finding(kind, named.clone(), Some(name), "")));
                 for books in [authority, projection] {
                     *(if differ { &mut books.differ } else { &mut books.agree }) += 1;
                 }
@@ -98,6 +106,10 @@ fn owned<'a>(case: &'a Case, row: &Row) -> Option<&'a Value> {
         (Some(one), None) => one.last(),
         _ => None,
     }
+}
+
+fn is_deleted(case: &Case, side: Side, row: &Row) -> bool {
+    case.lag.as_ref().is_some_and(|lag| lag.is_deleted(side, row))
 }
 
 /// Without a key, rows are a multiset: each surplus copy is one divergence.
@@ -293,7 +305,16 @@ fn check(theme: Theme, seed: u64) -> Result<(), String> {
     if audit.books != books {
         return Err(format!("books: {:#?}\noracle: {books:#?}", audit.books));
     }
-    if (audit.verdict == Verdict::Agreed) != expected.is_empty() {
+    if let Some(lag) = &audit.lag {
+        let keys = |kind| {
+            let keys: BTreeSet<_> = expected.iter().filter(|one| one.kind == kind).map(|one| &one.key).collect();
+            keys.len() as u64
+        };
+        if (lag.within, lag.beyond) != (keys("in_flight"), keys("stale")) {
+            return Err(format!("{lag:?}, expected {} in flight and {} stale", keys("in_flight"), keys("stale")));
+        }
+    }
+    if (audit.verdict == Verdict::Agreed) != expected.iter().all(|one| one.kind == "in_flight") {
         return Err(format!("verdict {:?} with {} divergences", audit.verdict, expected.len()));
     }
     if random.percent(15) {
@@ -372,8 +393,31 @@ fn the_engine_agrees_with_the_oracle_on_a_second_owner() {
 }
 
 #[test]
+fn the_engine_agrees_with_the_oracle_on_versions_tombstones_and_windows() {
+    check_all(Theme::Lag, 900);
+}
+
+/// What the other test compares is only worth as much as what it meets.
+#[test]
+fn random_markers_give_every_kind() {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for seed in 1..=200 {
+        let (found, books) = oracle(&Case::make(Theme::Lag, seed));
+        found.iter().for_each(|one| *kinds.entry(one.kind).or_default() += 1);
+        for (_, books) in books.iter() {
+            *kinds.entry("tombstone").or_default() += usize::from(books.tombstone > 0);
+        }
+    }
+    for kind in ["resurrected", "ahead", "in_flight", "stale", "mismatch", "missing", "duplicate_key", "tombstone"] {
+        assert!(kinds.get(kind).is_some_and(|count| *count >= 20), "too few of {kind}: {kinds:?}");
+    }
+}
+
+#[test]
 fn every_random_case_can_be_made_and_written() {
-    for theme in [Theme::Types, Theme::TextOptions, Theme::Distances, Theme::Nested, Theme::Keyless, Theme::Owners] {
+    for theme in
+        [Theme::Types, Theme::TextOptions, Theme::Distances, Theme::Nested, Theme::Keyless, Theme::Owners, Theme::Lag]
+    {
         for seed in 0..60 {
             let folder = tempfile::tempdir().unwrap();
             let case = Case::make(theme, seed);

@@ -153,6 +153,7 @@ mod tests {
             Reason::Attribute(Arc::from("a:b")),
             Reason::Kind(Kind::InFlight),
             Reason::Default,
+            Reason::DeletedInProjection,
         ];
         for reason in reasons.into_iter().chain(FaultReason::ALL.map(Reason::Value)) {
             let word = reason.to_string();

@@ -197,7 +197,6 @@ const SAYS_IGNORE: &str =
     "Columns that are not compared, as globs; with `authority:` or `projection:` before it only that side's.";
 const SAYS_NULL_KEYS: &str = "`match` pairs rows whose key holds NULL; `report` makes each a `null_key` divergence.";
 const SAYS_WINDOW: &str = "Changes younger than this may still be on their way.";
-const LATER_WINDOW: &str = "changes that are still on their way are reported as missing, orphan or mismatch";
 const SAYS_CADENCE: &str = "How often the contract must have run; `contracts` says which are overdue.";
 const SAYS_TRIM: &str = "Which ends of a text lose their white space.";
 const SAYS_CASE: &str = "`ignore` folds case by Unicode's full default folding.";
@@ -217,7 +216,7 @@ const TIMEZONE: Key = key("timezone", Shape::Zone, SAYS_ZONE).default("none");
 const COMPARE: Key = key("compare", Shape::OneOf(&["all", "declared"]), SAYS_COMPARE).default("\"all\"");
 const IGNORE: Key = key("ignore", Shape::Ignore, SAYS_IGNORE).default("[]");
 const NULL_KEYS: Key = key("null_keys", Shape::OneOf(&["report", "match"]), SAYS_NULL_KEYS).default("\"report\"");
-const WINDOW: Key = key("window", Shape::Span, SAYS_WINDOW).default("none").later(LATER_WINDOW);
+const WINDOW: Key = key("window", Shape::Span, SAYS_WINDOW).default("none");
 const CADENCE: Key = key("cadence", Shape::Span, SAYS_CADENCE).default("none");
 const TEAM: Key = key("team", Shape::Text, "Who answers for the projection.").default("none");
 const RUNBOOK: Key = key("runbook", Shape::Text, "Where to read what to do.").default("none");
@@ -278,15 +277,9 @@ pub(super) static SOURCE: Section = Section {
         key("table", Shape::Text, "The table, where the location is a database.").default("none"),
         key("query", Shape::Text, "A query instead of a table, where the location is a database.").default("none"),
         key("filter", Shape::Text, "SQL over the source's own columns: the rows that are read.").default("all rows"),
-        key("version_column", Shape::Text, "A marker that grows with each change of a row.")
-            .default("none")
-            .later("rows that lag behind or run ahead are reported as mismatch"),
-        key("updated_at", Shape::Text, "The column that says when a row changed last.")
-            .default("none")
-            .later("rows that lag behind are reported as mismatch"),
-        key("deleted", Shape::Text, "A boolean column or SQL predicate: the row is a tombstone.")
-            .default("none")
-            .later_hides("tombstones are read as living rows"),
+        key("version_column", Shape::Text, "A marker that grows with each change of a row.").default("none"),
+        key("updated_at", Shape::Text, "The column that says when a row changed last.").default("none"),
+        key("deleted", Shape::Text, "A boolean column or SQL predicate: the row is a tombstone.").default("none"),
         key(
             "captured_at",
             Shape::CapturedAt,

@@ -11,7 +11,7 @@ use arrow::datatypes::DataType;
 use rustc_hash::FxHashMap;
 
 use crate::digest::{Encoded, Lanes, encode, hash_rows};
-use crate::normalise::{Binding, CanonicalBatch, CanonicalColumn, FaultReason};
+use crate::normalise::{Binding, CanonicalBatch, CanonicalColumn, FaultReason, Mark};
 use crate::sides::{Side, Sides};
 
 mod pairs;
@@ -28,6 +28,12 @@ pub struct Rows {
     pub canonical: Vec<CanonicalBatch>,
     /// Whether `--where` holds for each; empty where it is not given.
     pub in_scope: Vec<Vec<bool>>,
+    /// Whether each is a tombstone; empty where the side has none.
+    pub deleted: Vec<Vec<bool>>,
+    /// The version of each; empty where the side has no `version_column`.
+    pub version: Vec<Vec<Option<Mark>>>,
+    /// When each was changed last; empty where the side has no `updated_at`.
+    pub updated: Vec<Vec<Option<Mark>>>,
     /// The order of each row's key (`key_order`); empty where it is not known.
     pub order: Vec<Vec<u64>>,
     /// How many further rows of a row's key were left out.
@@ -38,6 +44,24 @@ impl Rows {
     /// The rows of all batches.
     fn count(&self) -> usize {
         self.canonical.iter().map(|batch| batch.rows).sum()
+    }
+
+    /// Whether a row is a tombstone.
+    #[must_use]
+    pub fn is_deleted(&self, at: RowAt) -> bool {
+        self.deleted.get(at.batch).is_some_and(|deleted| deleted[at.row])
+    }
+
+    /// The version of a row, where it is known.
+    #[must_use]
+    pub fn version_of(&self, at: RowAt) -> Option<Mark> {
+        self.version.get(at.batch)?[at.row]
+    }
+
+    /// When a row was changed last, where that is known.
+    #[must_use]
+    pub fn updated_of(&self, at: RowAt) -> Option<Mark> {
+        self.updated.get(at.batch)?[at.row]
     }
 }
 
@@ -69,6 +93,13 @@ pub enum Difference {
         /// The attributes, ascending.
         attributes: Arc<[usize]>,
     },
+    /// A pair of which one is a tombstone and the other lives.
+    Tombstone {
+        /// The two rows.
+        rows: Sides<RowAt>,
+        /// Where the tombstone is.
+        side: Side,
+    },
     /// A key that occurs more than once on a side.
     DuplicateKey {
         /// How often on each.
@@ -96,6 +127,8 @@ pub struct Resolved {
     pub agree: u64,
     /// Rows that are out of scope.
     pub out_of_scope: Sides<u64>,
+    /// Tombstones whose key is not across.
+    pub tombstones: Sides<u64>,
 }
 
 /// How candidates are resolved.
@@ -116,12 +149,13 @@ pub fn resolve(binding: &Binding, rules: ResolveRules, rows: &Sides<Rows>) -> Re
         pairs: Vec::new(),
         found: Vec::new(),
         out_of_scope: Sides::default(),
+        tombstones: Sides::default(),
         agree: 0,
     };
     let mut alone: Vec<Found> = Vec::new();
     let sorted = rows.as_ref().map(|side, rows| keyed(binding, rules, (side, rows), keys.get(side), &mut alone));
     merge.all(&sorted);
-    let Merge { pairs, mut found, out_of_scope, mut agree, .. } = merge;
+    let Merge { pairs, mut found, out_of_scope, tombstones, mut agree, .. } = merge;
     let mut differ = differing(binding, rows, &pairs);
     if !alone.is_empty() {
         found.splice(0..0, alone);
@@ -139,7 +173,7 @@ pub fn resolve(binding: &Binding, rules: ResolveRules, rows: &Sides<Rows>) -> Re
             None => agree += 1,
         }
     }
-    Resolved { differences, agree, out_of_scope }
+    Resolved { differences, agree, out_of_scope, tombstones }
 }
 
 /// What a key, or a row that stands alone, came to.
@@ -257,6 +291,7 @@ struct Merge<'a> {
     pairs: Vec<Pair>,
     found: Vec<Found>,
     out_of_scope: Sides<u64>,
+    tombstones: Sides<u64>,
     agree: u64,
 }
 
@@ -318,11 +353,26 @@ impl Merge<'_> {
         }
         match (counts.authority, counts.projection) {
             (1, 1) => {
-                found.pair = Some(self.pairs.len());
-                self.pairs.push(Pair::new(
-                    at(Side::Authority, group.authority[0]),
-                    at(Side::Projection, group.projection[0]),
-                ));
+                let rows = group.map(|side, rows| at(side, rows[0]));
+                let deleted = rows.as_ref().map(|side, at| self.rows.get(side).is_deleted(*at));
+                match (deleted.authority, deleted.projection) {
+                    (false, false) => {
+                        found.pair = Some(self.pairs.len());
+                        self.pairs.push(Pair::new(rows.authority, rows.projection));
+                    }
+                    (true, true) => {
+                        self.agree += 1;
+                        return;
+                    }
+                    (authority, _) => {
+                        let side = if authority { Side::Authority } else { Side::Projection };
+                        found.difference = Some(Difference::Tombstone { rows, side });
+                    }
+                }
+            }
+            (1, 0) | (0, 1) if self.rows.get(side).is_deleted(at(side, first)) => {
+                *self.tombstones.get_mut(side) += 1;
+                return;
             }
             (1, 0) | (0, 1) => {
                 found.difference = Some(Difference::Unpaired { side, row: at(side, first), fault: None });

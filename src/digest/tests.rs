@@ -212,3 +212,49 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_tombstone_is_like_one_of_its_key_and_like_no_row_that_lives() {
+    let of = |side: Side, deleted: [bool; 3], columns: Vec<CanonicalColumn>| {
+        let digester = Digester { key_count: 1, side, tag_bits: 64 };
+        let mut found = Vec::new();
+        let each = |row: usize, digest: RowDigest| {
+            assert_eq!(row, found.len(), "rows are digested in order");
+            found.push(digest);
+        };
+        digester.digest_with_tombstones(&batch(columns), |row| deleted[row], &mut Buffers::default(), each);
+        found
+    };
+    let mut others = sample();
+    others[1] = column(StringArray::from(vec!["another", "value", "here"]));
+    let living = of(Side::Authority, [false; 3], sample());
+    let authority = of(Side::Authority, [true, false, true], sample());
+    let projection = of(Side::Projection, [true, true, true], others);
+    assert_eq!((authority[0], authority[2]), (projection[0], projection[2]));
+    assert_eq!(authority[1], living[1]);
+    for row in 0..3 {
+        assert_eq!(living[row].key_tag, projection[row].key_tag, "a tombstone meets the rows of its key");
+        assert_ne!(living[row].row, projection[row].row);
+        assert_ne!(living[row].row_tag, projection[row].row_tag);
+    }
+    // The row that has no other column than the key is no tombstone either.
+    let key_only = of(Side::Authority, [false, false, true], vec![sample().remove(0)]);
+    assert_ne!(key_only[0].row, authority[0].row);
+    assert_eq!(key_only[2].row, authority[2].row);
+}
+
+#[test]
+fn a_tombstone_whose_key_has_no_canonical_form_is_like_none_across() {
+    let faulted = || {
+        let fault = Fault { row: 0, reason: FaultReason::Unparseable, shown: "x".into() };
+        vec![CanonicalColumn { faults: vec![fault], ..column(Int64Array::from(vec![None])) }]
+    };
+    let of = |side: Side| {
+        let digester = Digester { key_count: 1, side, tag_bits: 64 };
+        let mut found = None;
+        let each = |_: usize, digest: RowDigest| found = Some(digest.row);
+        digester.digest_with_tombstones(&batch(faulted()), |_| true, &mut Buffers::default(), each);
+        found
+    };
+    assert_ne!(of(Side::Authority), of(Side::Projection));
+}

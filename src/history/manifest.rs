@@ -13,7 +13,9 @@ use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
 use crate::report::decided::DecidedRecord;
-use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex};
+use crate::report::json::{
+    BooksRecord, LagRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex,
+};
 use crate::sides::Sides;
 
 mod owners;
@@ -87,6 +89,8 @@ pub(super) struct ContractRecord {
     decided: Option<DecidedRecord>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     owners: Vec<OwnerRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lag: Option<LagRecord>,
     examples: Vec<ExampleRecord>,
 }
 
@@ -231,6 +235,7 @@ impl ContractRecord {
             warnings: contract.warnings.clone(),
             decided: DecidedRecord::of(&contract.decided),
             owners: contract.owners.iter().map(OwnerRecord::of).collect(),
+            lag: contract.lag.as_ref().map(LagRecord::of),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
         }
     }
@@ -262,6 +267,7 @@ impl ContractRecord {
             coverage: self.coverage,
             plan_truncated: self.plan_truncated,
             attribute_owners: self.attribute_owners,
+            lag: self.lag.map(LagRecord::into_facts).transpose()?,
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
         })
@@ -368,6 +374,7 @@ fn reason(text: &str) -> Result<Reason, String> {
         (Some(("attribute", name)), _) => Ok(Reason::Attribute(name.into())),
         (Some(("kind", name)), _) => Ok(Reason::Kind(kind(name)?)),
         (_, "default") => Ok(Reason::Default),
+        (_, "deleted_in_projection") => Ok(Reason::DeletedInProjection),
         _ => {
             let found = FaultReason::ALL.into_iter().find(|reason| reason.name() == text);
             found.map(Reason::Value).ok_or_else(|| format!("`{text}` is not a reason"))
@@ -414,6 +421,7 @@ mod tests {
             Reason::Attribute("kind:x".into()),
             Reason::Kind(Kind::DuplicateKey),
             Reason::Default,
+            Reason::DeletedInProjection,
         ];
         for expected in reasons.into_iter().chain(FaultReason::ALL.map(Reason::Value)) {
             assert_eq!(reason(&expected.to_string()), Ok(expected));

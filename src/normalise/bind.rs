@@ -255,16 +255,30 @@ impl<'a> Binder<'a> {
                     let candidate = Candidate { name: &name, options, is_key: false, is_declared: false };
                     self.join(&candidate, Sides { authority, projection });
                 }
+                _ if self.is_marker(Side::Authority, column) => {
+                    self.binding.left_out.authority.push(column.clone());
+                }
                 found => self.one_sided(&name, &found),
             }
         }
         for column in &free.projection {
             if !free.authority.contains(column) {
+                if self.is_marker(Side::Projection, column) {
+                    self.binding.left_out.projection.push(column.clone());
+                    continue;
+                }
                 let projection = self.find(Side::Projection, std::slice::from_ref(column));
                 let name = self.free_name(column);
                 self.one_sided(&name, &Sides { authority: None, projection });
             }
         }
+    }
+
+    /// Whether a column is there to be a marker: on one side only it is no attribute that the other lacks.
+    fn is_marker(&self, side: Side, column: &str) -> bool {
+        let source = self.contract.sources.get(side);
+        let markers = [&source.version_column, &source.updated_at, &source.deleted];
+        markers.into_iter().flatten().any(|marker| marker == column)
     }
 
     /// A column's name as an attribute's name, unless a declared attribute of other columns has it already.

@@ -15,8 +15,10 @@ use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::sides::{Side, Sides};
 
+mod lag;
 mod owners;
 
+pub(crate) use lag::LagRecord;
 pub(crate) use owners::OwnerBooksRecord;
 use owners::OwnerSummary;
 
@@ -181,6 +183,9 @@ struct ContractSummary<'a> {
     /// Only where there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     owners: Vec<OwnerSummary<'a>>,
+    /// Only where markers or a window are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag: Option<LagRecord>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -217,6 +222,7 @@ impl<'a> ContractSummary<'a> {
                 .then(|| SidesRecord::of(&contract.inputs, |input| TakenOverRecord::of(input.taken_over))),
             decided: DecidedRecord::of(&contract.decided),
             owners: contract.owners.iter().map(OwnerSummary::of).collect(),
+            lag: contract.lag.as_ref().map(LagRecord::of),
         }
     }
 }
@@ -319,6 +325,9 @@ pub(crate) struct BooksRecord {
     pub(crate) agree: u64,
     pub(crate) differ: u64,
     pub(crate) unpaired: u64,
+    /// Only where there are any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) tombstone: u64,
     pub(crate) duplicate: u64,
     pub(crate) null_key: u64,
     pub(crate) unreadable: u64,
@@ -328,14 +337,41 @@ pub(crate) struct BooksRecord {
 
 impl BooksRecord {
     pub(crate) fn of(books: &Books) -> Self {
-        let Books { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope } = *books;
-        Self { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope }
+        let Books {
+            read,
+            agree,
+            differ,
+            unpaired,
+            tombstone,
+            duplicate,
+            null_key,
+            unreadable,
+            uncompared,
+            out_of_scope,
+        } = *books;
+        Self { read, agree, differ, unpaired, tombstone, duplicate, null_key, unreadable, uncompared, out_of_scope }
     }
 
     pub(crate) fn into_books(self) -> Books {
-        let Self { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope } = self;
-        Books { read, agree, differ, unpaired, duplicate, null_key, unreadable, uncompared, out_of_scope }
+        let Self {
+            read,
+            agree,
+            differ,
+            unpaired,
+            tombstone,
+            duplicate,
+            null_key,
+            unreadable,
+            uncompared,
+            out_of_scope,
+        } = self;
+        Books { read, agree, differ, unpaired, tombstone, duplicate, null_key, unreadable, uncompared, out_of_scope }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

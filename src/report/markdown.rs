@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::escape::{count, counted, elapsed, percent, shorten, visible};
 use super::json::{hex, matched};
+use super::lag;
 use super::sum::{signal_name, sum};
 use super::told::{Told, taken_over};
 use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
@@ -114,7 +115,17 @@ fn compared(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     for (label, authority, projection) in accounts {
         writeln!(out, "| {label} | {} | {} |", count(authority), count(projection))?;
     }
+    if authority.tombstone + projection.tombstone > 0 {
+        let [authority, projection] = [authority, projection].map(|books| count(books.tombstone));
+        writeln!(out, "| tombstones without a partner | {authority} | {projection} |")?;
+    }
     writeln!(out, "\nRows in pairs: {}.\n", count(matched(&contract.books)))?;
+    for (label, text) in lag::sentences(contract) {
+        writeln!(out, "- {label}: {}", plain(&text))?;
+    }
+    if contract.lag.is_some() {
+        writeln!(out)?;
+    }
     match taken_over(contract) {
         Some(told) => writeln!(out, "Not read: {}.\n", plain(&told)),
         None => Ok(()),

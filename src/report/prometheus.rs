@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use crate::audit::lag::{Lag, Spread};
 use crate::audit::{Audit, ContractAudit, OwnerFacts, Verdict};
 use crate::contract::{Kind, Severity};
 
@@ -110,6 +111,22 @@ fn contract_metrics<'a>(audit: &'a Audit) -> Vec<Metric<'a>> {
         }),
         each(
             audit,
+            "reconcile_lag_keys",
+            "Keys that lie behind, within and beyond the contract's window.",
+            |contract| {
+                let keys = |lag: &Lag| [("within", lag.within), ("beyond", lag.beyond)];
+                let keys = contract.lag.iter().flat_map(keys);
+                keys.map(|(window, keys)| (vec![("window", window)], keys.to_string())).collect()
+            },
+        ),
+        each(audit, "reconcile_lag_seconds", "How many seconds keys lie behind, by quantile.", |contract| {
+            quantiles(contract.lag.as_ref().and_then(|lag| lag.seconds))
+        }),
+        each(audit, "reconcile_lag_versions", "How many versions keys lie behind, by quantile.", |contract| {
+            quantiles(contract.lag.as_ref().and_then(|lag| lag.versions))
+        }),
+        each(
+            audit,
             "reconcile_captured_timestamp_seconds",
             "The instant that a side speaks for, where it tells one, in seconds since 1970.",
             |contract| {
@@ -127,6 +144,13 @@ fn owner_samples(owner: &OwnerFacts) -> Vec<Sample<'_>> {
     let labels =
         |account| vec![("source", owner.input.source.as_str()), ("role", owner.role.name()), ("account", account)];
     owner.books.accounts().map(|(account, rows)| (labels(account), rows.to_string())).into()
+}
+
+fn quantiles<'a>(spread: Option<Spread>) -> Vec<Sample<'a>> {
+    let Some(spread) = spread else { return Vec::new() };
+    [("0", spread.min), ("0.5", spread.median), ("0.95", spread.p95), ("0.99", spread.p99), ("1", spread.max)]
+        .map(|(quantile, value)| (vec![("quantile", quantile)], value.to_string()))
+        .to_vec()
 }
 
 /// One metric of every contract, each sample led by the contract's name.

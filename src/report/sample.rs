@@ -65,6 +65,7 @@ fn agreed() -> ContractAudit {
         attribute_owners: BTreeMap::new(),
         inputs: inputs("billing", None),
         owners: Vec::new(),
+        lag: None,
         warnings: vec![],
         decided: Decided::default(),
     }
@@ -120,6 +121,7 @@ fn drifted() -> ContractAudit {
         attribute_owners: BTreeMap::new(),
         inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
         owners: Vec::new(),
+        lag: None,
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
         decided: Decided::default(),
     }
@@ -152,6 +154,7 @@ fn unverified() -> ContractAudit {
         attribute_owners: BTreeMap::new(),
         inputs: inputs("claims", None),
         owners: Vec::new(),
+        lag: None,
         warnings: vec![],
         decided: Decided::default(),
     }

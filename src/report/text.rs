@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use super::decided;
 use super::escape::{columns, count, counted, elapsed, lines, percent, shorten, visible};
 use super::json::matched;
+use super::lag;
 use super::sum::{severities, signal_name, sum};
 use super::told::{Told, rows_sentence, taken_over};
 use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
@@ -123,6 +124,9 @@ fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Res
     );
     labelled("rows", &rows, out)?;
     labelled("coverage", &percent(contract.coverage), out)?;
+    for (label, text) in lag::sentences(contract) {
+        sentence(label, &text, out)?;
+    }
     if let Some(told) = taken_over(contract) {
         sentence("not read", &told, out)?;
     }
@@ -140,6 +144,9 @@ fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Res
             ];
             let mut parts = vec![format!("{side} {}", count(account.read))];
             parts.extend(accounts.map(|(rows, name)| format!("{} {name}", count(rows))));
+            if account.tombstone > 0 {
+                parts.push(format!("{} tombstones alone", count(account.tombstone)));
+            }
             wrapped("books", &parts, out)?;
         }
     }

@@ -210,6 +210,7 @@ fn row_digest(
             let column = attributes.iter().find(named).copied();
             rows.iter().for_each(|(side, at)| add(side, *at, column));
         }
+        Difference::Tombstone { rows, .. } => rows.iter().for_each(|(side, at)| add(side, *at, None)),
         Difference::DuplicateKey { counts: Sides { authority, projection }, .. } => {
             hasher.update(&authority.to_le_bytes()).update(&projection.to_le_bytes());
         }

@@ -89,7 +89,7 @@ impl<'s> Gathered<'s> {
         // The same columns as in the scan: which rows of a broken file can be read, and so their numbers, depends on them.
         reader.each_piece(unit, &reader.input().columns, |piece| {
             let Piece::Rows(batch) = piece else { return Ok(()) };
-            let batch = batch.project(&reader.input().compared).expect("compared columns are among those read");
+            let batch = reader.taken(&batch)?;
             let offsets = candidates.among(unit, first, batch.num_rows());
             first += batch.num_rows() as u64;
             self.catch(reader, &batch, offsets, &mut pending)
@@ -97,7 +97,7 @@ impl<'s> Gathered<'s> {
         self.keep(reader, &mut pending)
     }
 
-    /// Takes some rows of a batch, which holds the compared columns.
+    /// Takes some rows of a batch, as `Reader::taken` makes it.
     pub(super) fn catch(
         &self,
         reader: Reader<'_>,
@@ -181,7 +181,7 @@ impl<'s> Gathered<'s> {
         let canonical = normalise(&reader.inputs.binding, reader.side, batch);
         let scope = reader.scope(batch, &canonical)?;
         let mut sums = rustc_hash::FxHashMap::<usize, Sum>::default();
-        reader.digester().digest(&canonical, &mut Buffers::default(), |row, digest| {
+        reader.digest(batch, &canonical, &mut Buffers::default(), |row, digest| {
             if scope.as_ref().is_none_or(|scope| scope.value(row)) {
                 *sums.entry(partition_of(digest.key_tag, self.record_bits)).or_default() += digest.row;
             }
@@ -277,6 +277,7 @@ impl Kept {
         if let Some(scope) = reader.scope(&batch, &canonical)? {
             self.rows.in_scope.push((0..batch.num_rows()).map(|row| scope.value(row)).collect());
         }
+        reader.add_carried(&batch, &mut self.rows);
         self.rows.raw.push(batch);
         self.rows.canonical.push(canonical);
         self.rows.order.push(order);
@@ -319,6 +320,7 @@ impl Kept {
         }
         let order = firsts.iter().map(|&row| order[row as usize]).collect();
         let first_rows = take_rows(&raw, firsts);
+        reader.add_carried(&first_rows, rows);
         rows.canonical.push(normalise(binding, reader.side, &first_rows));
         rows.raw.push(first_rows);
         rows.order.push(order);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::carried::{Carried, Wanted};
 use super::owners::{self, Owners};
 use super::tally::Tally;
 use super::{Batch, Halt, Tuning};
@@ -42,6 +43,8 @@ pub(super) struct Input {
     pub(super) columns: Vec<usize>,
     /// Which of those the comparison takes, as indices in `columns`.
     pub(super) compared: Vec<usize>,
+    /// What is read of each row besides.
+    pub(super) carried: Carried,
     /// `filter`, over the source's own columns.
     pub(super) filter: Option<Predicate>,
     /// `captured_at = { column }`, as an index in `columns`.
@@ -141,12 +144,15 @@ fn input(contract: &Contract, side: Side, opened: Opened, binding: &Binding) -> 
         _ => None,
     };
     columns.extend(captured);
+    let wanted = Wanted::of(source, &opened.schema, binding.key_count > 0)?;
+    columns.extend(wanted.columns());
     columns.sort_unstable();
     columns.dedup();
     let within = |index: &usize| columns.binary_search(index).expect("every needed column is read");
     Ok(Input {
         compared: needed.iter().map(within).collect(),
         captured_column: captured.as_ref().map(within),
+        carried: wanted.within(within),
         columns,
         opened,
         filter,

@@ -8,6 +8,7 @@ use super::compare::Work;
 use super::desk::{Desk, Relieved};
 use super::examples::Examples;
 use super::gather::Partitioned;
+use super::lag::LagCounts;
 use super::tally::Tally;
 use crate::audit::decision::Decided;
 use crate::audit::{Books, Recorder};
@@ -28,7 +29,7 @@ impl Work<'_> {
     ) -> Result<(), Halt> {
         let mut partitions = (0..gathered.authority.partitions())
             .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)));
-        let scale = Scale::new(self.batch.contract, &self.inputs.binding);
+        let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
         let policy = Policy { scale: &scale, complete: tally.complete(), keeps: recorder.keeps(), desk: &desk };
@@ -77,6 +78,7 @@ impl Work<'_> {
             }
         }
         let mut findings = Vec::new();
+        let mut lag = LagCounts::default();
         let draft_plan = self.batch.settings.draft_plan;
         if policy.keeps || draft_plan || !by_difference {
             let mut encoded = Encoded::default();
@@ -84,7 +86,12 @@ impl Work<'_> {
                 let ruled = policy.desk.rule(bench, difference, &mut divergences, &mut encoded);
                 if !by_difference {
                     counts.judged(difference, &divergences);
-                    ruled.count(&divergences, &mut counts.decided, &mut counts.relieved);
+                    // What is in flight drifts no contract anyway, so that no decision can relieve it further.
+                    let in_flight = divergences.first().is_some_and(|first| first.kind == Kind::InFlight);
+                    let mut nothing = Relieved::default();
+                    let relieved = if in_flight { &mut nothing } else { &mut counts.relieved };
+                    ruled.count(&divergences, &mut counts.decided, relieved);
+                    lag.note(bench, difference, &divergences);
                 }
                 let open = divergences.iter().enumerate().filter(|(index, _)| !ruled.away(*index));
                 open.for_each(|(_, divergence)| examples.offer(divergence));
@@ -97,8 +104,11 @@ impl Work<'_> {
         } else if examples.wanted() {
             exemplify(bench, &resolved.differences, &mut examples);
         }
+        for (side, tombstones) in resolved.tombstones.iter() {
+            counts.books.get_mut(side).tombstone += tombstones;
+        }
         let (agree, out_of_scope) = (resolved.agree, resolved.out_of_scope);
-        Ok(Judged { agree, out_of_scope, counts, examples, findings })
+        Ok(Judged { agree, out_of_scope, counts, examples, lag, findings })
     }
 }
 
@@ -134,6 +144,7 @@ pub(super) struct Judged {
     pub(super) out_of_scope: Sides<u64>,
     pub(super) counts: Counts,
     pub(super) examples: Examples,
+    pub(super) lag: LagCounts,
     /// What is to be told, in order: all, where the recorder keeps it, or only what has actions.
     pub(super) findings: Vec<(Vec<Divergence>, Vec<Action>)>,
 }
@@ -144,6 +155,8 @@ pub(super) struct Counts {
     pub(super) keys: BTreeMap<Kind, u64>,
     pub(super) severities: BTreeMap<Severity, u64>,
     pub(super) keys_by_severity: BTreeMap<Severity, u64>,
+    /// Of those the ones that are in flight, which never drift a contract.
+    pub(super) excused: BTreeMap<Severity, u64>,
     /// By the attribute's place in the binding.
     pub(super) attributes: Vec<u64>,
     pub(super) decided: Decided,
@@ -158,6 +171,7 @@ impl Counts {
             keys: BTreeMap::new(),
             severities: BTreeMap::new(),
             keys_by_severity: BTreeMap::new(),
+            excused: BTreeMap::new(),
             attributes: vec![0; attributes],
             decided: Decided::default(),
             relieved: Relieved::default(),
@@ -187,6 +201,11 @@ impl Counts {
                     self.books.get_mut(side).duplicate += count;
                 }
             }
+            Difference::Tombstone { .. } => {
+                for side in Side::BOTH {
+                    self.books.get_mut(side).differ += 1;
+                }
+            }
             Difference::Differ { attributes, .. } => {
                 for side in Side::BOTH {
                     self.books.get_mut(side).differ += 1;
@@ -208,6 +227,7 @@ impl Counts {
         }
         if let Some(worst) = worst {
             *self.keys_by_severity.entry(worst).or_default() += 1;
+            *self.excused.entry(worst).or_default() += u64::from(kind == Kind::InFlight);
         }
     }
 }

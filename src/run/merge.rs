@@ -88,13 +88,15 @@ impl Work<'_> {
     /// Units whose first keys are looked at before sources are taken to be in order.
     const PROBES: usize = 9;
 
-    /// The spans, where both sources seem to be in the order of their keys and can tell single rows; None otherwise.
+    /// The spans, where both sources seem to be in the order of their keys and can tell single rows; None otherwise, and where
+    /// rows carry markers or tombstones, which are looked at in the other way only.
     pub(super) fn spans(&self) -> Option<Vec<Span>> {
         let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
         let keyed = self.inputs.binding.key_count > 0 && self.inputs.row_filter.is_none();
         if !self.merges()
             || !keyed
             || self.batch.contract.null_keys_match
+            || self.inputs.carries()
             || counts.iter().any(|(_, count)| *count == 0)
         {
             return None;

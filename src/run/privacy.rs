@@ -210,7 +210,7 @@ impl Privacy {
     }
 
     /// The key's text without what is personal; where it is dropped, its member is not there.
-    fn masked_key(&self, key: &str) -> Box<str> {
+    pub(super) fn masked_key(&self, key: &str) -> Box<str> {
         if !self.in_key {
             return key.into();
         }

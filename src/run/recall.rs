@@ -112,6 +112,7 @@ impl Recall {
         if inputs.owners.is_some()
             || inputs.binding.key_count == 0
             || inputs.row_filter.is_some()
+            || inputs.carries()
             || filters.into_iter().any(inconstant)
         {
             return None;

@@ -7,6 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBa
 use arrow::compute::{cast, filter_record_batch, max, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 
+use super::carried::MarkerFacts;
 use super::gather::{Gathered, Pending};
 use super::input::{Input, Inputs};
 use super::recall::Recall;
@@ -41,6 +42,8 @@ pub(super) struct UnitFacts {
     pub(super) unreadable: Vec<Unreadable>,
     /// The greatest of `captured_at`'s column.
     pub(super) captured: Option<i64>,
+    /// What its markers say.
+    pub(super) markers: MarkerFacts,
     /// It was not read: an earlier run left all of this.
     pub(super) taken_over: bool,
 }
@@ -159,7 +162,7 @@ impl<'a> Reader<'a> {
         for piece in pieces.map_err(|error| self.failed(error))? {
             self.go_on()?;
             let Piece::Rows(batch) = piece.map_err(|error| self.failed(error))? else { continue };
-            let compared = batch.project(&self.input().compared).expect("compared columns are among those read");
+            let compared = self.taken(&batch)?;
             let Some((numbers, after)) = rest.split_at_checked(batch.num_rows()) else {
                 surplus += batch.num_rows() - rest.len();
                 break;
@@ -230,18 +233,10 @@ impl<'a> Reader<'a> {
             let column = rows.column(column);
             facts.captured = facts.captured.max(self.greatest_instant(column.as_ref(), kept.as_ref())?);
         }
-        let compared = rows.project(&self.input().compared).expect("compared columns are among those read");
-        let (compared, numbers) = match &kept {
-            None => (compared, None),
-            Some(mask) => {
-                let numbers: Vec<u32> =
-                    (0_u32..).zip(mask.iter()).filter(|(_, kept)| *kept == Some(true)).map(|(row, _)| row).collect();
-                let compared = filter_record_batch(&compared, mask).expect("the mask is as long as the batch");
-                (compared, Some(numbers))
-            }
-        };
+        let (compared, numbers) = self.taken_rows(rows, kept.as_ref())?;
         facts.read += compared.num_rows() as u64;
         facts.bytes += compared.get_array_memory_size() as u64;
+        self.note_markers(&compared, &mut facts.markers);
         let canonical = normalise(&self.inputs.binding, self.side, &compared);
         let scope = self.scope(&compared, &canonical)?;
         let keyed = self.all_keyed(&canonical);
@@ -249,7 +244,7 @@ impl<'a> Reader<'a> {
         let bits = collector.bits();
         let mut spilled = Ok(());
         let mut caught: Vec<u32> = Vec::new();
-        self.digester().digest(&canonical, buffers, |row, digest| {
+        self.digest(&compared, &canonical, buffers, |row, digest| {
             let in_scope = scope.as_ref().is_none_or(|scope| scope.value(row));
             if in_scope && seen.is_none() {
                 collector.sum(&digest);
@@ -286,6 +281,19 @@ impl<'a> Reader<'a> {
         scan.gathered.catch(*self, &compared, caught, pending)
     }
 
+    /// What `filter` keeps of a batch, as `taken` makes it, and where these rows lay in it where they are not all.
+    fn taken_rows(
+        &self,
+        rows: &RecordBatch,
+        kept: Option<&BooleanArray>,
+    ) -> Result<(RecordBatch, Option<Vec<u32>>), Halt> {
+        let taken = self.taken(rows)?;
+        let Some(mask) = kept else { return Ok((taken, None)) };
+        let numbers = (0_u32..).zip(mask.iter()).filter(|(_, kept)| *kept == Some(true)).map(|(row, _)| row).collect();
+        let taken = filter_record_batch(&taken, mask).expect("the mask is as long as the batch");
+        Ok((taken, Some(numbers)))
+    }
+
     /// Reads a unit once more for rows that were let go and are candidates after all: those whose key tags `wanted` knows.
     pub(super) fn find_again(
         &self,
@@ -300,11 +308,11 @@ impl<'a> Reader<'a> {
         self.each_piece(unit, &self.input().columns, |piece| {
             let Piece::Rows(rows) = piece else { return Ok(()) };
             let kept = self.kept(&rows)?;
-            let compared = rows.project(&self.input().compared).expect("compared columns are among those read");
+            let compared = self.taken(&rows)?;
             let canonical = normalise(&self.inputs.binding, self.side, &compared);
             let keyed = self.all_keyed(&canonical);
             let mut caught: Vec<u32> = Vec::new();
-            self.digester().digest(&canonical, &mut buffers, |row, digest| {
+            self.digest(&compared, &canonical, &mut buffers, |row, digest| {
                 if !wanted(digest.key_tag) || held(first + row as u64) {
                     return;
                 }

@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::carried::MarkerFacts;
 use super::desk::{Relieved, decided_away, lapsed, open};
 use super::examples::Examples;
 use super::input::Inputs;
 use super::judge::{Counts, Judged};
+use super::lag::LagCounts;
 use super::privacy::Privacy;
 use super::recall::Recall;
 use super::scan::UnitFacts;
 use super::{Halt, Settings};
 use crate::audit::decision::Decided;
+use crate::audit::lag::Counted;
 use crate::audit::{Books, ContractAudit, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced};
 use crate::classify::{Divergence, judge_schema, judge_unreadable};
 use crate::contract::{Contract, Kind, Severity};
@@ -40,6 +43,8 @@ pub(super) struct Tally<'a> {
     keys: BTreeMap<Kind, u64>,
     severities: BTreeMap<Severity, u64>,
     keys_by_severity: BTreeMap<Severity, u64>,
+    /// Of those the ones that are in flight.
+    excused: BTreeMap<Severity, u64>,
     attributes: Vec<(String, u64)>,
     key_count: usize,
     examples: Examples,
@@ -51,6 +56,10 @@ pub(super) struct Tally<'a> {
     /// The first few of those, for the reader of a summary: side, place, problem.
     first_unreadable: Vec<String>,
     captured: Sides<Option<i64>>,
+    markers: Sides<MarkerFacts>,
+    lag: LagCounts,
+    /// What seconds behind are counted from, where markers or a window are given.
+    lags: Option<Counted>,
     /// The sums of all rows' digests, where the run is to be evidence.
     table: Option<Sides<Sum>>,
     warnings: Vec<String>,
@@ -80,6 +89,7 @@ impl<'a> Tally<'a> {
             keys: BTreeMap::new(),
             severities: BTreeMap::new(),
             keys_by_severity: BTreeMap::new(),
+            excused: BTreeMap::new(),
             attributes: Vec::new(),
             key_count: 0,
             examples: Examples::new(settings.examples),
@@ -90,6 +100,9 @@ impl<'a> Tally<'a> {
             unreadable: Vec::new(),
             first_unreadable: Vec::new(),
             captured: Sides::default(),
+            markers: Sides::default(),
+            lag: LagCounts::default(),
+            lags: None,
             table: None,
             warnings: harmless.map(|option| format!("`{}`: {}", option.option, option.consequence)).collect(),
             owners: Vec::new(),
@@ -163,6 +176,7 @@ impl<'a> Tally<'a> {
                 self.unreadable.extend(unit.unreadable.iter().map(|range| (side, range.clone())));
                 let captured = self.captured.get_mut(side);
                 *captured = (*captured).max(unit.captured);
+                self.markers.get_mut(side).join(&unit.markers);
             }
         }
     }
@@ -232,6 +246,7 @@ impl<'a> Tally<'a> {
         self.leave_out(judged.out_of_scope);
         self.add(judged.counts);
         self.examples.take(judged.examples);
+        self.lag.join(judged.lag);
         for (divergences, actions) in judged.findings {
             for divergence in &divergences {
                 recorder.divergence(&self.contract.name, &self.privacy.divergence(divergence))?;
@@ -248,6 +263,7 @@ impl<'a> Tally<'a> {
             let books = self.books.get_mut(side);
             books.unpaired += more.unpaired;
             books.null_key += more.null_key;
+            books.tombstone += more.tombstone;
             books.duplicate += more.duplicate;
             books.differ += more.differ;
         }
@@ -256,6 +272,7 @@ impl<'a> Tally<'a> {
         add(&mut self.keys_by_severity, counts.keys_by_severity);
         add(&mut self.relieved, counts.relieved);
         self.decided.add(counts.decided);
+        add(&mut self.excused, counts.excused);
         for ((_, count), more) in self.attributes.iter_mut().zip(counts.attributes.into_iter().skip(self.key_count)) {
             *count += more;
         }
@@ -286,6 +303,16 @@ impl<'a> Tally<'a> {
     pub(super) fn captured_at(&self, side: Side) -> Option<Timestamp> {
         let nanoseconds = (*self.captured.get(side))?;
         Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()
+    }
+
+    /// What the first reading saw of the markers.
+    pub(super) fn markers(&self) -> &Sides<MarkerFacts> {
+        &self.markers
+    }
+
+    /// How far the projection lies behind is worth telling.
+    pub(super) fn lags(&mut self, counted: Counted) {
+        self.lags = Some(counted);
     }
 
     pub(super) fn captured(&mut self, side: Side, at: Option<Timestamp>) {
@@ -359,6 +386,9 @@ impl<'a> Tally<'a> {
         match self.exceeded() {
             Some(because) => (Verdict::Drifted, because),
             None if self.keys.is_empty() => (Verdict::Agreed, "every row agrees".to_owned()),
+            None if self.keys.keys().all(|kind| *kind == Kind::InFlight) => {
+                (Verdict::Agreed, "what differs may still be on its way".to_owned())
+            }
             None if self.decided.away() > 0 => (Verdict::Agreed, decided_away(&self.decided)),
             None => (Verdict::Agreed, "what diverges is within what the contract allows".to_owned()),
         }
@@ -367,7 +397,9 @@ impl<'a> Tally<'a> {
     /// Which allowance is exceeded, if any. What is not allowed anything is allowed none.
     fn exceeded(&self) -> Option<String> {
         let (allow, fail_on) = (&self.contract.allow, self.contract.fail_on);
-        let open = open(&self.keys_by_severity, &self.relieved);
+        let excused = |severity: &Severity| self.excused.get(severity).copied().unwrap_or(0);
+        let unexcused = |(severity, keys): (&Severity, &u64)| (*severity, keys - excused(severity));
+        let open = open(&self.keys_by_severity.iter().map(unexcused).collect(), &self.relieved);
         let failing: u64 = open.range(fail_on..).map(|(_, keys)| keys).sum();
         for (&severity, &keys) in open.iter().rev() {
             match allow.severity.get(&severity) {
@@ -453,6 +485,7 @@ impl<'a> Tally<'a> {
             plan_truncated: truncated,
             inputs: self.inputs,
             owners: self.owners,
+            lag: self.lags.map(|counted| self.lag.closed(self.contract, counted, |key| privacy.masked_key(key))),
             warnings: self.warnings,
             decided: self.decided,
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use reconcile::sides::{Side, Sides};
 
+use super::lag::Lag;
 use super::random::Random;
 use super::value::{Family, Near, Rules, SECOND, Value, at_scale, number, pool};
 use super::write::{Column, Format, nanoseconds, plain, write};
@@ -22,6 +23,7 @@ pub(crate) enum Theme {
     Keyless,
     /// Like `Types`, with a second owner of the last attribute.
     Owners,
+    Lag,
 }
 
 pub(crate) struct Attribute {
@@ -55,6 +57,8 @@ pub(crate) struct Case {
     ignored: Vec<String>,
     formats: Sides<Format>,
     files: Sides<usize>,
+    /// Markers and tombstones, where the theme has them.
+    pub(crate) lag: Option<Lag>,
 }
 
 const NAMES: [&str; 14] = [
@@ -99,6 +103,7 @@ impl Case {
             files: formats.map(|_, _| if random.percent(15) { 2 } else { 1 }),
             formats,
             attributes,
+            lag: None,
         };
         case.tables = tables(&case, &mut random);
         if theme == Theme::Owners {
@@ -106,6 +111,10 @@ impl Case {
         }
         case.add_extra_columns(&mut random);
         case.declare_what_json_cannot_tell();
+        if theme == Theme::Lag {
+            let place = case.attributes.len();
+            case.lag = Some(Lag::make(&mut case.tables, place, &mut random));
+        }
         case
     }
 
@@ -216,7 +225,7 @@ impl Case {
             let values = vec![value; rows.len()];
             Column { name: name.clone(), family, uuid: false, data_type: data_type.clone(), as_text: false, values }
         });
-        own.chain(extra).collect()
+        own.chain(extra).chain(self.lag.iter().flat_map(|lag| lag.columns(side, rows))).collect()
     }
 
     /// The contract file.
@@ -227,6 +236,7 @@ impl Case {
             if *format == Format::ArrowStream {
                 text.push_str("format = \"arrow\"\n");
             }
+            text.extend(self.lag.iter().map(|lag| lag.source_lines(side)));
         }
         if self.owner.is_some() {
             let format = self.formats.authority;
@@ -241,6 +251,7 @@ impl Case {
             key.join(", ")
         )
         .unwrap();
+        text.extend(self.lag.iter().map(Lag::contract_line));
         if self.null_keys_match {
             text.push_str("null_keys = \"match\"\n");
         }

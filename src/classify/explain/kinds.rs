@@ -25,8 +25,9 @@ const MISSING: Explanation = Explanation {
     group: Group::Kind,
     summary: "a key is at the authority and not in the projection",
     meaning: "\
-The authority has a row with this key, the projection has none. Whoever reads the
-projection does not know that it exists. The default severity is high. Without a key
+The authority has a row with this key, the projection has none, or has it as a
+tombstone (`deleted_in_projection`). Whoever reads the projection does not know that it
+exists. The default severity is high. Without a key
 (`--no-key`, `key = []`) it is one surplus copy of a row.",
     causes: "\
 - An insert event was lost, rejected or is stuck in a dead-letter queue.
@@ -105,8 +106,9 @@ const STALE: Explanation = Explanation {
     meaning: "\
 The pair differs, and the projection's version marker or update time lies behind the
 authority's: the copy is old, not wrong. Also a missing row whose marker is later than
-anything that the projection has. It needs `version_column` or `updated_at`. The
-default severity is low.",
+anything that the projection has (by `updated_at` where both sides tell it, else by the
+version). It needs `version_column` or `updated_at` on both sides. A marker that is
+NULL, or a number here and a time there, tells nothing. The default severity is low.",
     causes: "\
 - The feed is late or paused: look at its lag, and at the time of the newest row.
 - One partition or consumer is stuck while the others go on.
@@ -116,9 +118,10 @@ default severity is low.",
     projection  order_id 7 | row_version 11 | status paid",
     repair: "\
 Mostly none: wait and run again. What is still stale after the feed has caught up was
-lost, and is repaired like a `mismatch`, by an `update` guarded by the old values, or
-better by a `replay` from the owner. A `window` in the contract takes out what is only
-on its way.",
+lost. The plan drafts an `update` guarded by the values that were seen (an `insert` for
+a missing row); the markers say that the authority's row is the later one, so it is
+`safe` where the contract says `stale = \"auto\"`. A `replay` from the owner is better
+where events feed the copy. A `window` takes out what is only on its way.",
 };
 
 const AHEAD: Explanation = Explanation {
@@ -128,7 +131,8 @@ const AHEAD: Explanation = Explanation {
     meaning: "\
 The pair differs, and the projection's version marker lies after the authority's. A
 copy cannot be newer than its origin, so one of the two is not what the contract says
-it is. The default severity is high.",
+it is. Only `version_column` tells it: a later `updated_at` in the projection is often
+no more than the time of its load. The default severity is high.",
     causes: "\
 - The authority's snapshot is older than the projection's: compare their
   `captured_at`.
@@ -149,9 +153,11 @@ const IN_FLIGHT: Explanation = Explanation {
     group: Group::Kind,
     summary: "the change is too young to be drift: it may still be on its way",
     meaning: "\
-The pair differs, but the authority's change is younger than the contract's `window`,
-counted back from the moment that the projection speaks for; or a second look found it
-repaired. The default severity is info, and it never makes a contract drift.",
+The pair differs or the row is missing, but the authority's change is younger than the
+contract's `window`, counted back from the moment that the projection speaks for; or a
+second look found it repaired. It needs `updated_at` at the authority and `captured_at`
+of the projection. A change dated after the run began is not excused. The default
+severity is info, and it never makes a contract drift, whatever its severity.",
     causes: "\
 - Ordinary delay between a change and its copy.
 - The snapshots were taken a moment apart.
@@ -170,8 +176,9 @@ const RESURRECTED: Explanation = Explanation {
     summary: "the row is deleted at the authority and alive in the projection",
     meaning: "\
 The authority has a tombstone for this key (the source's `deleted`), the projection
-still shows the row. It is worse than an orphan: the owner has said that this must not
-be. The default severity is critical.",
+still shows the row, with the same values or others. It is worse than an orphan: the
+owner has said that this must not be. No `window` excuses it. The default severity is
+critical.",
     causes: "\
 - The delete event was lost, or came before an update that brought the row back.
 - The projection upserts and knows no deletes.
@@ -180,9 +187,10 @@ be. The default severity is critical.",
     example: "    authority   customer_id 31 | is_deleted true
     projection  customer_id 31 | name Rossi",
     repair: "\
-The plan drafts a `delete`, guarded by the values that were seen. The tombstone is
-strong evidence, but let a person look unless the contract says `repair = \"auto\"`.
-Where the law asks for the deletion, it does not wait for the next run.",
+The plan drafts a `delete`, guarded by the values that were seen. It is never `safe`:
+`auto` makes no more of it than `review`, because a delete loses information and the
+tombstone may be the mistake. Where the law asks for the deletion, it does not wait for
+the next run.",
 };
 
 const DUPLICATE_KEY: Explanation = Explanation {
@@ -192,8 +200,9 @@ const DUPLICATE_KEY: Explanation = Explanation {
     meaning: "\
 More than one row has this key on the authority's side, on the projection's, or on
 both; the two values shown are the counts. Its rows are never paired, since any
-pairing would be a guess, so nothing is known of their other attributes. The default
-severity is high.",
+pairing would be a guess, so nothing is known of their other attributes. Tombstones
+count: which row of a key is the last cannot be told, so leave older ones out with
+`filter`. The default severity is high.",
     causes: "\
 - The feed delivers at least once and the projection appends instead of upserting.
 - A load ran twice, or two files of the same day lie in the folder.

@@ -3,8 +3,8 @@
 use super::{Explanation, Group};
 
 /// Every reason.
-pub(super) const ALL: [Explanation; 8] =
-    [RULE, ATTRIBUTE, KIND, DEFAULT, UNPARSEABLE, OUT_OF_TYPE, AMBIGUOUS_TIME, OWNER_LACKS_KEY];
+pub(super) const ALL: [Explanation; 9] =
+    [RULE, ATTRIBUTE, KIND, DEFAULT, UNPARSEABLE, OUT_OF_TYPE, AMBIGUOUS_TIME, OWNER_LACKS_KEY, DELETED_IN_PROJECTION];
 
 const RULE: Explanation = Explanation {
     word: "rule",
@@ -165,4 +165,27 @@ attributes.",
     repair: "\
 Not by writing to the projection: ask the owner to send or create its row (`replay`).
 An update to NULL would erase what may be the only copy of the value.",
+};
+
+const DELETED_IN_PROJECTION: Explanation = Explanation {
+    word: "deleted_in_projection",
+    group: Group::Reason,
+    summary: "the projection holds the row as a tombstone; at the authority it lives",
+    meaning: "\
+Both sides have the key, but the projection's source says by `deleted` that its row is
+deleted, and the authority's row lives: whoever reads the projection does not see it.
+It is `missing`, unless the markers say that the projection is `ahead` or `stale`, or
+that the change is still `in_flight`. It stands in the place of what set the severity.",
+    causes: "\
+- The row was deleted and made again at the authority, and the second event was lost.
+- A delete was carried out in the projection by hand, or for the wrong key.
+- The authority was restored from a backup that is older than the delete: then its
+  version lies behind, and the kind is `ahead`.
+- `deleted` of the projection's source is true of rows that live.",
+    example: "    authority   order_id 7 | is_deleted false | status paid
+    projection  order_id 7 | is_deleted true",
+    repair: "\
+Only by a person: an insert would meet the tombstone, and whether the delete or the
+row is right cannot be known from here. Where the projection is fed by events, ask the
+owner to send the row again (`replay`).",
 };

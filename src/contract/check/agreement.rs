@@ -278,21 +278,9 @@ fn collect(table: &Table, section: &Section, prefix: &str, found: &mut Vec<Unser
 
 /// The source's options are part of the digest by themselves; only that they are not acted on is said here.
 fn collect_of_source(source: &Source, found: &mut Vec<Unserved>) {
-    let mut add = |key: &str, hides: bool, consequence: String| {
-        found.push(Unserved { option: format!("source.{}.{key}", source.name), hides, consequence });
-    };
-    let used = [
-        ("version_column", source.version_column.is_some()),
-        ("updated_at", source.updated_at.is_some()),
-        ("deleted", source.deleted.is_some()),
-    ];
-    for (name, _) in used.into_iter().filter(|(_, used)| *used) {
-        if let Some(later) = raw::SOURCE.key(name).and_then(|key| key.later) {
-            add(name, later.hides, later.consequence.to_owned());
-        }
-    }
     if let Location::Remote { scheme, .. } = &source.location {
-        add("location", true, location::consequence(scheme));
+        let option = format!("source.{}.location", source.name);
+        found.push(Unserved { option, hides: true, consequence: location::consequence(scheme) });
     }
 }
 

@@ -442,7 +442,7 @@ fn options_of_later_versions_are_said_when_used() {
     let contract = made(lines);
     let said: Vec<(&str, bool)> =
         contract.unserved.iter().map(|unserved| (unserved.option.as_str(), unserved.hides)).collect();
-    assert_eq!(said, [("window", false), ("invariant", true), ("rule", true)]);
+    assert_eq!(said, [("invariant", true), ("rule", true)]);
 }
 
 #[test]
@@ -454,10 +454,7 @@ fn a_location_that_is_not_files_says_what_would_serve_it() {
         .iter()
         .map(|unserved| (unserved.option.as_str(), unserved.hides, unserved.consequence.contains("later version")))
         .collect();
-    assert_eq!(
-        unserved,
-        [("source.a.deleted", true, false), ("source.a.location", true, true), ("source.b.location", true, true)]
-    );
+    assert_eq!(unserved, [("source.a.location", true, true), ("source.b.location", true, true)]);
     assert_eq!(configuration.sources["a"].location.shown(), "postgres://h/db");
 }
 
