@@ -14,6 +14,9 @@ use crate::sides::{Side, Sides};
 pub mod decision;
 
 use decision::Decided;
+mod recurrence;
+
+pub use recurrence::{Recurrence, Sighting};
 
 /// Whether the copies can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,6 +120,8 @@ pub struct ContractAudit {
     pub warnings: Vec<String>,
     /// What people decided of the divergences.
     pub decided: Decided,
+    /// How it stands to the run before, where there is one to be held against.
+    pub recurrence: Option<Recurrence>,
 }
 
 /// Repair actions by safety.

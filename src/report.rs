@@ -7,6 +7,7 @@ pub mod markdown;
 pub mod parquet;
 pub mod plan;
 pub mod prometheus;
+pub mod recurrence;
 mod sum;
 pub mod text;
 mod told;

@@ -23,6 +23,7 @@ mod examples;
 mod gather;
 mod input;
 mod judge;
+mod lookup;
 mod merge;
 mod privacy;
 mod recall;
@@ -31,6 +32,7 @@ mod tally;
 
 use compare::{compare, record_bits};
 use input::{freshness, open};
+pub use lookup::{LookedUp, look_up};
 use recall::Recall;
 use tally::Tally;
 

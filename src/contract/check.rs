@@ -21,6 +21,7 @@ mod attribute;
 mod flags;
 mod gather;
 mod location;
+mod parity;
 mod pii;
 mod source;
 

@@ -16,6 +16,10 @@ use crate::report::decided::DecidedRecord;
 use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex};
 use crate::sides::Sides;
 
+mod recurrence;
+
+use recurrence::RecurrenceRecord;
+
 pub(super) const FILE: &str = "manifest.json";
 /// Grows with each change of the format that a reader must know of.
 pub(super) const FORMAT_VERSION: u32 = 1;
@@ -26,7 +30,7 @@ const DIGEST_FORMAT: u32 = crate::digest::FORMAT;
 pub(super) struct Manifest {
     pub(super) format_version: u32,
     pub(super) run_id: String,
-    tool: Tool,
+    pub(super) tool: Tool,
     digest_format: u32,
     pub(super) verdict: String,
     pub(super) started_at: String,
@@ -41,9 +45,9 @@ pub(super) struct Manifest {
 }
 
 #[derive(Debug, Deserialize, Serialize)]
-struct Tool {
+pub(super) struct Tool {
     name: String,
-    version: String,
+    pub(super) version: String,
 }
 
 /// One file of the run folder.
@@ -80,6 +84,8 @@ pub(super) struct ContractRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decided: Option<DecidedRecord>,
     examples: Vec<ExampleRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recurrence: Option<RecurrenceRecord>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -222,6 +228,7 @@ impl ContractRecord {
             warnings: contract.warnings.clone(),
             decided: DecidedRecord::of(&contract.decided),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
+            recurrence: contract.recurrence.as_ref().map(RecurrenceRecord::of),
         }
     }
 
@@ -252,6 +259,7 @@ impl ContractRecord {
             plan_truncated: self.plan_truncated,
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
+            recurrence: self.recurrence.map(RecurrenceRecord::into_facts).transpose()?,
         })
     }
 }

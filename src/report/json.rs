@@ -15,6 +15,10 @@ use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::sides::{Side, Sides};
 
+mod over_time;
+
+use over_time::RecurrenceSummary;
+
 /// Grows with each change of the format that a reader must know of.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -173,6 +177,9 @@ struct ContractSummary<'a> {
     /// Only where something was.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided: Option<DecidedRecord>,
+    /// Only where there is a run to be held against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recurrence: Option<RecurrenceSummary<'a>>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -208,6 +215,7 @@ impl<'a> ContractSummary<'a> {
                 .any(|(_, input)| input.taken_over.any())
                 .then(|| SidesRecord::of(&contract.inputs, |input| TakenOverRecord::of(input.taken_over))),
             decided: DecidedRecord::of(&contract.decided),
+            recurrence: contract.recurrence.as_ref().map(RecurrenceSummary::of),
         }
     }
 }

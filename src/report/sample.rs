@@ -65,6 +65,7 @@ fn agreed() -> ContractAudit {
         inputs: inputs("billing", None),
         warnings: vec![],
         decided: Decided::default(),
+        recurrence: None,
     }
 }
 
@@ -118,6 +119,7 @@ fn drifted() -> ContractAudit {
         inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
         decided: Decided::default(),
+        recurrence: None,
     }
 }
 
@@ -148,6 +150,7 @@ fn unverified() -> ContractAudit {
         inputs: inputs("claims", None),
         warnings: vec![],
         decided: Decided::default(),
+        recurrence: None,
     }
 }
 

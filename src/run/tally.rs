@@ -444,6 +444,7 @@ impl<'a> Tally<'a> {
             inputs: self.inputs,
             warnings: self.warnings,
             decided: self.decided,
+            recurrence: None,
         }
     }
 }

@@ -85,6 +85,7 @@ pub(super) fn check_contract(
         numeric_tolerance: None,
         severity: severities(table),
         repair: repair(table),
+        parity: super::parity::parity(table, &about, problems),
         unserved,
         secrets: Secrets::default(),
         digest: [0; 32],
