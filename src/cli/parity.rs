@@ -91,10 +91,9 @@ fn markdown(contract: &Contract, gate: &Gate) -> String {
         let met = if condition.met { "yes" } else { "no" };
         text.push_str(&format!("| {} | {met} | {} |\n", condition.name, cell(&condition.says)));
     }
-    text.push_str(&format!(
-        "\nRuns that count: {}.\n",
-        gate.counted.iter().map(|run| cell(run)).collect::<Vec<_>>().join(", ")
-    ));
+    let counted: Vec<String> = gate.counted.iter().map(|run| cell(run)).collect();
+    let counted = if counted.is_empty() { "none".to_owned() } else { counted.join(", ") };
+    text.push_str(&format!("\nRuns that count: {counted}.\n"));
     for (run, why) in &gate.passed_over {
         text.push_str(&format!("\n- run {} does not count: {}\n", cell(run), cell(why)));
     }

@@ -192,7 +192,8 @@ impl Row {
             says.push_str(&format!("; {why}"));
         }
         if let Some(why) = self.broken.values().next().filter(|_| !met) {
-            says.push_str(&format!("; before them, {why}"));
+            says.push_str(if count == 0 { "; " } else { "; before them, " });
+            says.push_str(why);
         }
         match (met, self.passed_over.len()) {
             (true, _) | (_, 0) => {}

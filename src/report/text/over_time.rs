@@ -90,6 +90,14 @@ mod tests {
             oldest: Some(sighting.clone()),
             examples: [(sample::divergences()[2].fingerprint, Sighting { runs: 1, ..sighting })].into(),
         };
-        insta::assert_snapshot!(told(Some(recurrence)), @"");
+        assert_eq!(
+            told(Some(recurrence)),
+            concat!(
+                "  over time   1 new, 3 recurring (the oldest since 2026-02-01T02:00:00Z, 9\n",
+                "              runs), 2,000 resolved, 1 not seen, but a column was not compared;\n",
+                "              held against run 20260228T020000Z-0001\n",
+                "            since 2026-02-01T02:00:00Z, 1 run\n",
+            )
+        );
     }
 }
