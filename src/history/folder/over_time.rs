@@ -157,3 +157,75 @@ fn sighting(line: &Line) -> io::Result<Sighting> {
     })?;
     Ok(Sighting { first_run: line.first_run.clone(), first_seen, runs: line.runs })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs::File;
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::audit::Recorder as _;
+    use crate::report::sample;
+
+    /// One run of the sample's contract with these divergences; its lines as status, first run and runs by fingerprint.
+    fn run(reports: &Path, number: usize, found: &[u8], verdict: Verdict) -> BTreeMap<String, (Status, String, u64)> {
+        let mut audit = sample::small(&format!("20260301T020000Z-{number:04}"));
+        audit.contracts[0].verdict = verdict;
+        let (mut folder, _) = RunFolder::begin(reports, &audit.run_id).expect("it begins");
+        let name = audit.contracts[0].name.clone();
+        for key in found {
+            let mut divergence = sample::divergences().swap_remove(0);
+            divergence.fingerprint = *blake3::hash(&[*key]).as_bytes();
+            folder.divergence(&name, &divergence).expect("it is written");
+        }
+        folder.over_time(&mut audit, &[]).expect("it is held against the runs before");
+        let published = folder.publish(&audit).expect("it is published");
+        let mut open =
+            Open::new(&File::open(published.join(previous::FILE)).expect("a file"), &name, false).expect("it opens");
+        let mut lines = BTreeMap::new();
+        while let Some(line) = open.next().expect("it can be read") {
+            lines.insert(line.fingerprint, (line.status, line.first_run, line.runs));
+        }
+        lines
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn runs_tell_what_a_plain_map_tells(
+            runs in prop::collection::vec((prop::collection::vec(0..12_u8, 0..16), any::<bool>()), 1..5),
+        ) {
+            let reports = tempfile::tempdir().expect("a temporary folder");
+            let mut open: BTreeMap<String, (String, u64)> = BTreeMap::new();
+            for (number, (found, verified)) in runs.iter().enumerate() {
+                let verdict = if *verified { Verdict::Agreed } else { Verdict::Unverified };
+                let seen = run(reports.path(), number, found, verdict);
+                if !verified {
+                    prop_assert!(seen.is_empty());
+                    continue;
+                }
+                let run_id = format!("20260301T020000Z-{number:04}");
+                let now: BTreeSet<String> = found.iter().map(|key| hex(blake3::hash(&[*key]).as_bytes())).collect();
+                let mut expected = BTreeMap::new();
+                for (fingerprint, (first, runs)) in std::mem::take(&mut open) {
+                    if !now.contains(&fingerprint) {
+                        expected.insert(fingerprint, (Status::Resolved, first, runs));
+                        continue;
+                    }
+                    expected.insert(fingerprint.clone(), (Status::Recurring, first.clone(), runs + 1));
+                    open.insert(fingerprint, (first, runs + 1));
+                }
+                for fingerprint in now {
+                    open.entry(fingerprint.clone()).or_insert_with(|| {
+                        expected.insert(fingerprint, (Status::New, run_id.clone(), 1));
+                        (run_id.clone(), 1)
+                    });
+                }
+                prop_assert_eq!(seen, expected);
+            }
+        }
+    }
+}
