@@ -73,6 +73,8 @@ pub struct Recorded {
     pub columns: Vec<(String, Option<String>)>,
     /// Since when it recurs, where the run says.
     pub recurrence: Option<Line>,
+    /// What a person decided of it, as far as that was not taken back.
+    pub decision: Option<super::DecisionLine>,
 }
 
 impl Recorded {
@@ -112,6 +114,10 @@ pub fn dossier(reports: &Path, run: &str, key: &WantedKey) -> io::Result<Dossier
     if let Some(recurrence) = file(previous::FILE)? {
         recurrences(&recurrence, &mut findings).map_err(at(&folder.join(previous::FILE)))?;
     }
+    let decisions = super::standing_lines(folder.parent().unwrap_or(reports))?;
+    for finding in &mut findings {
+        finding.decision = finding.get("fingerprint").and_then(|fingerprint| decisions.get(fingerprint)).cloned();
+    }
     let plan = file("plan.ndjson")?.ok_or_else(|| missing("plan.ndjson"))?;
     let actions = actions(plan, key).map_err(at(&folder.join("plan.ndjson")))?;
     Ok(Dossier { audit, findings, more, actions })
@@ -132,7 +138,7 @@ fn findings(file: File, key: &WantedKey) -> io::Result<(Vec<Recorded>, bool)> {
             if found.len() == MOST {
                 return Ok((found, true));
             }
-            found.push(Recorded { columns: texts(&batch, row)?, recurrence: None });
+            found.push(Recorded { columns: texts(&batch, row)?, recurrence: None, decision: None });
         }
     }
     Ok((found, false))

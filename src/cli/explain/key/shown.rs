@@ -89,6 +89,11 @@ fn finding_lines(finding: &Recorded, indent: &str) -> String {
     for (name, value) in others.filter_map(|(name, value)| Some((name, value.as_deref()?))) {
         text.push_str(&format!("{indent}  {:<18}  {}\n", visible(name), visible(value)));
     }
+    if let Some(decided) = &finding.decision {
+        let until = decided.until.as_deref().map_or_else(String::new, |until| format!(" until {until}"));
+        let (choice, who, why) = (visible(&decided.decision), visible(&decided.who), visible(&decided.why));
+        text.push_str(&format!("{indent}  {:<18}  {choice}{until} by {who}: {why}\n", "decision"));
+    }
     if let Some(line) = &finding.recurrence {
         let runs = if line.runs == 1 { "1 run".to_owned() } else { format!("{} runs", line.runs) };
         let since = format!("{} in run {}, {runs}", visible(&line.first_seen), visible(&line.first_run));
@@ -211,6 +216,16 @@ fn finding(finding: &Recorded) -> Value {
             "recurrence".to_owned(),
             json!({"status": line.status.name(), "first_run": line.first_run, "first_seen": line.first_seen, "runs": line.runs}),
         );
+    }
+    if let Some(decided) = &finding.decision {
+        let decision = json!({
+            "decision": decided.decision,
+            "until": decided.until,
+            "who": decided.who,
+            "why": decided.why,
+            "recorded_at": decided.recorded_at,
+        });
+        members.insert("decision".to_owned(), decision);
     }
     Value::Object(members)
 }
