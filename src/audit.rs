@@ -17,6 +17,9 @@ mod owners;
 
 use decision::Decided;
 pub use owners::{OwnerBooks, OwnerFacts, OwnerRole};
+mod recurrence;
+
+pub use recurrence::{Recurrence, Sighting};
 
 /// Whether the copies can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,6 +129,8 @@ pub struct ContractAudit {
     pub warnings: Vec<String>,
     /// What people decided of the divergences.
     pub decided: Decided,
+    /// How it stands to the run before, where there is one to be held against.
+    pub recurrence: Option<Recurrence>,
 }
 
 /// Repair actions by safety.

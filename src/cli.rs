@@ -20,11 +20,13 @@ mod explain;
 mod failure;
 mod generate;
 mod help;
+mod history;
 mod init;
 mod interrupt;
 mod map;
 mod outcome;
 mod ownership;
+mod parity;
 mod people;
 mod plan;
 mod propose;
@@ -129,9 +131,10 @@ pub enum Command {
     #[command(after_help = help::CONTRACTS)]
     Contracts(Contracts),
 
-    /// Tell what a kind, a reason or a verdict means, and what to do
+    /// Tell what a kind, a reason or a verdict means; or everything known of a key in a run
     ///
-    /// Without words it lists everything that can be explained.
+    /// Without words it lists everything that can be explained. With a run and a key it shows the key's divergences, its
+    /// repair, since when it diverges, and both rows, read again where contract and inputs are still those of the run.
     #[command(after_help = help::EXPLAIN)]
     Explain(Explain),
 
@@ -172,7 +175,11 @@ pub enum Command {
     #[command(after_help = help::INIT)]
     Init(Init),
 
-    /// Decide whether the last runs are clean enough for a cutover (not in this version)
+    /// Decide whether the last runs are clean enough for a cutover
+    ///
+    /// The gate is the contract's `parity`: so many runs in a row over inputs of their own, whole, agreed, nothing critical,
+    /// nothing that waits for a person, and a contract that did not change.
+    #[command(after_help = help::PARITY)]
     Parity(Parity),
 
     /// Show and filter a run's repair plan
@@ -190,7 +197,10 @@ pub enum Command {
     #[command(subcommand, after_help = help::REVIEW)]
     Review(Review),
 
-    /// Show how verdicts and counts went over time (not in this version)
+    /// Show how verdicts and counts went over time
+    ///
+    /// One column a run, the newest at the right. A run that was pruned, changed or narrowed is shown as such.
+    #[command(after_help = help::HISTORY)]
     History(History),
 }
 
@@ -337,9 +347,14 @@ pub struct Reports {
 /// `reconcile explain`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Explain {
-    /// A kind, a reason or a verdict, as a report shows it
+    /// A kind, a reason or a verdict, as a report shows it; or a run (an id, the start of one, `latest`, a path) and a key
+    /// (a JSON object, or the bare value of a key of one attribute)
     #[arg(value_name = "WORD")]
     pub words: Vec<String>,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 /// `reconcile report`.
@@ -441,6 +456,10 @@ pub struct Parity {
     /// The contract
     #[arg(value_name = "CONTRACT")]
     pub contract: String,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 /// `reconcile plan`.
@@ -545,9 +564,21 @@ pub struct ReviewImport {
 /// `reconcile history`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct History {
-    /// Contracts to show
+    /// Contracts to show [default: all of the ledger and of the file]
     #[arg(value_name = "CONTRACT")]
     pub contracts: Vec<String>,
+
+    /// How many runs of each, the newest [default: 30]
+    #[arg(long, value_name = "N")]
+    pub last: Option<usize>,
+
+    /// Draw with ASCII alone
+    #[arg(long)]
+    pub ascii: bool,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 #[cfg(test)]

@@ -250,12 +250,25 @@ pub struct Contract {
     pub repair: RepairPolicy,
     /// Which key of the authority is which key of the projection, where they differ.
     pub crosswalk: Option<Crosswalk>,
+    /// `[contract.NAME.parity]`, the cutover gate.
+    pub parity: Option<Parity>,
     /// Options that parse but that this version does not act on.
     pub unserved: Vec<Unserved>,
     /// What came from the environment, which no text for people repeats.
     pub secrets: Secrets,
     /// BLAKE3 of the contract's meaning in a canonical text, independent of comments and order of tables.
     pub digest: [u8; 32],
+}
+
+/// `parity`: when the last runs are clean enough to rely on the copy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parity {
+    /// How many runs in a row must count, at least 1.
+    pub consecutive_runs: u64,
+    /// The least coverage of each.
+    pub min_coverage: ExactDecimal,
+    /// The greatest share of diverging keys of each, if one is set, as an exact fraction of the authority's rows.
+    pub max_ratio: Option<ExactDecimal>,
 }
 
 /// An option that this version reads but does not act on.

@@ -10,14 +10,21 @@ use std::path::{Path, PathBuf};
 use crate::audit::Audit;
 
 mod decisions;
+mod dossier;
 mod findings;
+mod fingerprints;
 mod folder;
 mod ledger;
 mod manifest;
 mod merkle;
 mod owners;
+mod parity;
 mod place;
+mod previous;
 mod prune;
+mod standing;
+mod trail;
+mod trend;
 mod verify;
 
 #[cfg(test)]
@@ -26,10 +33,15 @@ mod tests;
 pub use decisions::{
     Line as DecisionLine, decisions, line as decision_line, personal_key, record as record_decisions, standing_lines,
 };
+pub use dossier::{Dossier, Recorded, WantedKey, dossier};
 pub use findings::{Finding, Findings, Plan, Planned, Proposals, Proposed, Severities, newest_run, run_folder};
 pub use folder::RunFolder;
 pub use owners::{PastOwners, last_owners};
+pub use parity::{Condition, Gate, Status, parity};
 pub use prune::{Retention, prune};
+pub use standing::{Cadence, Standing};
+pub use trail::{Entry, Facts, Kept, Trail};
+pub use trend::{Point, State, Trend, trends};
 pub use verify::{Verification, verify};
 
 use ledger::Ledger;

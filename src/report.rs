@@ -8,6 +8,7 @@ pub mod markdown;
 pub mod parquet;
 pub mod plan;
 pub mod prometheus;
+pub mod recurrence;
 mod sum;
 pub mod text;
 mod told;

@@ -26,6 +26,7 @@ mod gather;
 mod input;
 mod judge;
 mod lag;
+mod lookup;
 mod merge;
 mod owners;
 mod privacy;
@@ -35,6 +36,7 @@ mod tally;
 
 use compare::{compare, record_bits};
 use input::{Inputs, freshness, open};
+pub use lookup::{LookedUp, look_up};
 use recall::Recall;
 use tally::Tally;
 

@@ -50,8 +50,13 @@ mod owners;
 /// `audit verify` and `audit prune` through the binary.
 mod audit;
 
+/// What is new, recurs or is resolved, and what `history` and `explain RUN KEY` tell.
+mod history;
 /// Divergences go out to people, and their decisions come back.
 mod review;
+
+/// When `parity` lets a cutover go on.
+mod parity;
 
 /// Defects that were found and mended.
 mod regression;

@@ -52,6 +52,21 @@ fn import(workspace: &Workspace) -> Outcome {
     workspace.reconcile(["review", "import", "review.csv"])
 }
 
+#[test]
+fn a_key_is_explained_with_what_was_decided_of_it() {
+    let workspace = workspace();
+    workspace.reconcile(["run"]).expect(1, &[]);
+    let rows = exported(&workspace, &[]);
+    decided(&workspace, &rows, |row| (row["key"] == r#"{"id":"2"}"#).then_some("accept-projection"));
+    import(&workspace).expect(0, &["1 decision was taken in"]);
+    workspace.reconcile(["explain", "latest", "2"]).expect(0, &["accept-projection by amy: looked at it"]);
+    let json = workspace.reconcile(["explain", "latest", "2", "--format", "json"]);
+    let document: Value = serde_json::from_str(&json.expect(0, &[]).stdout).unwrap();
+    assert_eq!(document["contracts"][0]["divergences"][0]["decision"]["who"], "amy");
+    let other = workspace.reconcile(["explain", "latest", "1"]);
+    assert!(!other.expect(0, &["mismatch"]).stdout.contains("amy"), "{}", other.shown());
+}
+
 fn newest(workspace: &Workspace) -> Value {
     let summary = read_json(&workspace.runs().last().unwrap().join("summary.json"));
     contract(&summary, "pair").clone()

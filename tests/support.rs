@@ -136,6 +136,12 @@ impl Outcome {
         format!("status: {status}\n--- stdout\n{}\n--- stderr\n{}\n---", self.stdout.trim_end(), self.stderr.trim_end())
     }
 
+    /// The same with every stretch of white space as one space, however lines were broken.
+    pub(crate) fn unbroken(&self) -> Self {
+        let unbroken = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { status: self.status, stdout: unbroken(&self.stdout), stderr: unbroken(&self.stderr) }
+    }
+
     /// Asserts the status, that all of `texts` were said, and that nothing panicked.
     #[track_caller]
     pub(crate) fn expect(&self, status: i32, texts: &[&str]) -> &Self {

@@ -32,6 +32,15 @@ pub(super) fn reports(options: &Reports, global: &Global) -> Result<PathBuf, Fai
     }
 }
 
+/// The configuration where there is one. Where the folder of runs was named anyway, one that is not valid is done without.
+pub(super) fn present(global: &Global, dispensable: bool) -> Result<Option<Configuration>, Failure> {
+    match find(global)? {
+        None => Ok(None),
+        Some(_) if dispensable && global.config.is_none() => Ok(load(global).ok()),
+        Some(_) => load(global).map(Some),
+    }
+}
+
 /// Says what is legal but worth a word.
 pub(super) fn say_warnings(configuration: &Configuration, console: &mut Console) {
     for problem in &configuration.warnings {

@@ -1,17 +1,19 @@
 //! `reconcile contracts`: what is agreed, who owns it, and how it last went. It compares nothing.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::map::ContextMap;
-use super::outcome::began;
 use super::{Contracts, ExitStatus, Format, Global, MapFormat, configuration, table};
 use crate::console::Console;
 use crate::contract::{Configuration, Contract, Span};
-use crate::history;
+use crate::history::{self, Cadence, Standing, Trail};
 
 const HEADERS: [&str; 7] = ["contract", "projection", "owners", "key", "team", "cadence", "last verdict"];
 
@@ -26,11 +28,10 @@ pub(super) fn run(options: &Contracts, global: &Global, console: &mut Console) -
     } else {
         BTreeMap::new()
     };
-    let now = Timestamp::now();
-    let lines: Vec<Listed> = configuration
-        .contracts
-        .iter()
-        .map(|contract| Listed::new(contract, verdicts.get(&contract.name), now))
+    let standings = standings(&configuration, reports)?;
+    let pairs = configuration.contracts.iter().zip(&standings);
+    let lines: Vec<Listed> = pairs
+        .map(|(contract, standing)| Listed::new(contract, verdicts.get(&contract.name), standing.overdue))
         .collect();
     let rows: Vec<Vec<String>> = lines.iter().map(Listed::cells).collect();
     let documents: Vec<Value> = lines.iter().map(Listed::document).collect();
@@ -63,6 +64,20 @@ fn draw(
     Ok(ExitStatus::Agreed)
 }
 
+/// How often a contract must run.
+pub(super) fn cadence(contract: &Contract) -> Cadence {
+    Cadence { contract: contract.name.clone(), every: contract.cadence.map(|every| (every.0, shown_span(every))) }
+}
+
+/// How every contract of the file stands to its cadence now.
+pub(super) fn standings(configuration: &Configuration, reports: &Path) -> Result<Vec<Standing>, Failure> {
+    let unreadable = |error: io::Error| Failure::path(reports, "the runs cannot be read", &error);
+    let trail = Trail::open(reports).map_err(unreadable)?;
+    let now = Timestamp::now();
+    let standing = |contract: &Arc<Contract>| Standing::of(trail.as_ref(), &cadence(contract), now);
+    configuration.contracts.iter().map(standing).collect::<io::Result<_>>().map_err(unreadable)
+}
+
 /// One contract with how it last went.
 struct Listed<'a> {
     contract: &'a Contract,
@@ -73,13 +88,7 @@ struct Listed<'a> {
 }
 
 impl<'a> Listed<'a> {
-    fn new(contract: &'a Contract, last: Option<&'a (String, String)>, now: Timestamp) -> Self {
-        let overdue = contract.cadence.is_some_and(|cadence| {
-            // A run whose id tells no time cannot be said to be recent.
-            let age =
-                last.and_then(|(_, run_id)| began(run_id)).map(|began| now.as_nanosecond() - began.as_nanosecond());
-            age.is_none_or(|age| age > cadence.0)
-        });
+    fn new(contract: &'a Contract, last: Option<&'a (String, String)>, overdue: bool) -> Self {
         Self { contract, last, overdue }
     }
 
@@ -144,8 +153,6 @@ fn shown_span(span: Span) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::contract::{
         Allow, CapturedAt, Compare, CsvOptions, Location, Options, RepairPolicy, RunSettings, Severity, Source, Version,
@@ -203,6 +210,7 @@ pub(super) mod tests {
             severity: BTreeMap::new(),
             repair: RepairPolicy::default(),
             crosswalk: None,
+            parity: None,
             unserved: Vec::new(),
             secrets: crate::contract::Secrets::default(),
             digest: [0; 32],
@@ -210,36 +218,30 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_contract_is_overdue_when_its_cadence_has_passed_or_it_never_ran() {
-        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
-        let day = Some(Span(86_400_000_000_000));
-        let cases = [
-            (day, Some("20261121T100000000Z-0000"), false),
-            (day, Some("20261121T072500000Z-0000"), true),
-            (day, Some("unknown"), true),
-            (day, None, true),
-            (None, None, false),
-        ];
-        for (cadence, run_id, overdue) in cases {
-            let contract = Contract { cadence, ..contract("orders") };
-            let last = run_id.map(|run_id| ("agreed".to_owned(), run_id.to_owned()));
-            assert_eq!(Listed::new(&contract, last.as_ref(), now).overdue, overdue, "{cadence:?} {run_id:?}");
+    fn what_is_overdue_says_so() {
+        let contract = Contract { cadence: Some(Span(86_400_000_000_000)), ..contract("orders") };
+        let last = ("agreed".to_owned(), "20261121T100000000Z-0000".to_owned());
+        for (last, overdue, expected) in [
+            (Some(&last), false, "agreed in 20261121T100000000Z-0000"),
+            (Some(&last), true, "agreed in 20261121T100000000Z-0000, overdue"),
+            (None, true, "never run, overdue"),
+        ] {
+            assert_eq!(Listed::new(&contract, last, overdue).cells()[6], expected);
         }
     }
 
     #[test]
     fn a_line_says_who_owns_what() {
-        let now = Timestamp::UNIX_EPOCH;
         let contract =
             Contract { team: Some("crm".to_owned()), cadence: Some(Span(5_400_000_000_000)), ..contract("orders") };
         let last = ("drifted".to_owned(), "20261121T100000000Z-0000".to_owned());
         assert_eq!(
-            Listed::new(&contract, Some(&last), now).cells(),
+            Listed::new(&contract, Some(&last), false).cells(),
             ["orders", "shop", "erp", "id", "crm", "90m", "drifted in 20261121T100000000Z-0000"]
         );
         let keyless = Contract { key: Vec::new(), cadence: None, ..contract };
         assert_eq!(
-            Listed::new(&keyless, None, now).cells(),
+            Listed::new(&keyless, None, false).cells(),
             ["orders", "shop", "erp", "(multiset)", "crm", "-", "never run"]
         );
     }

@@ -30,6 +30,7 @@ pub(super) fn run(options: &Diff, global: &Global, console: &mut Console) -> Res
         shown,
         warnings: Vec::new(),
         pii_key: None,
+        cadences: Vec::new(),
     };
     carry_out(batch, global, console)
 }

@@ -9,7 +9,7 @@ use clap::Parser;
 use super::failure::{self, Failure};
 use super::{
     Arguments, Audit, Command, ExitStatus, Format, Global, Review, audit, check, contracts, diff, explain, generate,
-    init, plan, report, review, run,
+    history, init, parity, plan, report, review, run,
 };
 use crate::console::{Console, Wishes};
 
@@ -94,16 +94,14 @@ fn dispatch(arguments: &Arguments, console: &mut Console) -> Result<ExitStatus, 
         Command::Completions(options) => generate::completions(options, console),
         Command::Man(options) => generate::man(options, console),
         Command::Init(options) => init::run(options, global, console),
-        Command::Parity(_) => Err(not_yet("judge parity", "`reconcile contracts` shows the last verdicts")),
+        Command::Parity(options) => parity::run(options, global, console),
         Command::Plan(options) => plan::run(options, global, console),
         Command::Apply(_) => {
             Err(not_yet("apply plans", "each run's plan is `plan.ndjson` in its folder, with a guard for every action"))
         }
         Command::Review(Review::Export(options)) => review::export(options, global, console),
         Command::Review(Review::Import(options)) => review::import(options, global, console),
-        Command::History(_) => {
-            Err(not_yet("show trends", "`reconcile contracts` shows the last verdicts, `reconcile report RUN` any run"))
-        }
+        Command::History(options) => history::run(options, global, console),
     }
 }
 

@@ -45,6 +45,8 @@ Examples:
   reconcile explain missing
   reconcile explain rule:large-premium-gap
   reconcile explain unverified
+  reconcile explain latest 1042
+  reconcile explain latest '{\"country\":\"IT\",\"code\":7}'
 ";
 
 pub(super) const REPORT: &str = "\
@@ -137,6 +139,27 @@ Examples:
   reconcile init a.csv b.csv --force
 
 Exit status: 0 written, 2 not.
+";
+
+pub(super) const PARITY: &str = "\
+Examples:
+  reconcile parity crm-policy-view
+  reconcile parity crm-policy-view --format json
+  reconcile parity crm-policy-view --reports /var/lib/reconcile
+
+Exit status:
+    0  ready: every condition is met
+    1  not yet: what is missing is said, a line a condition
+    2  cannot tell: no runs, no gate, or something was changed
+";
+
+pub(super) const HISTORY: &str = "\
+Examples:
+  reconcile history
+  reconcile history crm-policy-view --last 100 --format json
+  reconcile history --ascii --reports /var/lib/reconcile
+
+Exit status: 0 all runs could be read, 2 some were changed or are missing.
 ";
 
 const TOP: &str = "\

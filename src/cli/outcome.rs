@@ -18,7 +18,7 @@ use crate::audit::{Audit, ContractAudit, Recorder};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
 use crate::contract::{Contract, PiiKey};
-use crate::history::RunFolder;
+use crate::history::{Cadence, RunFolder};
 use crate::plan::Action;
 use crate::report;
 use crate::report::escape::visible;
@@ -49,6 +49,8 @@ pub(super) struct Batch<'a> {
     pub(super) warnings: Vec<String>,
     /// What digests of personal data are keyed with, where the contract file says it.
     pub(super) pii_key: Option<PiiKey>,
+    /// How often each contract of the file must run.
+    pub(super) cadences: Vec<Cadence>,
 }
 
 /// Compares, publishes, prints.
@@ -76,10 +78,13 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     let mut recorder = Tee { folder, lines };
     let outcome = run::run(&batch.contracts, &settings, &mut recorder, &bars, &stop);
     drop(bars);
-    let Tee { folder, lines } = recorder;
+    let Tee { mut folder, lines } = recorder;
     let failed_line = lines.and_then(|lines| lines.failed);
     let mut audit = outcome.map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
     audit.warnings.splice(0..0, warnings);
+    if let Some(folder) = &mut folder {
+        folder.over_time(&mut audit, &batch.cadences).map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
+    }
 
     let kept = match folder {
         Some(folder) => Some(folder.publish(&audit).map_err(|error| unpublished(batch.reports.as_deref(), &error))?),
@@ -142,13 +147,6 @@ fn settings(batch: &Batch<'_>) -> Settings {
 fn run_id(started_at: Timestamp) -> String {
     let salt = RandomState::new().build_hasher().finish() & 0xffff;
     format!("{}{:03}Z-{salt:04x}", started_at.strftime("%Y%m%dT%H%M%S"), started_at.subsec_millisecond())
-}
-
-/// When a run of this id began, if the id tells.
-pub(super) fn began(run_id: &str) -> Option<Timestamp> {
-    let seconds = run_id.get(..15)?;
-    let local = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S", seconds).ok()?;
-    Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
 pub(super) fn unwritable(reports: &Path, error: &io::Error) -> Failure {
@@ -290,15 +288,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn run_ids_sort_by_time_and_tell_it() {
+    fn run_ids_sort_by_time() {
         let early: Timestamp = "2026-11-21T07:25:00.005Z".parse().unwrap();
         let late: Timestamp = "2026-11-21T07:25:00.040Z".parse().unwrap();
         let id = run_id(early);
         assert!(id.starts_with("20261121T072500005Z-"), "{id}");
         assert_eq!(id.len(), "20261121T072500005Z-abcd".len());
         assert!(id < run_id(late));
-        assert_eq!(began(&id), Some("2026-11-21T07:25:00Z".parse().unwrap()));
-        assert_eq!(began("sample"), None);
-        assert_eq!(began("ä"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::failure::{self, Failure, nearest};
 use super::outcome::{Batch, carry_out};
-use super::{ExitStatus, Global, Run, configuration};
+use super::{ExitStatus, Global, Run, configuration, contracts};
 use crate::cache;
 use crate::console::Console;
 use crate::contract::{Configuration, Contract, Problem};
@@ -37,6 +37,7 @@ pub(super) fn run(options: &Run, global: &Global, console: &mut Console) -> Resu
         shown,
         warnings: configuration.warnings.iter().map(failure::line).collect(),
         pii_key: configuration.run.pii_key,
+        cadences: configuration.contracts.iter().map(|contract| contracts::cadence(contract)).collect(),
     };
     carry_out(batch, global, console)
 }

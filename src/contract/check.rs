@@ -22,6 +22,7 @@ mod flags;
 mod gather;
 mod location;
 mod ownership;
+mod parity;
 mod pii;
 mod source;
 

@@ -197,14 +197,14 @@ const SAYS_IGNORE: &str =
     "Columns that are not compared, as globs; with `authority:` or `projection:` before it only that side's.";
 const SAYS_NULL_KEYS: &str = "`match` pairs rows whose key holds NULL; `report` makes each a `null_key` divergence.";
 const SAYS_WINDOW: &str = "Changes younger than this may still be on their way.";
-const SAYS_CADENCE: &str = "How often the contract must have run; `contracts` says which are overdue.";
+const SAYS_CADENCE: &str =
+    "How often the contract must have run; `contracts`, `history`, runs and metrics say which are overdue.";
 const SAYS_TRIM: &str = "Which ends of a text lose their white space.";
 const SAYS_CASE: &str = "`ignore` folds case by Unicode's full default folding.";
 const SAYS_SPACES: &str = "`collapse` makes one space of each run of white space.";
 const SAYS_UNICODE: &str = "The normalization form that texts are brought to.";
 const SAYS_NULL_EQUALS: &str = "Texts that are NULL.";
 const LATER_RECHECK: &str = "divergences are not looked at a second time";
-const LATER_PARITY: &str = "the cutover gate is not judged";
 const LATER_VALUE_AT_RISK: &str = "the value of what diverged is not summed";
 const TRIMS: &[&str] = &["left", "right", "both", "none"];
 const CASES: &[&str] = &["ignore", "exact"];
@@ -230,7 +230,7 @@ const CASE: Key = key("case", Shape::OneOf(CASES), SAYS_CASE).default("\"exact\"
 const SPACES_KEY: Key = key("spaces", Shape::OneOf(SPACES), SAYS_SPACES).default("\"keep\"");
 const UNICODE: Key = key("unicode", Shape::OneOf(FORMS), SAYS_UNICODE).default("\"none\"");
 const NULL_EQUALS: Key = key("null_equals", Shape::Texts, SAYS_NULL_EQUALS).default("[]");
-const PARITY_KEY: Key = key("parity", Shape::Section(&PARITY), "The cutover gate.").later(LATER_PARITY);
+const PARITY_KEY: Key = key("parity", Shape::Section(&PARITY), "The cutover gate.");
 const RECHECK: Key = key("recheck", Shape::Anything, "A second look at what diverged.").later(LATER_RECHECK);
 const VALUE_AT_RISK: Key =
     key("value_at_risk", Shape::Anything, "The attribute that says what a row is worth.").later(LATER_VALUE_AT_RISK);
@@ -506,8 +506,15 @@ pub(super) static TOTAL: Section = Section {
 pub(super) static PARITY: Section = Section {
     name: "contract.NAME.parity",
     keys: &[
-        key("consecutive_runs", Shape::Count(100_000), "How many of the last runs must be clean.").default("1"),
+        key("consecutive_runs", Shape::Count(100_000), "How many runs in a row, the newest first, must count.")
+            .default("1"),
         key("min_coverage", Shape::Ratio, "The least coverage of each.").default("\"100%\""),
+        key(
+            "max_ratio",
+            Shape::Ratio,
+            "The greatest share of diverging keys of each, allowed or not; of authority rows.",
+        )
+        .default("none"),
     ],
 };
 

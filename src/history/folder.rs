@@ -11,9 +11,11 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::fingerprints::Fingerprints;
 use super::ledger::{self, Draft, Ledger, Lock};
 use super::manifest::{self, FileRecord, Manifest};
 use super::place::{Digested, at, invalid, names, record, sync_folder};
+use super::standing::Standing;
 use super::verify;
 use crate::audit::{Audit, Recorder};
 use crate::cache;
@@ -21,6 +23,8 @@ use crate::classify::Divergence;
 use crate::plan::Action;
 use crate::report::parquet::DivergenceWriter;
 use crate::report::{json, markdown, plan, prometheus};
+
+mod over_time;
 
 const PARTIAL: &str = ".partial";
 /// A run folder on its way out, see `prune`.
@@ -34,6 +38,11 @@ pub struct RunFolder {
     staging: Staging,
     /// None once they are finished.
     writers: Option<(DivergenceWriter<Digested>, Digested)>,
+    /// Of the divergences that were told, for `over_time`.
+    fingerprints: Fingerprints,
+    /// `recurrence.parquet`, once it is written.
+    recurrence: Option<FileRecord>,
+    standing: Vec<Standing>,
 }
 
 impl RunFolder {
@@ -74,7 +83,9 @@ impl RunFolder {
         let divergences = DivergenceWriter::new(Digested::create(&staging.folder, "divergences.parquet")?)?;
         let plan = Digested::create(&staging.folder, "plan.ndjson")?;
         let (reports, run_id) = (reports.to_owned(), run_id.to_owned());
-        Ok((Self { reports, run_id, staging, writers: Some((divergences, plan)) }, notes))
+        let fingerprints = Fingerprints::new(&std::env::temp_dir());
+        let writers = Some((divergences, plan));
+        Ok((Self { reports, run_id, staging, writers, fingerprints, recurrence: None, standing: Vec::new() }, notes))
     }
 
     /// Writes the rest, fsyncs, renames into place, appends the ledger line. Returns the folder.
@@ -115,13 +126,18 @@ impl RunFolder {
     fn write_files(&mut self, audit: &Audit) -> io::Result<Vec<FileRecord>> {
         let (divergences, plan) =
             self.writers.take().ok_or_else(|| io::Error::other("the run was already published"))?;
-        Ok(vec![
+        let mut files = vec![
             divergences.finish()?.finish()?,
             plan.finish()?,
             self.write("summary.json", |out| json::render(audit, out))?,
             self.write("report.md", |out| markdown::render(audit, out))?,
-            self.write("metrics.prom", |out| prometheus::render(audit, out))?,
-        ])
+            self.write("metrics.prom", |out| {
+                prometheus::render(audit, out)?;
+                standing_metrics(&self.standing, out)
+            })?,
+        ];
+        files.extend(self.recurrence.take());
+        Ok(files)
     }
 
     fn write(&self, name: &str, render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<FileRecord> {
@@ -137,12 +153,24 @@ impl RunFolder {
 
 impl Recorder for RunFolder {
     fn divergence(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
+        self.fingerprints.add(contract, divergence.fingerprint)?;
         self.writers()?.0.write(contract, divergence)
     }
 
     fn action(&mut self, action: &Action) -> io::Result<()> {
         plan::write_action(action, &mut self.writers()?.1)
     }
+}
+
+fn standing_metrics(standing: &[Standing], out: &mut dyn io::Write) -> io::Result<()> {
+    let metrics = standing.iter().map(|standing| prometheus::Cadence {
+        contract: &standing.contract,
+        every: standing.every.as_ref().map(|(every, _)| *every),
+        last_run: standing.last_run,
+        last_success: standing.last_success,
+        overdue: standing.overdue,
+    });
+    prometheus::render_cadences(&metrics.collect::<Vec<_>>(), out)
 }
 
 fn exists(target: &Path) -> io::Error {

@@ -19,8 +19,10 @@ use crate::report::json::{
 use crate::sides::Sides;
 
 mod owners;
+mod recurrence;
 
 use owners::OwnerRecord;
+use recurrence::RecurrenceRecord;
 
 pub(super) const FILE: &str = "manifest.json";
 /// Grows with each change of the format that a reader must know of.
@@ -32,7 +34,7 @@ const DIGEST_FORMAT: u32 = crate::digest::FORMAT;
 pub(super) struct Manifest {
     pub(super) format_version: u32,
     pub(super) run_id: String,
-    tool: Tool,
+    pub(super) tool: Tool,
     digest_format: u32,
     pub(super) verdict: String,
     pub(super) started_at: String,
@@ -47,9 +49,9 @@ pub(super) struct Manifest {
 }
 
 #[derive(Debug, Deserialize, Serialize)]
-struct Tool {
+pub(super) struct Tool {
     name: String,
-    version: String,
+    pub(super) version: String,
 }
 
 /// One file of the run folder.
@@ -92,6 +94,8 @@ pub(super) struct ContractRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lag: Option<LagRecord>,
     examples: Vec<ExampleRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recurrence: Option<RecurrenceRecord>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -237,6 +241,7 @@ impl ContractRecord {
             owners: contract.owners.iter().map(OwnerRecord::of).collect(),
             lag: contract.lag.as_ref().map(LagRecord::of),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
+            recurrence: contract.recurrence.as_ref().map(RecurrenceRecord::of),
         }
     }
 
@@ -270,6 +275,7 @@ impl ContractRecord {
             lag: self.lag.map(LagRecord::into_facts).transpose()?,
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
+            recurrence: self.recurrence.map(RecurrenceRecord::into_facts).transpose()?,
         })
     }
 }

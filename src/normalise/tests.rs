@@ -61,6 +61,7 @@ pub(super) fn contract(key: &[&str]) -> Contract {
         severity: std::collections::BTreeMap::new(),
         repair: RepairPolicy::default(),
         crosswalk: None,
+        parity: None,
         unserved: Vec::new(),
         secrets: crate::contract::Secrets::default(),
         digest: [0; 32],

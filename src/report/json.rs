@@ -16,9 +16,11 @@ use crate::contract::{Kind, Severity};
 use crate::sides::{Side, Sides};
 
 mod lag;
+mod over_time;
 mod owners;
 
 pub(crate) use lag::LagRecord;
+use over_time::RecurrenceSummary;
 pub(crate) use owners::OwnerBooksRecord;
 use owners::OwnerSummary;
 
@@ -186,6 +188,9 @@ struct ContractSummary<'a> {
     /// Only where markers or a window are given.
     #[serde(skip_serializing_if = "Option::is_none")]
     lag: Option<LagRecord>,
+    /// Only where there is a run to be held against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recurrence: Option<RecurrenceSummary<'a>>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -223,6 +228,7 @@ impl<'a> ContractSummary<'a> {
             decided: DecidedRecord::of(&contract.decided),
             owners: contract.owners.iter().map(OwnerSummary::of).collect(),
             lag: contract.lag.as_ref().map(LagRecord::of),
+            recurrence: contract.recurrence.as_ref().map(RecurrenceSummary::of),
         }
     }
 }

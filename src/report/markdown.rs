@@ -12,6 +12,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::contract::{Kind, Severity};
 use crate::sides::Side;
 
+mod over_time;
 mod owners;
 
 /// Writes the audit.
@@ -85,6 +86,7 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     examples(contract, out)?;
     plan(contract, out)?;
     super::decided::markdown(&contract.decided, plain, out)?;
+    over_time::section(contract, out)?;
     list("Warnings", "###", &contract.warnings, out)
 }
 

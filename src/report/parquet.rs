@@ -132,7 +132,7 @@ impl<W: Write + Send> DivergenceWriter<W> {
 
 /// The destination, which outlives the Parquet writer: the writer's own way of giving it back loses the kind of the error
 /// that the last bytes met, and "no space left" must not become "other".
-struct Shared<W>(Arc<Mutex<W>>);
+pub(super) struct Shared<W>(pub(super) Arc<Mutex<W>>);
 
 impl<W: Write> Write for Shared<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -145,7 +145,7 @@ impl<W: Write> Write for Shared<W> {
 }
 
 /// The error of the destination itself, where there is one: "no space left" says more than "external".
-fn as_io(error: ParquetError) -> io::Error {
+pub(super) fn as_io(error: ParquetError) -> io::Error {
     match error {
         ParquetError::External(inner) => match inner.downcast::<io::Error>() {
             Ok(error) => *error,

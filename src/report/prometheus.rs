@@ -7,22 +7,31 @@ use crate::audit::lag::{Lag, Spread};
 use crate::audit::{Audit, ContractAudit, OwnerFacts, Verdict};
 use crate::contract::{Kind, Severity};
 
+mod cadence;
+
+pub use cadence::{Cadence, render_cadences};
+
 /// Writes the audit.
 ///
 /// # Errors
 /// What kept it from being written.
 pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
     for metric in run_metrics(audit).iter().chain(&contract_metrics(audit)) {
-        if metric.samples.is_empty() {
-            continue;
-        }
-        writeln!(out, "# HELP {} {}", metric.name, metric.help)?;
-        writeln!(out, "# TYPE {} gauge", metric.name)?;
-        for (labels, value) in &metric.samples {
-            let labels: Vec<_> = labels.iter().map(|(name, text)| format!("{name}=\"{}\"", escaped(text))).collect();
-            let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-            writeln!(out, "{}{labels} {value}", metric.name)?;
-        }
+        write_metric(metric, out)?;
+    }
+    Ok(())
+}
+
+fn write_metric(metric: &Metric<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if metric.samples.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "# HELP {} {}", metric.name, metric.help)?;
+    writeln!(out, "# TYPE {} gauge", metric.name)?;
+    for (labels, value) in &metric.samples {
+        let labels: Vec<_> = labels.iter().map(|(name, text)| format!("{name}=\"{}\"", escaped(text))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        writeln!(out, "{}{labels} {value}", metric.name)?;
     }
     Ok(())
 }
@@ -124,6 +133,14 @@ fn contract_metrics<'a>(audit: &'a Audit) -> Vec<Metric<'a>> {
         }),
         each(audit, "reconcile_lag_versions", "How many versions keys lie behind, by quantile.", |contract| {
             quantiles(contract.lag.as_ref().and_then(|lag| lag.versions))
+        }),
+        each(audit, "reconcile_recurrence", "Divergences by how they stand to the run before.", |contract| {
+            let counts = contract
+                .recurrence
+                .as_ref()
+                .map(|known| [("new", known.new), ("recurring", known.recurring), ("resolved", known.resolved)]);
+            let sample = |(status, count): (&'static str, u64)| (vec![("status", status)], count.to_string());
+            counts.into_iter().flatten().map(sample).collect()
         }),
         each(
             audit,

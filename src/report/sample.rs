@@ -68,6 +68,7 @@ fn agreed() -> ContractAudit {
         lag: None,
         warnings: vec![],
         decided: Decided::default(),
+        recurrence: None,
     }
 }
 
@@ -124,6 +125,7 @@ fn drifted() -> ContractAudit {
         lag: None,
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
         decided: Decided::default(),
+        recurrence: None,
     }
 }
 
@@ -157,6 +159,7 @@ fn unverified() -> ContractAudit {
         lag: None,
         warnings: vec![],
         decided: Decided::default(),
+        recurrence: None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 
+mod over_time;
 mod owners;
 
 /// How the terminal wants it.
@@ -52,6 +53,7 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         for told in decided::sentences(&contract.decided) {
             sentence("decided", &told, out)?;
         }
+        over_time::line(contract, out)?;
         for warning in &contract.warnings {
             sentence("warning", warning, out)?;
         }
@@ -192,6 +194,7 @@ fn examples(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::
     }
     for divergence in shown {
         example(divergence, style, out)?;
+        over_time::example(contract, divergence, out)?;
     }
     Ok(())
 }

@@ -488,6 +488,7 @@ impl<'a> Tally<'a> {
             lag: self.lags.map(|counted| self.lag.closed(self.contract, counted, |key| privacy.masked_key(key))),
             warnings: self.warnings,
             decided: self.decided,
+            recurrence: None,
         }
     }
 }

@@ -89,6 +89,7 @@ pub(super) fn check_contract(
         severity: severities(table),
         repair: repair(table),
         crosswalk,
+        parity: super::parity::parity(table, &about, problems),
         unserved,
         secrets: Secrets::default(),
         digest: [0; 32],
