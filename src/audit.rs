@@ -11,8 +11,12 @@ use crate::contract::{Kind, Severity};
 use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
+mod controls;
 pub mod decision;
 
+pub use controls::{
+    Figure, Figures, GroupFigures, InvariantFigures, KindAtRisk, OwnMismatches, SumFigure, TotalFigures, ValueAtRisk,
+};
 use decision::Decided;
 
 /// Whether the copies can be believed.
@@ -113,6 +117,8 @@ pub struct ContractAudit {
     pub plan_truncated: bool,
     /// The source that owns each attribute; empty where the sources did not open.
     pub owners: BTreeMap<String, String>,
+    /// Control totals, invariants, and what the divergences add up to.
+    pub figures: Figures,
     /// Each side's input.
     pub inputs: Sides<InputFacts>,
     /// What is worth a word.

@@ -15,6 +15,9 @@ use crate::normalise::{
 use crate::sides::{Side, Sides};
 
 pub mod explain;
+mod rule;
+
+pub use rule::{judge_by_rules, rule};
 
 /// What judgement rests on, besides the difference itself.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +40,7 @@ pub struct Scale {
     authority_source: Arc<str>,
     /// What fingerprints begin with.
     prefix: Vec<u8>,
+    by_difference: bool,
 }
 
 /// What is the same for all divergences of one attribute.
@@ -68,13 +72,14 @@ impl Scale {
             attributes: binding.attributes.iter().map(attribute).collect(),
             authority_source: contract.sources.authority.name.as_str().into(),
             prefix: fingerprint_prefix(contract),
+            by_difference: contract.controls.rules.is_empty() && contract.controls.value_at_risk.is_none(),
         }
     }
 
     /// Whether a difference alone tells kind and severity of its lines, so that they can be counted without being made.
     #[must_use]
     pub fn by_difference(&self) -> bool {
-        true
+        self.by_difference
     }
 
     fn of_kind(&self, kind: Kind) -> (Severity, &Reason) {

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use crate::sides::{Side, Sides};
 
 mod check;
+mod controls;
 mod error;
 mod meaning;
 mod owners;
@@ -27,6 +28,7 @@ mod tree;
 mod values;
 
 pub use check::{DiffRequest, for_diff, load, load_text, parse_text};
+pub use controls::{Controls, DIVERGENCE_COLUMNS, Invariant, Rule, Total};
 pub use error::{Error, Errors, Problem};
 pub use pii::PiiKey;
 pub use schema::json_schema;
@@ -246,6 +248,8 @@ pub struct Contract {
     pub severity: BTreeMap<Kind, Severity>,
     /// `[contract.NAME.repair]`, which the plan obeys.
     pub repair: RepairPolicy,
+    /// Rules, control totals, invariants, and what a row is worth.
+    pub controls: Controls,
     /// Options that parse but that this version does not act on.
     pub unserved: Vec<Unserved>,
     /// What came from the environment, which no text for people repeats.

@@ -2,6 +2,7 @@
 
 pub(crate) mod decided;
 pub(crate) mod escape;
+mod figures;
 pub mod json;
 pub mod markdown;
 pub mod parquet;

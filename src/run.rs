@@ -17,7 +17,9 @@ use crate::contract::Contract;
 use crate::diff::Budget;
 use crate::normalise::Binding;
 
+mod at_risk;
 mod compare;
+mod controls;
 mod desk;
 mod examples;
 mod gather;

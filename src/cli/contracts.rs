@@ -202,6 +202,7 @@ pub(super) mod tests {
             numeric_tolerance: None,
             severity: BTreeMap::new(),
             repair: RepairPolicy::default(),
+            controls: crate::contract::Controls::default(),
             unserved: Vec::new(),
             secrets: crate::contract::Secrets::default(),
             digest: [0; 32],

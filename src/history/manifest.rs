@@ -13,7 +13,9 @@ use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
 use crate::report::decided::DecidedRecord;
-use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex};
+use crate::report::json::{
+    BooksRecord, FiguresRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex,
+};
 use crate::sides::Sides;
 
 pub(super) const FILE: &str = "manifest.json";
@@ -78,6 +80,8 @@ pub(super) struct ContractRecord {
     attributes: Vec<AttributeRecord>,
     plan: PlanRecord,
     plan_truncated: bool,
+    #[serde(default, skip_serializing_if = "FiguresRecord::is_none")]
+    figures: FiguresRecord,
     warnings: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decided: Option<DecidedRecord>,
@@ -222,6 +226,7 @@ impl ContractRecord {
                 .collect(),
             plan: PlanRecord::of(contract.plan),
             plan_truncated: contract.plan_truncated,
+            figures: FiguresRecord::of(&contract.figures),
             warnings: contract.warnings.clone(),
             decided: DecidedRecord::of(&contract.decided),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
@@ -254,6 +259,7 @@ impl ContractRecord {
             coverage: self.coverage,
             plan_truncated: self.plan_truncated,
             owners: self.owners,
+            figures: self.figures.into_figures(kind, severity)?,
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
         })

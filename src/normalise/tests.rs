@@ -60,6 +60,7 @@ pub(super) fn contract(key: &[&str]) -> Contract {
         numeric_tolerance: None,
         severity: std::collections::BTreeMap::new(),
         repair: RepairPolicy::default(),
+        controls: crate::contract::Controls::default(),
         unserved: Vec::new(),
         secrets: crate::contract::Secrets::default(),
         digest: [0; 32],

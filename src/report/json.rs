@@ -15,6 +15,10 @@ use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::sides::{Side, Sides};
 
+mod figures;
+
+pub(crate) use figures::FiguresRecord;
+
 /// Grows with each change of the format that a reader must know of.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -167,6 +171,9 @@ struct ContractSummary<'a> {
     books: SidesRecord<BooksRecord>,
     captured_at: SidesRecord<Option<String>>,
     plan_truncated: bool,
+    /// Only what the contract asks for.
+    #[serde(flatten)]
+    figures: FiguresRecord,
     /// Only where something was.
     #[serde(skip_serializing_if = "Option::is_none")]
     taken_over: Option<SidesRecord<TakenOverRecord>>,
@@ -202,6 +209,7 @@ impl<'a> ContractSummary<'a> {
             books: SidesRecord::of(&contract.books, BooksRecord::of),
             captured_at: SidesRecord::of(&contract.inputs, captured_at),
             plan_truncated: contract.plan_truncated,
+            figures: FiguresRecord::of(&contract.figures),
             taken_over: contract
                 .inputs
                 .iter()

@@ -11,6 +11,8 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::contract::{Kind, Severity};
 use crate::sides::Side;
 
+mod figures;
+
 /// Writes the audit.
 ///
 /// # Errors
@@ -78,6 +80,7 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "- Key: {key}\n- Coverage: {}\n", percent(contract.coverage))?;
     compared(contract, out)?;
     counts(contract, out)?;
+    figures::write(&contract.figures, out)?;
     examples(contract, out)?;
     plan(contract, out)?;
     super::decided::markdown(&contract.decided, plain, out)?;

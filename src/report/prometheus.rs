@@ -6,12 +6,14 @@ use std::io::{self, Write};
 use crate::audit::{Audit, ContractAudit, Verdict};
 use crate::contract::{Kind, Severity};
 
+mod figures;
+
 /// Writes the audit.
 ///
 /// # Errors
 /// What kept it from being written.
 pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
-    for metric in run_metrics(audit).iter().chain(&contract_metrics(audit)) {
+    for metric in run_metrics(audit).iter().chain(&contract_metrics(audit)).chain(&figures::metrics(audit)) {
         if metric.samples.is_empty() {
             continue;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::audit::decision::Decided;
-use crate::audit::{Audit, Books, ContractAudit, InputFacts, InputFile, PlanCounts, TakenOver, Verdict};
+use crate::audit::{Audit, Books, ContractAudit, Figures, InputFacts, InputFile, PlanCounts, TakenOver, Verdict};
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
@@ -63,6 +63,7 @@ fn agreed() -> ContractAudit {
         plan: PlanCounts::default(),
         plan_truncated: false,
         owners: BTreeMap::new(),
+        figures: Figures::default(),
         inputs: inputs("billing", None),
         warnings: vec![],
         decided: Decided::default(),
@@ -117,6 +118,7 @@ fn drifted() -> ContractAudit {
         plan: PlanCounts { safe: 2, review: 2, manual: 0 },
         plan_truncated: false,
         owners: BTreeMap::new(),
+        figures: Figures::default(),
         inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
         decided: Decided::default(),
@@ -148,6 +150,7 @@ fn unverified() -> ContractAudit {
         plan: PlanCounts::default(),
         plan_truncated: false,
         owners: BTreeMap::new(),
+        figures: Figures::default(),
         inputs: inputs("claims", None),
         warnings: vec![],
         decided: Decided::default(),

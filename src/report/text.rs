@@ -12,6 +12,8 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 
+mod figures;
+
 /// How the terminal wants it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
@@ -49,6 +51,7 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         for told in decided::sentences(&contract.decided) {
             sentence("decided", &told, out)?;
         }
+        figures::write(&contract.figures, out)?;
         for warning in &contract.warnings {
             sentence("warning", warning, out)?;
         }

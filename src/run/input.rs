@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::controls::{self, Gauges};
 use super::tally::Tally;
 use super::{Batch, Halt, Tuning};
 use crate::contract::{CapturedAt, Contract, LogicalType, Source};
@@ -19,6 +20,8 @@ pub(super) struct Inputs {
     /// The same attributes before the options that change what a text or number looks like: a row is in scope where the
     /// predicate holds for it either way.
     pub(super) as_it_stands: Option<Binding>,
+    /// What is measured of every row.
+    pub(super) gauges: Gauges,
 }
 
 impl Inputs {
@@ -64,9 +67,10 @@ pub(super) fn open(contract: &Contract, tuning: &Tuning) -> Result<Inputs, Vec<H
             return Err(vec![Halt::Contract(said)]);
         }
     }
+    let gauges = Gauges::new(contract, &binding)?;
     let sides = opened.try_map(|side, opened| input(contract, side, opened, &binding)).map_err(|halt| vec![halt])?;
     let as_it_stands = row_filter.as_ref().map(|_| binding.as_it_stands());
-    Ok(Inputs { binding, sides, row_filter, as_it_stands })
+    Ok(Inputs { binding, sides, row_filter, as_it_stands, gauges })
 }
 
 fn open_side(contract: &Contract, side: Side, tuning: &Tuning) -> Result<Opened, Halt> {
@@ -105,6 +109,9 @@ fn input(contract: &Contract, side: Side, opened: Opened, binding: &Binding) -> 
     let needed = columns.clone();
     for name in filter.iter().flat_map(Predicate::columns) {
         columns.push(find(name, "filter")?);
+    }
+    for (name, option) in controls::columns(contract, side) {
+        columns.push(find(name, &option)?);
     }
     let captured = match &source.captured_at {
         CapturedAt::Column(name) => Some(find(name, "captured_at")?),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::channel;
 
 use super::Halt;
+use super::at_risk::{self, AtRisk};
 use super::compare::Work;
 use super::desk::{Desk, Relieved};
 use super::examples::Examples;
@@ -11,7 +12,7 @@ use super::gather::Partitioned;
 use super::tally::Tally;
 use crate::audit::decision::Decided;
 use crate::audit::{Books, Recorder};
-use crate::classify::{Bench, Divergence, Scale, judge, judge_all, kind_of};
+use crate::classify::{Bench, Divergence, Scale, judge, judge_by_rules, kind_of};
 use crate::contract::{Kind, Severity};
 use crate::diff::resolve::{Difference, ResolveRules, resolve};
 use crate::digest::Encoded;
@@ -76,15 +77,19 @@ impl Work<'_> {
                 counts.difference(difference, policy.scale.severities(difference));
             }
         }
-        let mut findings = Vec::new();
+        let (mut findings, mut at_risk) = (Vec::new(), AtRisk::default());
+        let worth = at_risk::attribute(bench.contract, binding);
         let draft_plan = self.batch.settings.draft_plan;
         if policy.keeps || draft_plan || !by_difference {
             let mut encoded = Encoded::default();
-            judge_all(bench, &resolved.differences, |difference, mut divergences| {
+            let ended = judge_by_rules(bench, &resolved.differences, |difference, mut divergences| {
                 let ruled = policy.desk.rule(bench, difference, &mut divergences, &mut encoded);
                 if !by_difference {
                     counts.judged(difference, &divergences);
                     ruled.count(&divergences, &mut counts.decided, &mut counts.relieved);
+                }
+                if let (Some(worth), Some(first)) = (worth, divergences.first()) {
+                    at_risk.add(bench, worth, difference, first.kind);
                 }
                 let open = divergences.iter().enumerate().filter(|(index, _)| !ruled.away(*index));
                 open.for_each(|(_, divergence)| examples.offer(divergence));
@@ -94,11 +99,12 @@ impl Work<'_> {
                     findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
                 }
             });
+            ended.map_err(Halt::Contract)?;
         } else if examples.wanted() {
             exemplify(bench, &resolved.differences, &mut examples);
         }
         let (agree, out_of_scope) = (resolved.agree, resolved.out_of_scope);
-        Ok(Judged { agree, out_of_scope, counts, examples, findings })
+        Ok(Judged { agree, out_of_scope, counts, at_risk, examples, findings })
     }
 }
 
@@ -133,6 +139,7 @@ pub(super) struct Judged {
     pub(super) agree: u64,
     pub(super) out_of_scope: Sides<u64>,
     pub(super) counts: Counts,
+    pub(super) at_risk: AtRisk,
     pub(super) examples: Examples,
     /// What is to be told, in order: all, where the recorder keeps it, or only what has actions.
     pub(super) findings: Vec<(Vec<Divergence>, Vec<Action>)>,

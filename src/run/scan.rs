@@ -242,6 +242,7 @@ impl<'a> Reader<'a> {
         facts.read += compared.num_rows() as u64;
         facts.bytes += compared.get_array_memory_size() as u64;
         let canonical = normalise(&self.inputs.binding, self.side, &compared);
+        self.inputs.gauges.see(&self.inputs.binding, self.side, rows, kept.as_ref(), &canonical)?;
         let scope = self.scope(&compared, &canonical)?;
         let keyed = self.all_keyed(&canonical);
         let number = |row: usize| first + numbers.as_ref().map_or(row as u64, |numbers| u64::from(numbers[row]));

@@ -14,7 +14,7 @@ use super::super::{
     Allow, Attribute, Compare, Contract, Ignore, Kind, Location, Repair, RepairPolicy, Secrets, Severity, Source,
     Unserved, meaning,
 };
-use super::{attribute, location};
+use super::{attribute, controls, location};
 use crate::sides::{Side, Sides};
 
 /// What a contract is checked against.
@@ -55,6 +55,7 @@ pub(super) fn check_contract(
     let key = check_key(table, &about, problems);
     let attributes = attribute::check_attributes(table, setting, &about, problems);
     let ignore = check_ignore(table, &key, &attributes, &about, problems, warnings);
+    let controls = controls::check_controls(table, &key, &attributes, &about, problems);
     let (unserved, unserved_values) = unserved(table, sources.as_ref());
     let text = |key: &str| table.text(key).map(|text| text.text.clone());
     let span = |key: &str| table.node(key).and_then(|node| values::span(node).ok());
@@ -85,6 +86,7 @@ pub(super) fn check_contract(
         numeric_tolerance: None,
         severity: severities(table),
         repair: repair(table),
+        controls,
         unserved,
         secrets: Secrets::default(),
         digest: [0; 32],

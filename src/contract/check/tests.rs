@@ -130,6 +130,7 @@ timezone = "Europe/Rom"
 
 #[test]
 fn a_bad_value_or_combination_is_one_problem() {
+    let rule = |when: &str| format!("[[contract.orders.rule]]\nname = \"r\"\nwhen = \"{when}\"\nseverity = \"low\"\n");
     let attribute = |lines: &str| format!("[contract.orders.attribute.x]\n{lines}\n");
     let cases = [
         ("tags = [1]", "`tags` holds 1, expected strings"),
@@ -152,6 +153,39 @@ fn a_bad_value_or_combination_is_one_problem() {
         ("rule = 1", "rule is 1, expected an array of tables"),
         ("attribute = { x = 1 }", "attribute.x is 1, expected a table"),
         ("[[contract.orders.rule]]\nname = \"r\"\nseverity = \"low\"", "`when` is missing"),
+        (&rule("kind ="), "`when` cannot be used: unable to parse"),
+        (&rule("kinds = 'missing'"), "`when` names no column `kinds` of divergences (columns are: contract, kind,"),
+        (&rule("cause is null"), "`when` names `cause`, which is found only after severities are set"),
+        (&rule("count(*) > 1"), "which looks at other rows; a predicate is about one row"),
+        (&rule("key = 1"), "`when`: `key = 1`"),
+        (&rule("authority_value"), "no predicate"),
+        (
+            "rule = [{ name = \"a\", when = \"true\", severity = \"low\" }, { name = \"a\", when = \"true\", severity = \"low\" }]",
+            "the name is taken by an earlier one",
+        ),
+        (
+            "invariant = [{ name = \"i\", side = \"left\", when = \"true\", severity = \"low\" }]",
+            "side \"left\" is not one of authority, projection, both",
+        ),
+        (
+            "invariant = [{ name = \"i\", side = \"both\", when = \"sum(x) > 1\", severity = \"low\" }]",
+            "looks at other rows",
+        ),
+        ("total = [{ name = \"t\", by = [\"a\", \"a\"] }]", "`by` names \"a\" twice"),
+        (
+            "compare = \"declared\"\ntotal = [{ name = \"t\", by = [\"idd\"] }]",
+            "`by` names \"idd\", which the contract does not compare",
+        ),
+        (
+            "attribute.a.type = \"text\"\ntotal = [{ name = \"t\", sum = [\"a\"] }]",
+            "`sum` names \"a\", whose type is no number",
+        ),
+        (
+            "attribute.a.pii = \"mask\"\ntotal = [{ name = \"t\", by = [\"a\"] }]",
+            "whose values are personal (pii) and would be written",
+        ),
+        ("attribute.a.pii = \"mask\"\nvalue_at_risk = \"a\"", "whose values are personal (pii) and would be written"),
+        ("value_at_risk = 3", "value_at_risk is 3, expected a string"),
         (&attribute("tolerance = \"-1\""), "tolerance is \"-1\", expected a tolerance that is not negative"),
         (
             &attribute("tolerance = \"200%\""),
@@ -434,22 +468,13 @@ fn what_came_from_the_environment_is_never_repeated() {
 
 #[test]
 fn options_of_later_versions_are_said_when_used() {
-    let lines = "window = \"15m\"\ncadence = \"24h\"\ninvariant = []\n\
+    let lines = "window = \"15m\"\ncadence = \"24h\"\n\
         [contract.orders.attribute.a]\nowner = \"billing\"\nderive = \"x - y\"\n[contract.orders.attribute.b]\npii = \"mask\"\nowner = \"erp\"\n\
-        [[contract.orders.rule]]\nname = \"r\"\nwhen = \"true\"\nseverity = \"low\"\n[source.billing]\nlocation = \"b\"\n";
+        [source.billing]\nlocation = \"b\"\n";
     let contract = made(lines);
     let said: Vec<(&str, bool)> =
         contract.unserved.iter().map(|unserved| (unserved.option.as_str(), unserved.hides)).collect();
-    assert_eq!(
-        said,
-        [
-            ("window", false),
-            ("invariant", true),
-            ("attribute.a.owner", true),
-            ("attribute.a.derive", true),
-            ("rule", true),
-        ]
-    );
+    assert_eq!(said, [("window", false), ("attribute.a.owner", true), ("attribute.a.derive", true)]);
 }
 
 #[test]
@@ -498,6 +523,14 @@ fn the_digest_follows_the_meaning_and_nothing_else() {
         "attribute.a.owner = \"billing\"\n[source.billing]\nlocation = \"x\"",
         "rule = [{ name = \"a\", when = \"true\", severity = \"low\" }]",
         "rule = [{ name = \"a\", when = \"false\", severity = \"low\" }]",
+        "rule = [{ name = \"a\", when = \"false\", severity = \"high\" }]",
+        "total = [{ name = \"a\" }]",
+        "total = [{ name = \"a\", severity = \"low\" }]",
+        "total = [{ name = \"a\", by = [\"b\"] }]",
+        "total = [{ name = \"a\", sum = [\"b\"] }]",
+        "invariant = [{ name = \"a\", side = \"authority\", when = \"b > 1\", severity = \"low\" }]",
+        "invariant = [{ name = \"a\", side = \"both\", when = \"b > 1\", severity = \"low\" }]",
+        "value_at_risk = \"b\"",
     ];
     let mut seen = std::collections::BTreeSet::from([base]);
     for lines in different {
