@@ -42,6 +42,9 @@ mod work;
 /// What is kept between runs never changes a result, and spares the reading of what is unchanged.
 mod cache;
 
+/// Control totals, invariants and rules where a scenario folder cannot show it.
+mod controls;
+
 /// `audit verify` and `audit prune` through the binary.
 mod audit;
 

@@ -399,6 +399,7 @@ mod tests {
         for coverage in [1.0, 0.999_99, 0.1 + 0.2, 1.0 / 3.0, 5e-324, 0.0] {
             let mut audit = sample::audit();
             audit.contracts[1].coverage = coverage;
+            audit.contracts[1].figures = sample::figures();
             let text = serde_json::to_vec_pretty(&Manifest::of(&audit, vec![])).expect("JSON");
             let read = Manifest::parse(&text).and_then(Manifest::into_audit).expect("a manifest");
             assert_eq!(format!("{read:?}"), format!("{audit:?}"));

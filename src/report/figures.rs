@@ -97,3 +97,65 @@ pub(super) fn at_risk(worth: &ValueAtRisk) -> Vec<String> {
     }));
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{markdown, prometheus, sample, text};
+
+    fn rendered(render: impl FnOnce(&crate::audit::Audit, &mut Vec<u8>) -> std::io::Result<()>) -> String {
+        let mut audit = sample::small("20260301T020000Z-0001");
+        audit.contracts[0].figures = sample::figures();
+        let mut out = Vec::new();
+        render(&audit, &mut out).expect("a vector takes all");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn the_terminal_says_what_is_off_within_its_width() {
+        let text = rendered(|audit, out| text::render(audit, text::Style::default(), out));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let figures: String = text
+            .lines()
+            .skip_while(|line| !line.starts_with("  total"))
+            .take_while(|line| !line.is_empty())
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect();
+        insta::assert_snapshot!(figures, @r#"
+          total       by status | *: 2 of 3 groups do not balance
+                      {"status":"<b>\u{1b}"}: 2 rows → 1, premium 300.5 → 0.1 + 1 null
+                      (300.4)
+          total       all: not computed, `premium` cannot be compared
+          invariant   positive (high): 4 rows at the authority break it: {"id":1},
+                      {"id":2}, …
+          invariant   positive (high): holds in the projection
+          at risk     premium 12.5: missing 10 (2 keys), mismatch 2.5 (3 keys, 1 without
+                      a value)
+                      premium itself differs in 1 key: net -0.5, gross 0.5
+        "#);
+    }
+
+    #[test]
+    fn markdown_shows_both_sides_and_no_value_becomes_markup() {
+        let text = rendered(|audit, out| markdown::render(audit, out));
+        assert!(text.contains("### Control totals\n\nby status \\| \\*: 2 of 3 groups do not balance\n"), "{text}");
+        assert!(text.contains("| authority | 2 | 300.5 |\n"), "{text}");
+        assert!(text.contains("| projection | 1 | 0.1 + 1 null |\n"), "{text}");
+        assert!(text.contains("| difference | 1 | 300.4 |\n"), "{text}");
+        assert!(text.contains("And 1 more.") && text.contains("### Invariants") && text.contains("### Value at risk"));
+        assert!(!text.contains("<b>") && !text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn metrics_have_what_was_computed() {
+        let text = rendered(|audit, out| prometheus::render(audit, out));
+        for line in [
+            r#"reconcile_total_groups{contract="billing-view",total="by status | *"} 3"#,
+            r#"reconcile_total_groups_unbalanced{contract="billing-view",total="by status | *"} 2"#,
+            r#"reconcile_invariant_broken_rows{contract="billing-view",invariant="positive",side="projection"} 0"#,
+            r#"reconcile_value_at_risk{contract="billing-view",attribute="premium",kind="missing"} 10"#,
+        ] {
+            assert!(text.lines().any(|seen| seen == line), "{line}\n{text}");
+        }
+        assert!(!text.contains(r#"total="all""#));
+    }
+}

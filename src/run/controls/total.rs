@@ -245,3 +245,59 @@ impl Sum {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(most_groups: usize, most_bytes: usize, names: &[(Side, &str)]) -> (bool, usize) {
+        let bound = Bound { by: vec![0], sum: Vec::new(), most_groups, most_bytes };
+        let mut groups = Groups::default();
+        for (side, name) in names {
+            groups.add(&bound, (*name).to_owned(), *side, Sums { rows: 1, sums: Vec::new() });
+        }
+        (groups.too_many, groups.held.len())
+    }
+
+    #[test]
+    fn whether_there_are_too_many_groups_does_not_depend_on_their_order() {
+        use Side::{Authority, Projection};
+        let mut names = [(Authority, "a"), (Projection, "b"), (Authority, "b"), (Projection, "a"), (Projection, "ccc")];
+        for _ in 0..names.len() {
+            names.rotate_left(1);
+            assert_eq!(told(3, 100, &names), (false, 3), "{names:?}");
+            assert_eq!(told(2, 100, &names), (true, 0), "{names:?}");
+            assert_eq!(told(3, 5, &names), (false, 3), "{names:?}");
+            assert_eq!(told(3, 4, &names), (true, 0), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn the_worst_group_is_the_one_whose_first_sum_is_furthest_off() {
+        let sum = |text: &str| {
+            let mut sum = Sum::default();
+            assert!(sum.sum.add(&crate::normalise::Number::parse(text, '.').expect("a number")));
+            sum
+        };
+        let sums = |rows: u64, first: &str, second: &str| Some(Sums { rows, sums: vec![sum(first), sum(second)] });
+        let mut groups = Groups::default();
+        for (name, authority, projection) in [
+            ("rows", sums(9, "1", "1"), sums(1, "1", "1")),
+            ("balanced", sums(9, "1.0", "1"), sums(9, "1", "1.00")),
+            ("second", sums(1, "1", "1"), sums(1, "1", "2")),
+            ("less", sums(1, "1", "1"), sums(1, "0.5", "900")),
+            ("one side", sums(1, "-7", "0"), None),
+            ("second too", sums(1, "1", "2"), sums(1, "1", "1")),
+        ] {
+            groups.held.insert(name.to_owned(), Sides { authority, projection });
+        }
+        let total = Total { name: "t".to_owned(), by: vec![], sum: vec![], severity: None };
+        let mut figures = Gauge::new(total, Err(String::new())).figures();
+        groups.tell(2, &mut figures);
+        let worst: Vec<&str> = figures.worst.iter().map(|group| group.group.as_str()).collect();
+        assert_eq!(worst, ["one side", "less", "second", "second too", "rows"]);
+        assert_eq!((figures.groups, figures.unbalanced), (6, 5));
+        assert_eq!(figures.whole.authority.rows, 22);
+        assert_eq!(figures.worst[1].differences, ["0.5", "-899"]);
+    }
+}
