@@ -62,7 +62,7 @@ impl Bound {
     pub(super) fn new(by: Vec<usize>, sum: Vec<usize>, binding: &Binding, totals: usize) -> Self {
         // What the sums of both sides take at most.
         let width = |index: &usize| match binding.attributes[*index].comparison {
-            Comparison::Float | Comparison::Number => 1024,
+            Comparison::Float | Comparison::Number => 512,
             _ => 256,
         };
         let each = 128 + sum.iter().map(width).sum::<usize>();
