@@ -103,12 +103,11 @@ pub(crate) fn check_rules(case: &Case, lines: &[Divergence]) {
     let rules = rules(case);
     for line in lines {
         let (severity, reason) = (line.severity, line.reason.to_string());
-        match rules.iter().find(|rule| (rule.holds)(line)) {
-            Some(rule) => assert_eq!((severity, reason), (rule.severity, format!("rule:{}", rule.name)), "{line:?}"),
-            None => {
-                assert_eq!(severity, line.kind.default_severity(), "{line:?}");
-                assert!(!reason.starts_with("rule:"), "{line:?}");
-            }
+        if let Some(rule) = rules.iter().find(|rule| (rule.holds)(line)) {
+            assert_eq!((severity, reason), (rule.severity, format!("rule:{}", rule.name)), "{line:?}");
+        } else {
+            assert_eq!(severity, line.kind.default_severity(), "{line:?}");
+            assert!(!reason.starts_with("rule:"), "{line:?}");
         }
     }
 }
@@ -131,7 +130,7 @@ pub(crate) fn check_totals(case: &Case, figures: &Figures) {
                 for (place, (total, nulls, unsummed)) in sum.iter().zip(&mut counted.1) {
                     match normal(*place) {
                         Value::Number { units, scale } => {
-                            *total += BigInt::from(units) * BigInt::from(10).pow(30 - scale)
+                            *total += BigInt::from(units) * BigInt::from(10).pow(30 - scale);
                         }
                         Value::Null => *nulls += 1,
                         _ => *unsummed += 1,

@@ -87,12 +87,11 @@ impl ExactSum {
         }
         let shift = u32::try_from(i64::from(self.exponent) - i64::from(exponent)).unwrap_or(0);
         let narrow = 10_i128.checked_pow(shift).and_then(|power| self.small.checked_mul(power));
-        match narrow.filter(|_| self.big.sign() == Sign::NoSign) {
-            Some(small) => self.small = small,
-            None => {
-                self.big = self.units_at(exponent);
-                self.small = 0;
-            }
+        if let Some(small) = narrow.filter(|_| self.big.sign() == Sign::NoSign) {
+            self.small = small;
+        } else {
+            self.big = self.units_at(exponent);
+            self.small = 0;
         }
         self.exponent = exponent;
     }

@@ -24,6 +24,6 @@ pub(super) fn write(found: &Figures, out: &mut dyn Write) -> io::Result<()> {
     for invariant in &found.invariants {
         sentence("invariant", &figures::invariant(invariant), out)?;
     }
-    let at_risk = found.value_at_risk.iter().flat_map(figures::at_risk).enumerate();
-    at_risk.map(|(index, told)| sentence(if index == 0 { "at risk" } else { "" }, &told, out)).collect()
+    let mut at_risk = found.value_at_risk.iter().flat_map(figures::at_risk).enumerate();
+    at_risk.try_for_each(|(index, told)| sentence(if index == 0 { "at risk" } else { "" }, &told, out))
 }

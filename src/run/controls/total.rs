@@ -47,7 +47,7 @@ struct Sums {
 
 #[derive(Clone, Default)]
 struct Sum {
-    sum: ExactSum,
+    added: ExactSum,
     nulls: u64,
     unsummed: u64,
 }
@@ -181,7 +181,7 @@ impl Groups {
                     .sums
                     .iter()
                     .zip(&sides.projection.sums)
-                    .map(|(one, other)| one.sum.less(&other.sum))
+                    .map(|(one, other)| one.added.less(&other.added))
                     .collect();
                 unbalanced.push((differences, name, sides));
             }
@@ -215,7 +215,7 @@ impl Sums {
     fn merge(&mut self, other: &Self) {
         self.rows += other.rows;
         for (sum, other) in self.sums.iter_mut().zip(&other.sums) {
-            sum.sum.merge(&other.sum);
+            sum.added.merge(&other.added);
             sum.nulls += other.nulls;
             sum.unsummed += other.unsummed;
         }
@@ -223,24 +223,23 @@ impl Sums {
 
     fn balances(&self, other: &Self) -> bool {
         let alike = |(one, other): (&Sum, &Sum)| {
-            (one.nulls, one.unsummed) == (other.nulls, other.unsummed) && one.sum == other.sum
+            (one.nulls, one.unsummed) == (other.nulls, other.unsummed) && one.added == other.added
         };
         self.rows == other.rows && self.sums.iter().zip(&other.sums).all(alike)
     }
 
     fn figure(&self) -> Figure {
-        let sum = |sum: &Sum| SumFigure { sum: sum.sum.to_string(), nulls: sum.nulls, unsummed: sum.unsummed };
+        let sum = |sum: &Sum| SumFigure { sum: sum.added.to_string(), nulls: sum.nulls, unsummed: sum.unsummed };
         Figure { rows: self.rows, sums: self.sums.iter().map(sum).collect() }
     }
 }
 
 impl Sum {
     fn add(&mut self, comparison: &Comparison, column: &CanonicalColumn, row: usize) {
+        let faulty = || column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&row)).is_ok();
         match canonical_number(comparison, column, row) {
-            Some(number) => self.unsummed += u64::from(!self.sum.add(&number)),
-            None if column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&row)).is_ok() => {
-                self.unsummed += 1
-            }
+            Some(number) => self.unsummed += u64::from(!self.added.add(&number)),
+            None if faulty() => self.unsummed += 1,
             None => self.nulls += 1,
         }
     }
@@ -276,7 +275,7 @@ mod tests {
     fn the_worst_group_is_the_one_whose_first_sum_is_furthest_off() {
         let sum = |text: &str| {
             let mut sum = Sum::default();
-            assert!(sum.sum.add(&crate::normalise::Number::parse(text, '.').expect("a number")));
+            assert!(sum.added.add(&crate::normalise::Number::parse(text, '.').expect("a number")));
             sum
         };
         let sums = |rows: u64, first: &str, second: &str| Some(Sums { rows, sums: vec![sum(first), sum(second)] });

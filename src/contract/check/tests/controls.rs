@@ -5,7 +5,7 @@ use super::message;
 #[test]
 fn a_rule_total_or_invariant_that_cannot_be_is_one_problem() {
     let rule = |when: &str| format!("[[contract.orders.rule]]\nname = \"r\"\nwhen = \"{when}\"\nseverity = \"low\"\n");
-    let cases = [
+    let cases: &[(&str, &str)] = &[
         (&rule("kind ="), "`when` cannot be used: unable to parse"),
         (&rule("kinds = 'missing'"), "`when` names no column `kinds` of divergences (columns are: contract, kind,"),
         (&rule("cause is null"), "`when` names `cause`, which is found only after severities are set"),
