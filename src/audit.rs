@@ -11,10 +11,14 @@ use crate::contract::{Kind, Severity};
 use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
+mod controls;
 pub mod decision;
 pub mod lag;
 mod owners;
 
+pub use controls::{
+    Figure, Figures, GroupFigures, InvariantFigures, KindAtRisk, OwnMismatches, SumFigure, TotalFigures, ValueAtRisk,
+};
 use decision::Decided;
 pub use owners::{OwnerBooks, OwnerFacts, OwnerRole};
 mod recurrence;
@@ -119,6 +123,8 @@ pub struct ContractAudit {
     pub plan_truncated: bool,
     /// The source that owns each attribute; empty where the sources did not open.
     pub attribute_owners: BTreeMap<String, String>,
+    /// Control totals, invariants, and what the divergences add up to.
+    pub figures: Figures,
     /// Each side's input.
     pub inputs: Sides<InputFacts>,
     /// The sources besides the two sides, if any.

@@ -18,6 +18,9 @@ pub mod explain;
 mod lag;
 
 pub use lag::{Behind, Pace};
+mod rule;
+
+pub use rule::{judge_by_rules, rule};
 
 /// What judgement rests on, besides the difference itself.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +45,7 @@ pub struct Scale {
     prefix: Vec<u8>,
     /// What markers are judged by, where the contract has any.
     pace: Option<Pace>,
+    by_difference: bool,
 }
 
 /// What is the same for all divergences of one attribute.
@@ -75,6 +79,7 @@ impl Scale {
             attributes: binding.attributes.iter().map(attribute).collect(),
             authority_source: contract.sources.authority.name.as_str().into(),
             prefix: fingerprint_prefix(contract),
+            by_difference: contract.controls.rules.is_empty() && contract.controls.value_at_risk.is_none(),
             pace: None,
         }
     }
@@ -94,7 +99,7 @@ impl Scale {
     /// Whether a difference alone tells kind and severity of its lines, so that they can be counted without being made.
     #[must_use]
     pub fn by_difference(&self) -> bool {
-        self.pace.is_none()
+        self.by_difference && self.pace.is_none()
     }
 
     fn of_kind(&self, kind: Kind) -> (Severity, &Reason) {

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use crate::sides::{Side, Sides};
 
 mod check;
+mod controls;
 mod error;
 mod meaning;
 mod owners;
@@ -28,6 +29,7 @@ mod tree;
 mod values;
 
 pub use check::{DiffRequest, for_diff, load, load_text, parse_text};
+pub use controls::{Controls, DIVERGENCE_COLUMNS, Invariant, Rule, Total};
 pub use error::{Error, Errors, Problem};
 pub use ownership::{Crosswalk, Lookup, Origin, Tenure};
 pub use pii::PiiKey;
@@ -252,6 +254,8 @@ pub struct Contract {
     pub crosswalk: Option<Crosswalk>,
     /// `[contract.NAME.parity]`, the cutover gate.
     pub parity: Option<Parity>,
+    /// Rules, control totals, invariants, and what a row is worth.
+    pub controls: Controls,
     /// Options that parse but that this version does not act on.
     pub unserved: Vec<Unserved>,
     /// What came from the environment, which no text for people repeats.

@@ -36,7 +36,7 @@ pub use bind::bind;
 pub use composed::{composed_column, composed_field, member_at};
 pub use ground::describe;
 pub use marker::{Clock, Flag, Greatest, Mark, Marker, Marks};
-pub use number::Number;
+pub use number::{ExactSum, Number};
 pub use rules::SideRules;
 
 use column::Converted;
@@ -435,6 +435,30 @@ pub fn write_canonical_json(comparison: &Comparison, column: &CanonicalColumn, r
 #[must_use]
 pub fn canonical_text(comparison: &Comparison, column: &CanonicalColumn, row: usize) -> Option<String> {
     cell::text(comparison, cell::cell(&column.values, row))
+}
+
+/// A canonical value as a number, where it is one; None for NULL, a fault, and what is no number.
+#[must_use]
+pub fn canonical_number(comparison: &Comparison, column: &CanonicalColumn, row: usize) -> Option<Number> {
+    cell::number(comparison, cell::cell(&column.values, row))
+}
+
+/// Writes some attributes of a canonical row as a JSON object, each as `write_canonical_json` does; a fault as it stands.
+pub fn write_named(binding: &Binding, batch: &CanonicalBatch, attributes: &[usize], row: usize, out: &mut String) {
+    out.push('{');
+    for (place, &index) in attributes.iter().enumerate() {
+        let (attribute, column) = (&binding.attributes[index], &batch.columns[index]);
+        if place > 0 {
+            out.push(',');
+        }
+        out.push_str(&serde_json::Value::from(attribute.name.as_str()).to_string());
+        out.push(':');
+        match column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&row)) {
+            Ok(found) => out.push_str(&serde_json::Value::from(&*column.faults[found].shown).to_string()),
+            Err(_) => write_canonical_json(&attribute.comparison, column, row, out),
+        }
+    }
+    out.push('}');
 }
 
 /// Whether two canonical values, not both equal in the digest, are equal within the tolerance. Two NULLs are equal (which

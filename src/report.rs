@@ -2,6 +2,7 @@
 
 pub(crate) mod decided;
 pub(crate) mod escape;
+mod figures;
 pub mod json;
 mod lag;
 pub mod markdown;

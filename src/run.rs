@@ -17,8 +17,10 @@ use crate::contract::Contract;
 use crate::diff::Budget;
 use crate::normalise::Binding;
 
+mod at_risk;
 mod carried;
 mod compare;
+mod controls;
 mod derive;
 mod desk;
 mod examples;

@@ -42,6 +42,8 @@ mod work;
 /// What is kept between runs never changes a result, and spares the reading of what is unchanged.
 mod cache;
 
+/// Control totals, invariants and rules where a scenario folder cannot show it.
+mod controls;
 /// Markers, tombstones and the window, where more than one run or one file is needed to see them.
 mod lag;
 /// What other sources own, hold and map is read, said, and never mistaken for agreement.

@@ -17,6 +17,7 @@ use reconcile::sides::{Side, Sides};
 use serde_json::value::RawValue;
 
 mod case;
+mod controls;
 mod lag;
 pub(crate) mod random;
 mod value;
@@ -209,6 +210,8 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
     let audit = reconcile::run::run(&contracts, &settings, &mut notes, &Silence, &Stop::default()).unwrap();
     let contract = audit.contracts.into_iter().next().unwrap();
     assert!(settings.draft_plan || notes.actions.is_empty(), "actions were drafted although no plan was asked for");
+    controls::check_rules(case, &notes.divergences);
+    controls::check_totals(case, &contract.figures);
     (notes.divergences.iter().map(|divergence| named(case, divergence)).collect(), contract)
 }
 

@@ -297,7 +297,7 @@ fn every_kind_and_reason_has_a_scenario_and_an_explanation() {
             writeln!(complaints, "fixtures/scenarios: none shows `{name}`: add a folder").unwrap();
         }
     }
-    for reason in ["unparseable", "out_of_type", "ambiguous_time", "default", "attribute:", "kind:"] {
+    for reason in ["unparseable", "out_of_type", "ambiguous_time", "default", "attribute:", "kind:", "rule:"] {
         if !counts.contains(reason) {
             writeln!(complaints, "fixtures/scenarios: none shows the reason `{reason}`: add a folder").unwrap();
         }

@@ -211,6 +211,7 @@ pub(super) mod tests {
             repair: RepairPolicy::default(),
             crosswalk: None,
             parity: None,
+            controls: crate::contract::Controls::default(),
             unserved: Vec::new(),
             secrets: crate::contract::Secrets::default(),
             digest: [0; 32],

@@ -18,6 +18,7 @@ use super::{Configuration, Errors, Problem, RunSettings, Secrets, Source};
 
 mod agreement;
 mod attribute;
+mod controls;
 mod flags;
 mod gather;
 mod location;

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::tree::quoted;
 use super::{
-    Attribute, CapturedAt, Compare, Contract, CsvOptions, ExactDecimal, LogicalType, Options, Repair, Source,
+    Attribute, CapturedAt, Compare, Contract, Controls, CsvOptions, ExactDecimal, LogicalType, Options, Repair, Source,
     Tolerance, Trim, UnicodeForm,
 };
 
@@ -75,12 +75,35 @@ fn canonical_text(contract: &Contract, unserved: &[(String, String)]) -> String 
         source(&mut lines, side.name(), held);
     }
     ownership::crosswalk(&mut lines, contract);
+    controls(&mut lines, &contract.controls);
     let mut unserved: Vec<&(String, String)> = unserved.iter().collect();
     unserved.sort_unstable();
     for (option, value) in unserved {
         lines.add(format_args!("unserved.{}", quoted(option)), value);
     }
     lines.0
+}
+
+fn controls(lines: &mut Lines, controls: &Controls) {
+    // The order of rules is part of what they mean.
+    for (place, rule) in controls.rules.iter().enumerate() {
+        let severity = rule.severity.name();
+        lines.add(
+            format_args!("rule.{place}.{}", quoted(&rule.name)),
+            format_args!("{severity} {}", quoted(rule.when.written())),
+        );
+    }
+    for total in &controls.totals {
+        let severity = total.severity.map_or("none", super::Severity::name);
+        let (by, sum) = (list(&total.by), list(&total.sum));
+        lines.add(format_args!("total.{}", quoted(&total.name)), format_args!("{severity} by {by} sum {sum}"));
+    }
+    for invariant in &controls.invariants {
+        let (sides, severity) = (&invariant.sides, invariant.severity.name());
+        let when = quoted(invariant.when.written());
+        lines.add(format_args!("invariant.{}", quoted(&invariant.name)), format_args!("{sides:?} {severity} {when}"));
+    }
+    lines.maybe("value_at_risk", controls.value_at_risk.as_deref().map(quoted));
 }
 
 fn attribute(lines: &mut Lines, attribute: &Attribute) {

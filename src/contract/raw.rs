@@ -205,7 +205,6 @@ const SAYS_SPACES: &str = "`collapse` makes one space of each run of white space
 const SAYS_UNICODE: &str = "The normalization form that texts are brought to.";
 const SAYS_NULL_EQUALS: &str = "Texts that are NULL.";
 const LATER_RECHECK: &str = "divergences are not looked at a second time";
-const LATER_VALUE_AT_RISK: &str = "the value of what diverged is not summed";
 const TRIMS: &[&str] = &["left", "right", "both", "none"];
 const CASES: &[&str] = &["ignore", "exact"];
 const SPACES: &[&str] = &["collapse", "keep"];
@@ -233,7 +232,7 @@ const NULL_EQUALS: Key = key("null_equals", Shape::Texts, SAYS_NULL_EQUALS).defa
 const PARITY_KEY: Key = key("parity", Shape::Section(&PARITY), "The cutover gate.");
 const RECHECK: Key = key("recheck", Shape::Anything, "A second look at what diverged.").later(LATER_RECHECK);
 const VALUE_AT_RISK: Key =
-    key("value_at_risk", Shape::Anything, "The attribute that says what a row is worth.").later(LATER_VALUE_AT_RISK);
+    key("value_at_risk", Shape::Text, "The attribute that says what a row is worth.").default("none");
 
 /// What every contract says unless it says something else.
 pub(super) static DEFAULTS: Section = Section {
@@ -348,14 +347,13 @@ pub(super) static CONTRACT: Section = Section {
         UNICODE,
         NULL_EQUALS,
         key("attribute", Shape::Named(&ATTRIBUTE), "How single attributes compare."),
-        key("rule", Shape::Each(&RULE), "Severities by SQL over divergences, the first match decides.")
-            .later_hides("severities are judged without rules"),
-        key("total", Shape::Each(&TOTAL), "Control totals.").later("control totals are not computed"),
+        key("rule", Shape::Each(&RULE), "Severities by SQL over divergences, the first match decides."),
+        key("total", Shape::Each(&TOTAL), "Control totals."),
         PARITY_KEY,
         RECHECK,
         VALUE_AT_RISK,
         key("crosswalk", Shape::Section(&CROSSWALK), "Which key of the authority is which key of the projection."),
-        key("invariant", Shape::Anything, "What must hold across contracts.").later_hides("invariants are not checked"),
+        key("invariant", Shape::Each(&INVARIANT), "Rows of one side that break the contract by themselves."),
         key("baseline", Shape::Anything, "The old copy that the projection replaces, compared beside it.")
             .later_hides("what the old copy had right is not told from what it had wrong already"),
     ],
@@ -500,6 +498,18 @@ pub(super) static TOTAL: Section = Section {
         key("name", Shape::Text, "As reports name it.").required(),
         key("by", Shape::Texts, "The attributes that rows are grouped by.").default("[]"),
         key("sum", Shape::Texts, "The attributes that are summed.").default("[]"),
+        key("severity", Shape::OneOf(SEVERITIES), "What it costs where a group does not balance.")
+            .default("it is shown and warned of"),
+    ],
+};
+
+pub(super) static INVARIANT: Section = Section {
+    name: "contract.NAME.invariant",
+    keys: &[
+        key("name", Shape::Text, "As reports name it.").required(),
+        key("side", Shape::OneOf(&["authority", "projection", "both"]), "Whose rows it is about.").required(),
+        key("when", Shape::Text, "SQL over the source's own columns: the rows that break it.").required(),
+        key("severity", Shape::OneOf(SEVERITIES), "What a row that breaks it costs.").required(),
     ],
 };
 

@@ -14,7 +14,7 @@ use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
 use crate::report::decided::DecidedRecord;
 use crate::report::json::{
-    BooksRecord, LagRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex,
+    BooksRecord, FiguresRecord, LagRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex,
 };
 use crate::sides::Sides;
 
@@ -86,6 +86,8 @@ pub(super) struct ContractRecord {
     attributes: Vec<AttributeRecord>,
     plan: PlanRecord,
     plan_truncated: bool,
+    #[serde(default, skip_serializing_if = "FiguresRecord::is_none")]
+    figures: FiguresRecord,
     warnings: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decided: Option<DecidedRecord>,
@@ -236,6 +238,7 @@ impl ContractRecord {
                 .collect(),
             plan: PlanRecord::of(contract.plan),
             plan_truncated: contract.plan_truncated,
+            figures: FiguresRecord::of(&contract.figures),
             warnings: contract.warnings.clone(),
             decided: DecidedRecord::of(&contract.decided),
             owners: contract.owners.iter().map(OwnerRecord::of).collect(),
@@ -273,6 +276,7 @@ impl ContractRecord {
             plan_truncated: self.plan_truncated,
             attribute_owners: self.attribute_owners,
             lag: self.lag.map(LagRecord::into_facts).transpose()?,
+            figures: self.figures.into_figures(kind, severity)?,
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
             recurrence: self.recurrence.map(RecurrenceRecord::into_facts).transpose()?,
@@ -414,6 +418,7 @@ mod tests {
         for coverage in [1.0, 0.999_99, 0.1 + 0.2, 1.0 / 3.0, 5e-324, 0.0] {
             let mut audit = sample::audit();
             audit.contracts[1].coverage = coverage;
+            audit.contracts[1].figures = sample::figures();
             let text = serde_json::to_vec_pretty(&Manifest::of(&audit, vec![])).expect("JSON");
             let read = Manifest::parse(&text).and_then(Manifest::into_audit).expect("a manifest");
             assert_eq!(format!("{read:?}"), format!("{audit:?}"));

@@ -22,8 +22,10 @@ use num_bigint::{BigInt, BigUint, Sign};
 
 use crate::contract::ExactDecimal;
 
+mod exact;
 mod near;
 
+pub use exact::ExactSum;
 pub(super) use near::{Bound, near};
 
 /// The greatest power of ten that a text may ask for; beyond it a few bytes of input would cost megabytes.

@@ -62,6 +62,7 @@ pub(super) fn contract(key: &[&str]) -> Contract {
         repair: RepairPolicy::default(),
         crosswalk: None,
         parity: None,
+        controls: crate::contract::Controls::default(),
         unserved: Vec::new(),
         secrets: crate::contract::Secrets::default(),
         digest: [0; 32],

@@ -15,10 +15,12 @@ use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::sides::{Side, Sides};
 
+mod figures;
 mod lag;
 mod over_time;
 mod owners;
 
+pub(crate) use figures::FiguresRecord;
 pub(crate) use lag::LagRecord;
 use over_time::RecurrenceSummary;
 pub(crate) use owners::OwnerBooksRecord;
@@ -176,6 +178,9 @@ struct ContractSummary<'a> {
     books: SidesRecord<BooksRecord>,
     captured_at: SidesRecord<Option<String>>,
     plan_truncated: bool,
+    /// Only what the contract asks for.
+    #[serde(flatten)]
+    figures: FiguresRecord,
     /// Only where something was.
     #[serde(skip_serializing_if = "Option::is_none")]
     taken_over: Option<SidesRecord<TakenOverRecord>>,
@@ -220,6 +225,7 @@ impl<'a> ContractSummary<'a> {
             books: SidesRecord::of(&contract.books, BooksRecord::of),
             captured_at: SidesRecord::of(&contract.inputs, captured_at),
             plan_truncated: contract.plan_truncated,
+            figures: FiguresRecord::of(&contract.figures),
             taken_over: contract
                 .inputs
                 .iter()

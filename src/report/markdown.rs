@@ -12,6 +12,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::contract::{Kind, Severity};
 use crate::sides::Side;
 
+mod figures;
 mod over_time;
 mod owners;
 
@@ -83,6 +84,7 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     compared(contract, out)?;
     owners::owners(contract, out)?;
     counts(contract, out)?;
+    figures::write(&contract.figures, out)?;
     examples(contract, out)?;
     plan(contract, out)?;
     super::decided::markdown(&contract.decided, plain, out)?;

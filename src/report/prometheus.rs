@@ -8,6 +8,7 @@ use crate::audit::{Audit, ContractAudit, OwnerFacts, Verdict};
 use crate::contract::{Kind, Severity};
 
 mod cadence;
+mod figures;
 
 pub use cadence::{Cadence, render_cadences};
 
@@ -16,7 +17,7 @@ pub use cadence::{Cadence, render_cadences};
 /// # Errors
 /// What kept it from being written.
 pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
-    for metric in run_metrics(audit).iter().chain(&contract_metrics(audit)) {
+    for metric in run_metrics(audit).iter().chain(&contract_metrics(audit)).chain(&figures::metrics(audit)) {
         write_metric(metric, out)?;
     }
     Ok(())

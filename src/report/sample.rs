@@ -6,12 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::audit::decision::Decided;
-use crate::audit::{Audit, Books, ContractAudit, InputFacts, InputFile, PlanCounts, TakenOver, Verdict};
+use crate::audit::{
+    Audit, Books, ContractAudit, Figure, Figures, GroupFigures, InputFacts, InputFile, InvariantFigures, KindAtRisk,
+    OwnMismatches, PlanCounts, SumFigure, TakenOver, TotalFigures, ValueAtRisk, Verdict,
+};
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
 use crate::plan::{Action, Op, Safety};
-use crate::sides::Sides;
+use crate::sides::{Side, Sides};
 
 /// Three contracts: agreed, drifted, unverified.
 pub(crate) fn audit() -> Audit {
@@ -35,6 +38,56 @@ pub(crate) fn small(run_id: &str) -> Audit {
     audit.contracts.truncate(1);
     audit.warnings.clear();
     audit
+}
+
+/// Control totals, invariants and a value at risk, with everything that they can say.
+pub(crate) fn figures() -> Figures {
+    let figure =
+        |rows, sum: &str, nulls| Figure { rows, sums: vec![SumFigure { sum: sum.to_owned(), nulls, unsummed: 0 }] };
+    let total = |name: &str, not_computed| TotalFigures {
+        name: name.to_owned(),
+        by: vec!["status".to_owned()],
+        sum: vec!["premium".to_owned()],
+        severity: None,
+        not_computed,
+        groups: 0,
+        unbalanced: 0,
+        worst: vec![],
+        whole: Sides::default(),
+    };
+    let worst = GroupFigures {
+        group: "{\"status\":\"<b>\u{1b}\"}".to_owned(),
+        sides: Sides { authority: figure(2, "300.5", 0), projection: figure(1, "0.1", 1) },
+        differences: vec!["300.4".to_owned()],
+    };
+    let whole = Sides { authority: figure(9, "1000.5", 0), projection: figure(8, "700.1", 1) };
+    let off = TotalFigures { groups: 3, unbalanced: 2, worst: vec![worst], whole, ..total("by status | *", None) };
+    let severe = TotalFigures {
+        severity: Some(Severity::High),
+        ..total("all", Some("`premium` cannot be compared".to_owned()))
+    };
+    let invariant = |side, rows, examples: &[&str]| InvariantFigures {
+        name: "positive".to_owned(),
+        side,
+        severity: Severity::High,
+        rows,
+        examples: examples.iter().map(ToString::to_string).collect(),
+    };
+    let kind = |keys, unvalued, sum: &str| KindAtRisk { keys, unvalued, sum: sum.to_owned() };
+    Figures {
+        totals: vec![off, severe],
+        invariants: vec![
+            invariant(Side::Authority, 4, &["{\"id\":1}", "{\"id\":2}"]),
+            invariant(Side::Projection, 0, &[]),
+        ],
+        value_at_risk: Some(ValueAtRisk {
+            attribute: "premium".to_owned(),
+            not_computed: None,
+            sum: "12.5".to_owned(),
+            kinds: [(Kind::Missing, kind(2, 0, "10")), (Kind::Mismatch, kind(3, 1, "2.5"))].into(),
+            own: Some(OwnMismatches { keys: 1, unvalued: 0, net: "-0.5".to_owned(), gross: "0.5".to_owned() }),
+        }),
+    }
 }
 
 pub(crate) fn instant(text: &str) -> Timestamp {
@@ -63,6 +116,7 @@ fn agreed() -> ContractAudit {
         plan: PlanCounts::default(),
         plan_truncated: false,
         attribute_owners: BTreeMap::new(),
+        figures: Figures::default(),
         inputs: inputs("billing", None),
         owners: Vec::new(),
         lag: None,
@@ -120,6 +174,7 @@ fn drifted() -> ContractAudit {
         plan: PlanCounts { safe: 2, review: 2, manual: 0 },
         plan_truncated: false,
         attribute_owners: BTreeMap::new(),
+        figures: Figures::default(),
         inputs: inputs("policy", Some(instant("2026-03-01T00:00:00Z"))),
         owners: Vec::new(),
         lag: None,
@@ -154,6 +209,7 @@ fn unverified() -> ContractAudit {
         plan: PlanCounts::default(),
         plan_truncated: false,
         attribute_owners: BTreeMap::new(),
+        figures: Figures::default(),
         inputs: inputs("claims", None),
         owners: Vec::new(),
         lag: None,

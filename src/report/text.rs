@@ -13,6 +13,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 
+mod figures;
 mod over_time;
 mod owners;
 
@@ -53,6 +54,7 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         for told in decided::sentences(&contract.decided) {
             sentence("decided", &told, out)?;
         }
+        figures::write(&contract.figures, out)?;
         over_time::line(contract, out)?;
         for warning in &contract.warnings {
             sentence("warning", warning, out)?;

@@ -40,10 +40,12 @@ fn compare_once(
     tally: &mut Tally<'_>,
     recorder: &mut dyn Recorder,
 ) -> Result<(), Halt> {
-    tally.schema(recorder).map_err(Halt::Record)?;
+    tally.schema(recorder)?;
     if compare_in_order(batch, inputs, recall, tally, recorder)? {
         return Ok(());
     }
+    // What was measured while merging is measured again.
+    inputs.gauges.forget();
     let spill = SpillFile::new(&batch.settings.spill_folder);
     let budget = batch.spill_budget();
     let work = Work { batch, inputs, budget: &budget, recall };
@@ -58,7 +60,7 @@ fn compare_once(
     let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), share, &budget, &spill));
     let gathered = work.gathered(&spill);
     let (units, index) = work.scan(&records, &gathered, tally)?;
-    tally.unreadable(recorder).map_err(Halt::Record)?;
+    tally.unreadable(recorder)?;
     let mut settled = work.settle(&records, &units, index.as_ref())?;
     drop((records, index));
     work.gather(&settled, &units, &gathered)?;
@@ -233,6 +235,7 @@ impl<'w> Work<'w> {
         for (side, input) in self.inputs.sides.iter() {
             unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
         }
+        tally.gauged(self.inputs);
         tally.compared();
         Ok(())
     }

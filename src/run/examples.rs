@@ -123,7 +123,7 @@ impl Examples {
 }
 
 /// Writes bytes whose order is that of a reader: runs of digits by their value.
-fn natural(key: &str, bytes: &mut Vec<u8>) {
+pub(super) fn natural(key: &str, bytes: &mut Vec<u8>) {
     bytes.clear();
     let mut rest = key.as_bytes();
     while let Some(&first) = rest.first() {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::carried::{Carried, Wanted};
+use super::controls::{self, Gauges};
 use super::owners::{self, Owners};
 use super::tally::Tally;
 use super::{Batch, Halt, Tuning};
@@ -25,6 +26,8 @@ pub(super) struct Inputs {
     pub(super) contract: Option<Contract>,
     /// What is read besides the two sides.
     pub(super) owners: Option<Owners>,
+    /// What is measured of every row.
+    pub(super) gauges: Gauges,
 }
 
 impl Inputs {
@@ -76,9 +79,10 @@ pub(super) fn open(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Resu
             return Err(vec![Halt::Contract(said)]);
         }
     }
+    let gauges = Gauges::new(contract, &binding)?;
     let sides = opened.try_map(|side, opened| input(contract, side, opened, &binding)).map_err(|halt| vec![halt])?;
     let as_it_stands = row_filter.as_ref().map(|_| binding.as_it_stands());
-    Ok(Inputs { binding, sides, row_filter, as_it_stands, contract: effective, owners })
+    Ok(Inputs { binding, sides, row_filter, as_it_stands, contract: effective, owners, gauges })
 }
 
 /// The contract with the owners that hold, and its sides composed, where it has more sources than two.
@@ -138,6 +142,9 @@ fn input(contract: &Contract, side: Side, opened: Opened, binding: &Binding) -> 
     let needed = columns.clone();
     for name in filter.iter().flat_map(Predicate::columns) {
         columns.push(find(name, "filter")?);
+    }
+    for (name, option) in controls::columns(contract, side) {
+        columns.push(find(name, &option)?);
     }
     let captured = match &source.captured_at {
         CapturedAt::Column(name) => Some(find(name, "captured_at")?),

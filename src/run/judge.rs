@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::channel;
 
 use super::Halt;
+use super::at_risk::{self, AtRisk};
 use super::compare::Work;
 use super::desk::{Desk, Relieved};
 use super::examples::Examples;
@@ -12,7 +13,7 @@ use super::lag::LagCounts;
 use super::tally::Tally;
 use crate::audit::decision::Decided;
 use crate::audit::{Books, Recorder};
-use crate::classify::{Bench, Divergence, Scale, judge, judge_all, kind_of};
+use crate::classify::{Bench, Divergence, Scale, judge, judge_by_rules, kind_of};
 use crate::contract::{Kind, Severity};
 use crate::diff::resolve::{Difference, ResolveRules, resolve};
 use crate::digest::Encoded;
@@ -79,10 +80,12 @@ impl Work<'_> {
         }
         let mut findings = Vec::new();
         let mut lag = LagCounts::default();
+        let mut at_risk = AtRisk::default();
+        let worth = at_risk::attribute(bench.contract, binding);
         let draft_plan = self.batch.settings.draft_plan;
         if policy.keeps || draft_plan || !by_difference {
             let mut encoded = Encoded::default();
-            judge_all(bench, &resolved.differences, |difference, mut divergences| {
+            let ended = judge_by_rules(bench, &resolved.differences, |difference, mut divergences| {
                 let ruled = policy.desk.rule(bench, difference, &mut divergences, &mut encoded);
                 if !by_difference {
                     counts.judged(difference, &divergences);
@@ -93,6 +96,9 @@ impl Work<'_> {
                     ruled.count(&divergences, &mut counts.decided, relieved);
                     lag.note(bench, difference, &divergences);
                 }
+                if let (Some(worth), Some(first)) = (worth, divergences.first()) {
+                    at_risk.add(bench, worth, difference, first.kind);
+                }
                 let open = divergences.iter().enumerate().filter(|(index, _)| !ruled.away(*index));
                 open.for_each(|(_, divergence)| examples.offer(divergence));
                 let drafted = || ruled.draft(bench, difference, &divergences, policy.complete);
@@ -101,6 +107,7 @@ impl Work<'_> {
                     findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
                 }
             });
+            ended.map_err(Halt::Contract)?;
         } else if examples.wanted() {
             exemplify(bench, &resolved.differences, &mut examples);
         }
@@ -108,7 +115,7 @@ impl Work<'_> {
             counts.books.get_mut(side).tombstone += tombstones;
         }
         let (agree, out_of_scope) = (resolved.agree, resolved.out_of_scope);
-        Ok(Judged { agree, out_of_scope, counts, examples, lag, findings })
+        Ok(Judged { agree, out_of_scope, counts, at_risk, examples, lag, findings })
     }
 }
 
@@ -143,6 +150,7 @@ pub(super) struct Judged {
     pub(super) agree: u64,
     pub(super) out_of_scope: Sides<u64>,
     pub(super) counts: Counts,
+    pub(super) at_risk: AtRisk,
     pub(super) examples: Examples,
     pub(super) lag: LagCounts,
     /// What is to be told, in order: all, where the recorder keeps it, or only what has actions.

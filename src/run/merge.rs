@@ -501,6 +501,8 @@ impl<'a> Line<'a> {
 
     /// Adds what the unit is to remember of these rows.
     fn note(&mut self, rows: &RecordBatch, compared: &RecordBatch, canonical: &CanonicalBatch) -> Result<(), Stopped> {
+        let inputs = self.bench.work.inputs;
+        inputs.gauges.see(&inputs.binding, self.reader.side, rows, None, canonical)?;
         let column = self.reader.input().captured_column;
         let captured = column.map(|column| self.reader.greatest_instant(rows.column(column).as_ref(), None));
         let captured = captured.transpose()?.flatten();

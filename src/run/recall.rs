@@ -108,6 +108,10 @@ impl Recall {
         }
         let filters = batch.contract.sources.iter().filter_map(|(_, source)| source.filter.as_ref());
         let inconstant = |filter: &String| INCONSTANT.iter().any(|word| filter.to_lowercase().contains(word));
+        // What is measured of every row is not kept.
+        if batch.contract.controls.need_every_row() {
+            return None;
+        }
         // What other sources hold may have changed without any file of the two sides.
         if inputs.owners.is_some()
             || inputs.binding.key_count == 0

@@ -238,6 +238,7 @@ impl<'a> Reader<'a> {
         facts.bytes += compared.get_array_memory_size() as u64;
         self.note_markers(&compared, &mut facts.markers);
         let canonical = normalise(&self.inputs.binding, self.side, &compared);
+        self.inputs.gauges.see(&self.inputs.binding, self.side, rows, kept.as_ref(), &canonical)?;
         let scope = self.scope(&compared, &canonical)?;
         let keyed = self.all_keyed(&canonical);
         let number = |row: usize| first + numbers.as_ref().map_or(row as u64, |numbers| u64::from(numbers[row]));

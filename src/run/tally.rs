@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::at_risk::{self, AtRisk};
 use super::carried::MarkerFacts;
+use super::controls::{warnings, weigh};
 use super::desk::{Relieved, decided_away, lapsed, open};
 use super::examples::Examples;
 use super::input::Inputs;
@@ -18,8 +20,10 @@ use super::scan::UnitFacts;
 use super::{Halt, Settings};
 use crate::audit::decision::Decided;
 use crate::audit::lag::Counted;
-use crate::audit::{Books, ContractAudit, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced};
-use crate::classify::{Divergence, judge_schema, judge_unreadable};
+use crate::audit::{
+    Books, ContractAudit, Figures, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced,
+};
+use crate::classify::{Divergence, judge_schema, judge_unreadable, rule};
 use crate::contract::{Contract, Kind, Severity};
 use crate::digest::Sum;
 use crate::normalise::SchemaDifference;
@@ -65,6 +69,8 @@ pub(super) struct Tally<'a> {
     warnings: Vec<String>,
     owners: Vec<OwnerFacts>,
     unreadable_owners: u64,
+    at_risk: AtRisk,
+    figures: Figures,
     compared: bool,
     /// Applied to all that leaves.
     privacy: Arc<Privacy>,
@@ -107,6 +113,8 @@ impl<'a> Tally<'a> {
             warnings: harmless.map(|option| format!("`{}`: {}", option.option, option.consequence)).collect(),
             owners: Vec::new(),
             unreadable_owners: 0,
+            at_risk: AtRisk::default(),
+            figures: Figures::default(),
             compared: false,
             privacy: Arc::new(Privacy::new(contract, settings.pii_key)),
             decided: Decided::default(),
@@ -209,16 +217,15 @@ impl<'a> Tally<'a> {
     }
 
     /// Records the columns that are not compared.
-    pub(super) fn schema(&mut self, recorder: &mut dyn Recorder) -> io::Result<()> {
-        for difference in std::mem::take(&mut self.schema) {
-            let divergence = judge_schema(self.contract, &difference);
-            self.tell(&divergence, recorder)?;
-        }
-        Ok(())
+    pub(super) fn schema(&mut self, recorder: &mut dyn Recorder) -> Result<(), Halt> {
+        let schema = std::mem::take(&mut self.schema);
+        let judged = schema.iter().map(|difference| judge_schema(self.contract, difference)).collect();
+        self.tell_all(judged, recorder)
     }
 
     /// Records the rows that could not be read.
-    pub(super) fn unreadable(&mut self, recorder: &mut dyn Recorder) -> io::Result<()> {
+    pub(super) fn unreadable(&mut self, recorder: &mut dyn Recorder) -> Result<(), Halt> {
+        let mut judged = Vec::new();
         for (side, range) in std::mem::take(&mut self.unreadable) {
             let secrets = &self.contract.secrets;
             let (place, problem) = (secrets.redact(&range.place), secrets.redact(&range.problem));
@@ -228,9 +235,12 @@ impl<'a> Tally<'a> {
             }
             let divergence = judge_unreadable(self.contract, side, &place, &problem);
             *self.keys.entry(Kind::Unreadable).or_default() += range.rows - 1;
-            self.tell(&divergence, recorder)?;
+            judged.push(divergence);
+            if judged.len() == Self::TOLD_AT_ONCE {
+                self.tell_all(std::mem::take(&mut judged), recorder)?;
+            }
         }
-        Ok(())
+        self.tell_all(judged, recorder)
     }
 
     /// No examples yet, of which those will be kept that could still be among this contract's.
@@ -245,6 +255,7 @@ impl<'a> Tally<'a> {
         }
         self.leave_out(judged.out_of_scope);
         self.add(judged.counts);
+        self.at_risk.merge(&judged.at_risk);
         self.examples.take(judged.examples);
         self.lag.join(judged.lag);
         for (divergences, actions) in judged.findings {
@@ -276,6 +287,14 @@ impl<'a> Tally<'a> {
         for ((_, count), more) in self.attributes.iter_mut().zip(counts.attributes.into_iter().skip(self.key_count)) {
             *count += more;
         }
+    }
+
+    /// How many lines that stand by themselves are judged by rules at once.
+    const TOLD_AT_ONCE: usize = 1024;
+
+    fn tell_all(&mut self, mut judged: Vec<Divergence>, recorder: &mut dyn Recorder) -> Result<(), Halt> {
+        rule(self.contract, &mut judged.iter_mut().collect::<Vec<_>>()).map_err(Halt::Contract)?;
+        judged.iter().try_for_each(|divergence| self.tell(divergence, recorder)).map_err(Halt::Record)
     }
 
     fn tell(&mut self, divergence: &Divergence, recorder: &mut dyn Recorder) -> io::Result<()> {
@@ -319,6 +338,17 @@ impl<'a> Tally<'a> {
         self.inputs.get_mut(side).captured_at = at;
     }
 
+    /// What was measured of every row, and what the divergences add up to.
+    pub(super) fn gauged(&mut self, inputs: &Inputs) {
+        let bound = at_risk::attribute(self.contract, &inputs.binding).is_some();
+        self.figures = Figures {
+            totals: inputs.gauges.totals(),
+            invariants: inputs.gauges.invariants(self.contract),
+            value_at_risk: self.at_risk.figures(self.contract, bound),
+        };
+        self.warnings.extend(warnings(self.contract, &self.figures));
+    }
+
     /// Every row is in its account.
     pub(super) fn compared(&mut self) {
         self.compared = true;
@@ -333,7 +363,7 @@ impl<'a> Tally<'a> {
             return self.halted(&Halt::Unbalanced(unbalanced));
         }
         self.warn_of_owners();
-        let (verdict, because) = self.verdict();
+        let (verdict, because) = weigh(self.contract, &self.figures, self.verdict());
         let mut told = self.first_unreadable.clone();
         if !told.is_empty() {
             told.push(
@@ -483,6 +513,7 @@ impl<'a> Tally<'a> {
             examples: self.examples.chosen().iter().map(|one| privacy.divergence(one).into_owned()).collect(),
             plan: self.plan,
             plan_truncated: truncated,
+            figures: self.figures,
             inputs: self.inputs,
             owners: self.owners,
             lag: self.lags.map(|counted| self.lag.closed(self.contract, counted, |key| privacy.masked_key(key))),

@@ -118,6 +118,14 @@ impl Case {
         case
     }
 
+    /// Whether the values of an attribute are held exactly on both sides, so that their sum is known from how they were made.
+    pub(crate) fn is_summed(&self, place: usize) -> bool {
+        let attribute = &self.attributes[place];
+        let float = |column: &(DataType, bool)| matches!(column.0, DataType::Float32 | DataType::Float64);
+        attribute.family == Family::Integer
+            || (attribute.family == Family::Decimal && !attribute.columns.iter().any(|(_, column)| float(column)))
+    }
+
     fn add_extra_columns(&mut self, random: &mut Random) {
         if random.percent(12) {
             let side = random.pick(&Side::BOTH);
@@ -270,6 +278,7 @@ impl Case {
                 write!(text, "[contract.case.attribute.{}]\n{}\n", quoted(&attribute.name), lines.join("\n")).unwrap();
             }
         }
+        text.push_str(&super::controls::contract(self));
         text
     }
 }

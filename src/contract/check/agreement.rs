@@ -14,7 +14,7 @@ use super::super::{
     Allow, Attribute, Compare, Contract, Ignore, Kind, Location, Repair, RepairPolicy, Secrets, Severity, Source,
     Unserved, meaning,
 };
-use super::{attribute, location, ownership};
+use super::{attribute, controls, location, ownership};
 use crate::sides::{Side, Sides};
 
 /// What a contract is checked against.
@@ -57,6 +57,7 @@ pub(super) fn check_contract(
     let crosswalk = ownership::check_crosswalk(table, setting, &about, problems, warnings);
     ownership::check_handovers(table, sources.as_ref(), &about, problems);
     let ignore = check_ignore(table, &key, &attributes, &about, problems, warnings);
+    let controls = controls::check_controls(table, &key, &attributes, &about, problems);
     let (unserved, unserved_values) =
         unserved(table, sources.as_ref(), ownership::others(&attributes, crosswalk.as_ref()));
     let text = |key: &str| table.text(key).map(|text| text.text.clone());
@@ -90,6 +91,7 @@ pub(super) fn check_contract(
         repair: repair(table),
         crosswalk,
         parity: super::parity::parity(table, &about, problems),
+        controls,
         unserved,
         secrets: Secrets::default(),
         digest: [0; 32],

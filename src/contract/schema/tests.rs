@@ -70,6 +70,7 @@ fn sections() -> Vec<&'static Section> {
         &raw::REPAIR,
         &raw::RULE,
         &raw::TOTAL,
+        &raw::INVARIANT,
         &raw::PARITY,
     ]
 }
