@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::causes::Cause;
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::plan::Action;
@@ -123,6 +124,8 @@ pub struct ContractAudit {
     pub warnings: Vec<String>,
     /// What people decided of the divergences.
     pub decided: Decided,
+    /// What many divergences have in common, the commonest first.
+    pub causes: Vec<Cause>,
 }
 
 /// Repair actions by safety.

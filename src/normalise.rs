@@ -25,6 +25,7 @@ mod json;
 mod nested;
 mod number;
 mod numeric;
+mod reading;
 mod rules;
 mod temporal;
 mod text;
@@ -35,6 +36,7 @@ pub use bind::bind;
 pub use composed::{composed_column, composed_field, member_at};
 pub use ground::describe;
 pub use number::Number;
+pub use reading::{Reading, Readings, collapsed, in_form, is_local, spelled_number, without_case, without_ends};
 pub use rules::SideRules;
 
 use column::Converted;

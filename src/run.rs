@@ -17,6 +17,7 @@ use crate::contract::Contract;
 use crate::diff::Budget;
 use crate::normalise::Binding;
 
+mod causes;
 mod compare;
 mod derive;
 mod desk;

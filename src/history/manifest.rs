@@ -12,6 +12,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, InputFile, PlanCounts, Verd
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
+use crate::report::causes::CauseRecord;
 use crate::report::decided::DecidedRecord;
 use crate::report::json::{BooksRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex};
 use crate::sides::Sides;
@@ -88,6 +89,9 @@ pub(super) struct ContractRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     owners: Vec<OwnerRecord>,
     examples: Vec<ExampleRecord>,
+    /// Only where some were found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<CauseRecord>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -127,6 +131,8 @@ struct ExampleRecord {
     authority_value: Option<String>,
     projection_value: Option<String>,
     authority_source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
     fingerprint: String,
 }
 
@@ -232,6 +238,7 @@ impl ContractRecord {
             decided: DecidedRecord::of(&contract.decided),
             owners: contract.owners.iter().map(OwnerRecord::of).collect(),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
+            causes: contract.causes.iter().map(CauseRecord::of).collect(),
         }
     }
 
@@ -264,6 +271,7 @@ impl ContractRecord {
             attribute_owners: self.attribute_owners,
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
+            causes: self.causes.into_iter().map(CauseRecord::into_cause).collect(),
         })
     }
 }
@@ -316,6 +324,7 @@ impl ExampleRecord {
             authority_value: text(&divergence.values.authority),
             projection_value: text(&divergence.values.projection),
             authority_source: divergence.authority_source.to_string(),
+            cause: divergence.cause.map(str::to_owned),
             fingerprint: hex(&divergence.fingerprint),
         }
     }
@@ -330,6 +339,7 @@ impl ExampleRecord {
             attribute: self.attribute.map(Arc::from),
             values: Sides { authority: boxed(self.authority_value), projection: boxed(self.projection_value) },
             authority_source: self.authority_source.into(),
+            cause: self.cause.as_deref().and_then(|cause| crate::causes::NAMES.into_iter().find(|name| *name == cause)),
             fingerprint: digest(&self.fingerprint)?,
             row_digest: None,
         })

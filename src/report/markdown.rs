@@ -81,6 +81,7 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     compared(contract, out)?;
     owners::owners(contract, out)?;
     counts(contract, out)?;
+    super::causes::markdown(contract, plain, out)?;
     examples(contract, out)?;
     plan(contract, out)?;
     super::decided::markdown(&contract.decided, plain, out)?;

@@ -67,6 +67,7 @@ fn agreed() -> ContractAudit {
         owners: Vec::new(),
         warnings: vec![],
         decided: Decided::default(),
+        causes: vec![],
     }
 }
 
@@ -122,6 +123,7 @@ fn drifted() -> ContractAudit {
         owners: Vec::new(),
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
         decided: Decided::default(),
+        causes: vec![],
     }
 }
 
@@ -154,6 +156,7 @@ fn unverified() -> ContractAudit {
         owners: Vec::new(),
         warnings: vec![],
         decided: Decided::default(),
+        causes: vec![],
     }
 }
 
@@ -174,6 +177,7 @@ pub(crate) fn divergences() -> Vec<Divergence> {
             attribute: attribute.map(Arc::from),
             values: Sides { authority: authority.map(Box::from), projection: projection.map(Box::from) },
             authority_source: "policy_admin".into(),
+            cause: None,
             fingerprint: *blake3::hash(key.as_bytes()).as_bytes(),
             row_digest: None,
         }

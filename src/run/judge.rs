@@ -11,6 +11,7 @@ use super::gather::Partitioned;
 use super::tally::Tally;
 use crate::audit::decision::Decided;
 use crate::audit::{Books, Recorder};
+use crate::causes::{Explained, Suspects};
 use crate::classify::{Bench, Divergence, Scale, judge, judge_all, kind_of};
 use crate::contract::{Kind, Severity};
 use crate::diff::resolve::{Difference, ResolveRules, resolve};
@@ -31,7 +32,15 @@ impl Work<'_> {
         let scale = Scale::new(self.batch.contract, &self.inputs.binding);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
-        let policy = Policy { scale: &scale, complete: tally.complete(), keeps: recorder.keeps(), desk: &desk };
+        let suspects = self.suspects(gathered)?;
+        let mut explained = suspects.counts();
+        let policy = Policy {
+            scale: &scale,
+            complete: tally.complete(),
+            keeps: recorder.keeps(),
+            desk: &desk,
+            suspects: &suspects,
+        };
         self.batch.threads.in_place_scope(|scope| {
             let mut judge_next = |tally: &Tally<'_>| {
                 let partition = partitions.next()?;
@@ -51,10 +60,14 @@ impl Work<'_> {
                 // Where nothing was sent it has panicked, which goes on at the end of the scope.
                 let Ok(judged) = first.recv() else { break };
                 begun.extend(judge_next(tally));
-                tally.record(judged?, recorder).map_err(Halt::Record)?;
+                let mut judged = judged?;
+                explained.add(std::mem::take(&mut judged.explained));
+                tally.record(judged, recorder).map_err(Halt::Record)?;
             }
-            Ok(())
-        })
+            Ok::<_, Halt>(())
+        })?;
+        tally.causes(suspects.tell(&explained, self.batch.contract, &self.inputs.binding));
+        Ok(())
     }
 
     fn judge(
@@ -76,11 +89,13 @@ impl Work<'_> {
                 counts.difference(difference, policy.scale.severities(difference));
             }
         }
+        let (explained, mut causes) = self.explain(policy.suspects, &rows, &resolved.differences);
         let mut findings = Vec::new();
         let draft_plan = self.batch.settings.draft_plan;
         if policy.keeps || draft_plan || !by_difference {
             let mut encoded = Encoded::default();
             judge_all(bench, &resolved.differences, |difference, mut divergences| {
+                causes.name(&mut divergences);
                 let ruled = policy.desk.rule(bench, difference, &mut divergences, &mut encoded);
                 if !by_difference {
                     counts.judged(difference, &divergences);
@@ -98,7 +113,7 @@ impl Work<'_> {
             exemplify(bench, &resolved.differences, &mut examples);
         }
         let (agree, out_of_scope) = (resolved.agree, resolved.out_of_scope);
-        Ok(Judged { agree, out_of_scope, counts, examples, findings })
+        Ok(Judged { agree, out_of_scope, counts, examples, findings, explained })
     }
 }
 
@@ -110,6 +125,7 @@ struct Policy<'a> {
     /// Whether the recorder is to be told each divergence.
     keeps: bool,
     desk: &'a Desk,
+    suspects: &'a Suspects,
 }
 
 /// Makes only those divergences that are taken as examples.
@@ -136,6 +152,8 @@ pub(super) struct Judged {
     pub(super) examples: Examples,
     /// What is to be told, in order: all, where the recorder keeps it, or only what has actions.
     pub(super) findings: Vec<(Vec<Divergence>, Vec<Action>)>,
+    /// What the named causes explain.
+    pub(super) explained: Explained,
 }
 
 /// Counts of what differs, which add up in any order.

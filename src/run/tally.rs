@@ -16,6 +16,7 @@ use super::scan::UnitFacts;
 use super::{Halt, Settings};
 use crate::audit::decision::Decided;
 use crate::audit::{Books, ContractAudit, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced};
+use crate::causes::Cause;
 use crate::classify::{Divergence, judge_schema, judge_unreadable};
 use crate::contract::{Contract, Kind, Severity};
 use crate::digest::Sum;
@@ -56,6 +57,7 @@ pub(super) struct Tally<'a> {
     warnings: Vec<String>,
     owners: Vec<OwnerFacts>,
     unreadable_owners: u64,
+    causes: Vec<Cause>,
     compared: bool,
     /// Applied to all that leaves.
     privacy: Arc<Privacy>,
@@ -94,6 +96,7 @@ impl<'a> Tally<'a> {
             warnings: harmless.map(|option| format!("`{}`: {}", option.option, option.consequence)).collect(),
             owners: Vec::new(),
             unreadable_owners: 0,
+            causes: Vec::new(),
             compared: false,
             privacy: Arc::new(Privacy::new(contract, settings.pii_key)),
             decided: Decided::default(),
@@ -104,6 +107,11 @@ impl<'a> Tally<'a> {
     /// How personal data are written.
     pub(super) fn privacy(&self) -> Arc<Privacy> {
         Arc::clone(&self.privacy)
+    }
+
+    /// What many divergences have in common.
+    pub(super) fn causes(&mut self, causes: Vec<Cause>) {
+        self.causes = causes;
     }
 
     /// Says what is worth a word.
@@ -455,6 +463,7 @@ impl<'a> Tally<'a> {
             owners: self.owners,
             warnings: self.warnings,
             decided: self.decided,
+            causes: self.causes,
         }
     }
 }
