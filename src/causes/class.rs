@@ -107,7 +107,9 @@ fn seconds(nanoseconds: i128) -> ExactDecimal {
 
 fn of_texts(authority: &str, projection: &str) -> Class {
     let mut class = Class::Other;
+    let mut numbers = false;
     if let (Some(one), Some(two)) = (spelled_number(authority), spelled_number(projection)) {
+        numbers = true;
         class = if one == two { of_spellings(authority, projection) } else { of_numbers(one, two) };
         if !matches!(class, Class::Other | Class::Unrounded { .. }) {
             return class;
@@ -127,7 +129,8 @@ fn of_texts(authority: &str, projection: &str) -> Class {
         if let Some(how) = garbled(whole, changed) {
             return Class::Garbled { side, how };
         }
-        if let Some(characters) = cut(whole, changed) {
+        // A number with fewer digits is another number.
+        if let Some(characters) = cut(whole, changed).filter(|_| !numbers) {
             return Class::Cut { side, characters };
         }
     }

@@ -118,6 +118,12 @@ impl Missing {
         Self { wanted: whole, days: comparison == Some(&Comparison::Date), rows: 0, families: Some(BTreeMap::new()) }
     }
 
+    /// Of a key that is text, for tests.
+    #[cfg(test)]
+    pub(super) fn of_text() -> Self {
+        Self { wanted: true, days: false, rows: 0, families: Some(BTreeMap::new()) }
+    }
+
     pub(super) fn wanted(&self) -> bool {
         self.wanted
     }

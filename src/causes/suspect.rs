@@ -25,7 +25,7 @@ pub(super) enum Suspect {
     Default { value: Box<[u8]>, shown: Option<Box<str>> },
     Stuck { value: Box<[u8]> },
     Case,
-    Spaces { ends: bool, inner: bool, removed: bool },
+    Spaces { ends: bool, inner: bool },
     Unicode { compatible: bool },
     Garbled { side: Side, how: Garbled },
     Zeros { side: Side },
@@ -169,7 +169,6 @@ fn of_classes(clues: &Clues) -> Vec<Suspect> {
         found.push(Suspect::Spaces {
             ends: has(&[Spaces::Ends, Spaces::EndsAndInner]),
             inner: has(&[Spaces::Inner, Spaces::EndsAndInner]),
-            removed: has(&[Spaces::Removed]),
         });
     }
     if telling(&|class| matches!(class, Class::Unicode { .. })) {

@@ -28,12 +28,13 @@ pub(super) fn tell(suspects: &Suspects, explained: &Explained, contract: &Contra
         for (suspect, share) in found {
             let of = suspects.mismatches[index];
             let said = said(suspect);
+            let together = together(suspects, explained, binding, suspect);
             causes.push(Cause {
                 cause: suspect.name().to_owned(),
                 attribute: Some(attribute.name.clone()),
                 keys: share.rows,
                 of,
-                evidence: evidence(&said, "mismatches", (share.rows, of), &examples(suspect, share)),
+                evidence: evidence(&said, "mismatches", (share.rows, of), &examples(suspect, share)) + &together,
                 option: ask.option(suspect),
             });
         }
@@ -54,6 +55,21 @@ pub(super) fn tell(suspects: &Suspects, explained: &Explained, contract: &Contra
     // The sort is stable, so equal counts stay in the contract's order.
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.keys));
     causes
+}
+
+/// What was rounded alike in several attributes was likely rounded at once, so it is counted together too.
+fn together(suspects: &Suspects, explained: &Explained, binding: &Binding, one: &Suspect) -> String {
+    let Suspect::Rounded { side, mode, decimals } = one else { return String::new() };
+    let alike = |other: &Suspect| matches!(other, Suspect::Rounded { side: of, mode: by, decimals: to } if (side, mode, decimals) == (of, by, to));
+    let (mut names, mut rows) = (Vec::new(), 0);
+    for (index, (of_attribute, shares)) in suspects.attributes.iter().zip(&explained.attributes).enumerate() {
+        for (_, share) in of_attribute.iter().zip(shares).filter(|(other, share)| alike(other) && share.rows > 0) {
+            names.push(format!("`{}`", binding.attributes[index].name));
+            rows += share.rows;
+        }
+    }
+    let Some((last, first)) = names.split_last().filter(|(_, first)| !first.is_empty()) else { return String::new() };
+    format!("; {} values in {} and {last} together", count(rows), first.join(", "))
 }
 
 fn swapped(suspects: &Suspects, explained: &Explained, contract: &Contract, binding: &Binding) -> Vec<Cause> {

@@ -1,4 +1,4 @@
-//! What every kind, reason and verdict means, what usually causes it, and what to do, for an operator who meets it.
+//! What every kind, reason, verdict and cause means, what usually causes it, and what to do, for an operator who meets it.
 //!
 //! The texts are plain values: they are the same whatever was compared, and nothing here prints them. A kind without a
 //! text does not compile.
@@ -6,6 +6,7 @@
 use crate::contract::Kind;
 
 mod decisions;
+mod causes;
 mod kinds;
 mod owners;
 mod reasons;
@@ -28,6 +29,10 @@ pub fn explain(word: &str) -> Option<Explanation> {
 pub fn all() -> impl Iterator<Item = Explanation> {
     let reasons = reasons::ALL.into_iter().chain(owners::ALL);
     Kind::ALL.into_iter().map(kinds::explanation).chain(reasons).chain(verdicts::ALL).chain(decisions::ALL)
+/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then
+/// causes.
+pub fn all() -> impl Iterator<Item = Explanation> {
+    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons::ALL).chain(verdicts::ALL).chain(causes::ALL)
 }
 
 /// What a word means. Texts are wrapped at 88 columns; examples are indented by four spaces.
@@ -60,6 +65,8 @@ pub enum Group {
     Verdict,
     /// What a person decided of a divergence.
     Decision,
+    /// What many divergences have in common.
+    Cause,
 }
 
 impl Group {
@@ -71,6 +78,7 @@ impl Group {
             Self::Reason => "reason",
             Self::Verdict => "verdict",
             Self::Decision => "decision",
+            Self::Cause => "cause",
         }
     }
 }
@@ -158,6 +166,12 @@ mod tests {
             let word = reason.to_string();
             assert_eq!(explain(&word).map(|explanation| explanation.group), Some(Group::Reason), "{word}");
         }
+    }
+
+    #[test]
+    fn every_cause_is_explained_in_its_order() {
+        let causes = all().filter(|explanation| explanation.group == Group::Cause);
+        assert!(causes.map(|explanation| explanation.word).eq(crate::causes::NAMES));
     }
 
     #[test]

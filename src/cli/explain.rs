@@ -35,7 +35,7 @@ fn texts(words: &[String], format: Format) -> Result<String, Failure> {
             None if index == 0 && words.len() == 2 && explain::explain(&words[1]).is_none() => {
                 return Err(Failure::with_hint(
                     format!(
-                        "explain: `{word}` is no kind, reason or verdict, and this version does not explain a key of a run yet"
+                        "explain: `{word}` is no kind, reason, verdict or cause, and this version does not explain a key of a run yet"
                     ),
                     "`reconcile report RUN` shows a run; `reconcile explain` alone lists the words",
                 ));
