@@ -54,7 +54,7 @@ pub const NAMES: [&str; 21] = [
 /// In how many attributes, the key aside, causes are looked for.
 pub const ATTRIBUTES: usize = 256;
 /// Of how many differing attributes of a pair any two may be swapped.
-const SWAPS: usize = 8;
+const SWAPS: usize = 24;
 const MINUTE: i128 = 60_000_000_000;
 
 /// A cause that was found.

@@ -27,22 +27,29 @@ pub(super) fn tell(suspects: &Suspects, explained: &Explained, contract: &Contra
         let ask = Ask { contract, attribute, suspects: &all };
         for (suspect, share) in found {
             let of = suspects.mismatches[index];
-            let said = said(suspect);
+            let personal = is_personal(contract, attribute);
+            let said = if personal { without_values(suspect) } else { said(suspect) };
             let together = together(suspects, explained, binding, suspect);
             causes.push(Cause {
                 cause: suspect.name().to_owned(),
                 attribute: Some(attribute.name.clone()),
                 keys: share.rows,
                 of,
-                evidence: evidence(&said, "mismatches", (share.rows, of), &examples(suspect, share)) + &together,
-                option: ask.option(suspect),
+                evidence: evidence(
+                    &said,
+                    "mismatches",
+                    (share.rows, of),
+                    &if personal { Vec::new() } else { examples(suspect, share) },
+                ) + &together,
+                option: ask.option(suspect).filter(|_| !personal || !holds_values(suspect)),
             });
         }
     }
     for (range, share) in suspects.ranges.iter().zip(&explained.ranges).filter(|(_, share)| share.rows > 0) {
         let key = &binding.attributes[0];
         let said = format!("every authority key of the range of {} that follow one another is missing", range.keys());
-        let shown = range.ends(contract.key.first().map_or("", String::as_str));
+        let name = contract.key.first().map_or("", String::as_str);
+        let shown = if is_personal(contract, key) { format!("`{name}` is personal") } else { range.ends(name) };
         causes.push(Cause {
             cause: "key_range_missing".to_owned(),
             attribute: Some(key.name.clone()),
@@ -72,19 +79,44 @@ fn together(suspects: &Suspects, explained: &Explained, binding: &Binding, one: 
     format!("; {} values in {} and {last} together", count(rows), first.join(", "))
 }
 
+/// Whether values of an attribute may not be written.
+fn is_personal(contract: &Contract, attribute: &BoundAttribute) -> bool {
+    contract.attributes.iter().any(|declared| declared.name == attribute.name && declared.pii.is_some())
+}
+
+/// Whether what is said of it, or its option, repeats values.
+fn holds_values(suspect: &Suspect) -> bool {
+    matches!(suspect, Suspect::NullSpelled { .. } | Suspect::Default { .. } | Suspect::Map { .. })
+}
+
+/// What happened, without a value.
+fn without_values(suspect: &Suspect) -> String {
+    match suspect {
+        Suspect::NullSpelled { null, .. } => format!("the {} has NULL where the other has one value", null.name()),
+        Suspect::Default { .. } => "the projection has one value whatever the authority has".to_owned(),
+        other => said(other),
+    }
+}
+
 fn swapped(suspects: &Suspects, explained: &Explained, contract: &Contract, binding: &Binding) -> Vec<Cause> {
     let told = suspects.swaps.iter().zip(&explained.swaps).filter(|(_, share)| share.rows > 0);
     told.map(|(&(one, two), share)| {
         let of = suspects.mismatches[one];
         let (first, second) = (&binding.attributes[one], &binding.attributes[two]);
         let said = format!("the values of `{}` and `{}` stand in each other's place", first.name, second.name);
+        let hidden = is_personal(contract, first) || is_personal(contract, second);
         let all = share.rows == of && suspects.mismatches[two] == of;
         Cause {
             cause: "columns_swapped".to_owned(),
             attribute: Some(first.name.clone()),
             keys: share.rows,
             of,
-            evidence: evidence(&said, "mismatches", (share.rows, of), &pairs(&share.examples)),
+            evidence: evidence(
+                &said,
+                "mismatches",
+                (share.rows, of),
+                &if hidden { Vec::new() } else { pairs(&share.examples) },
+            ),
             option: all.then(|| columns(contract, first, second)).flatten(),
         }
     })

@@ -5,8 +5,8 @@
 
 use crate::contract::Kind;
 
-mod decisions;
 mod causes;
+mod decisions;
 mod kinds;
 mod owners;
 mod reasons;
@@ -25,14 +25,12 @@ pub fn explain(word: &str) -> Option<Explanation> {
     all().find(|explanation| explanation.word == stem)
 }
 
-/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then decisions of people.
+/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then
+/// decisions of people, then causes.
 pub fn all() -> impl Iterator<Item = Explanation> {
     let reasons = reasons::ALL.into_iter().chain(owners::ALL);
-    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons).chain(verdicts::ALL).chain(decisions::ALL)
-/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then
-/// causes.
-pub fn all() -> impl Iterator<Item = Explanation> {
-    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons::ALL).chain(verdicts::ALL).chain(causes::ALL)
+    let people = decisions::ALL.into_iter().chain(causes::ALL);
+    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons).chain(verdicts::ALL).chain(people)
 }
 
 /// What a word means. Texts are wrapped at 88 columns; examples are indented by four spaces.

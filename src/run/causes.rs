@@ -14,6 +14,10 @@ impl Work<'_> {
     /// The causes that may be named. The rows stay where they are.
     pub(super) fn suspects(&self, gathered: &Sides<Partitioned<'_>>) -> Result<Suspects, Halt> {
         let binding = &self.inputs.binding;
+        if binding.key_count == 0 {
+            // Rows of a multiset are there or not; none is another's copy.
+            return Ok(Evidence::new(binding).suspects());
+        }
         let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
         let partitions: Vec<usize> = (0..gathered.authority.partitions())
             // A pair has rows on both sides, and so has what is lost among others.
