@@ -112,11 +112,11 @@ pub(super) fn suspects(clues: &Clues) -> Vec<Suspect> {
     by_class.extend(plain);
     by_class.extend(constants);
     let Some(pairs) = clues.pairs.held() else { return by_class };
-    let explained = |suspects: &[Suspect], pair: (&Box<[u8]>, &PairSeen)| {
+    let explained = |suspects: &[Suspect], pair: (&[u8], &PairSeen)| {
         suspects.iter().any(|suspect| suspect.explains(pair.1.class, (pair.0, pair.1.split)))
     };
     let rows_of = |suspects: &[Suspect]| -> u64 {
-        pairs.iter().filter(|pair| explained(suspects, *pair)).map(|pair| pair.1.rows).sum()
+        pairs.iter().filter(|pair| explained(suspects, (pair.0, pair.1))).map(|pair| pair.1.rows).sum()
     };
     // A map that explains more than all that is more telling together is the better story.
     let whole = map(pairs, |_| true);
@@ -302,7 +302,7 @@ fn is_placeholder(shown: Option<&str>) -> bool {
 
 /// A map that gives each of the authority's values one value of the projection. Each of its pairs must have come twice at
 /// least, and a value that came with two is not in it.
-fn map(pairs: &BTreeMap<Box<[u8]>, PairSeen>, wanted: impl Fn((&Box<[u8]>, &PairSeen)) -> bool) -> Option<Suspect> {
+fn map(pairs: &BTreeMap<Box<[u8]>, PairSeen>, wanted: impl Fn((&[u8], &PairSeen)) -> bool) -> Option<Suspect> {
     let mut by_authority: BTreeMap<&[u8], Vec<(&Box<[u8]>, &PairSeen)>> = BTreeMap::new();
     for (key, pair) in pairs {
         by_authority.entry(&key[..pair.split]).or_default().push((key, pair));
@@ -311,7 +311,7 @@ fn map(pairs: &BTreeMap<Box<[u8]>, PairSeen>, wanted: impl Fn((&Box<[u8]>, &Pair
         [(key, pair)] if pair.rows >= 2 && !matches!(pair.class, Class::Null(_)) => Some((key, pair)),
         _ => None,
     });
-    let chosen: Vec<_> = functional.filter(|pair| wanted(*pair)).collect();
+    let chosen: Vec<_> = functional.filter(|(key, pair)| wanted((key, pair))).collect();
     let rows: u64 = chosen.iter().map(|(_, pair)| pair.rows).sum();
     let all: u64 = pairs.values().map(|pair| pair.rows).sum();
     // On average five rows each, and one in twenty of all: else equal pairs may be chance.

@@ -25,7 +25,7 @@ fn clues(pairs: &[(String, String)]) -> Clues {
     for (authority, projection) in pairs {
         let values = Sides { authority: reading(authority), projection: reading(projection) };
         let class = class_of(values.authority, values.projection);
-        let shown = Sides { authority: authority, projection: projection };
+        let shown = Sides { authority, projection };
         let show = |side: Side| (*shown.get(side) != "NULL").then(|| shown.get(side).as_str().into());
         clues.note(values, class, &mut scratch, show);
     }
