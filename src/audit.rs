@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::causes::Cause;
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::plan::Action;
@@ -137,6 +138,8 @@ pub struct ContractAudit {
     pub decided: Decided,
     /// How it stands to the run before, where there is one to be held against.
     pub recurrence: Option<Recurrence>,
+    /// What many divergences have in common, the commonest first.
+    pub causes: Vec<Cause>,
 }
 
 /// Repair actions by safety.

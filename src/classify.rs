@@ -227,6 +227,7 @@ pub fn judge_schema(contract: &Contract, difference: &SchemaDifference) -> Diver
         severity,
         reason,
         key: None,
+        cause: None,
         fingerprint: fingerprint(contract, Kind::Schema, None, Some(&attribute)),
         authority_source: owner(contract, &attribute),
         attribute: Some(attribute),
@@ -249,6 +250,7 @@ pub fn judge_unreadable(contract: &Contract, side: Side, place: &str, problem: &
         attribute: None,
         values,
         authority_source: contract.sources.authority.name.as_str().into(),
+        cause: None,
         fingerprint: fingerprint(contract, Kind::Unreadable, Some(place), None),
         row_digest: None,
     }
@@ -269,6 +271,7 @@ impl Bench<'_> {
             kind,
             severity,
             reason: fault.map_or_else(|| reason.clone(), Reason::Value),
+            cause: None,
             fingerprint: fingerprint_after(&self.scale.prefix, kind, Some(&key), None),
             key: Some(key),
             attribute: None,
@@ -300,6 +303,7 @@ impl Bench<'_> {
             kind,
             severity,
             reason: fault.map_or_else(|| reason.clone(), Reason::Value),
+            cause: None,
             fingerprint: fingerprint_after(&self.scale.prefix, kind, Some(key), Some(&attribute.name)),
             key: Some(key.into()),
             attribute: Some(Arc::clone(&attribute.name)),
@@ -428,6 +432,8 @@ pub struct Divergence {
     pub values: Sides<Option<Box<str>>>,
     /// The authority source of the attribute.
     pub authority_source: Arc<str>,
+    /// The cause that it shares with many others, where one was found.
+    pub cause: Option<&'static str>,
     /// Stable across runs.
     pub fingerprint: [u8; 32],
     /// What the rows were, as far as they concern it: another one where they have changed. None where a later run could not

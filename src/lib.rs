@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cache;
+pub mod causes;
 pub mod classify;
 pub mod cli;
 pub mod console;

@@ -19,6 +19,7 @@ use crate::normalise::Binding;
 
 mod at_risk;
 mod carried;
+mod causes;
 mod compare;
 mod controls;
 mod derive;

@@ -39,6 +39,9 @@ mod memory;
 /// How much the engine asks of the allocator for a row.
 mod work;
 
+/// What many divergences have in common is said once, and the option that is proposed settles it.
+mod causes;
+
 /// What is kept between runs never changes a result, and spares the reading of what is unchanged.
 mod cache;
 

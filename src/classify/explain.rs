@@ -1,10 +1,11 @@
-//! What every kind, reason and verdict means, what usually causes it, and what to do, for an operator who meets it.
+//! What every kind, reason, verdict and cause means, what usually causes it, and what to do, for an operator who meets it.
 //!
 //! The texts are plain values: they are the same whatever was compared, and nothing here prints them. A kind without a
 //! text does not compile.
 
 use crate::contract::Kind;
 
+mod causes;
 mod decisions;
 mod kinds;
 mod owners;
@@ -24,10 +25,12 @@ pub fn explain(word: &str) -> Option<Explanation> {
     all().find(|explanation| explanation.word == stem)
 }
 
-/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then decisions of people.
+/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then
+/// decisions of people, then causes.
 pub fn all() -> impl Iterator<Item = Explanation> {
     let reasons = reasons::ALL.into_iter().chain(owners::ALL);
-    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons).chain(verdicts::ALL).chain(decisions::ALL)
+    let people = decisions::ALL.into_iter().chain(causes::ALL);
+    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons).chain(verdicts::ALL).chain(people)
 }
 
 /// What a word means. Texts are wrapped at 88 columns; examples are indented by four spaces.
@@ -60,6 +63,8 @@ pub enum Group {
     Verdict,
     /// What a person decided of a divergence.
     Decision,
+    /// What many divergences have in common.
+    Cause,
 }
 
 impl Group {
@@ -71,6 +76,7 @@ impl Group {
             Self::Reason => "reason",
             Self::Verdict => "verdict",
             Self::Decision => "decision",
+            Self::Cause => "cause",
         }
     }
 }
@@ -159,6 +165,12 @@ mod tests {
             let word = reason.to_string();
             assert_eq!(explain(&word).map(|explanation| explanation.group), Some(Group::Reason), "{word}");
         }
+    }
+
+    #[test]
+    fn every_cause_is_explained_in_its_order() {
+        let causes = all().filter(|explanation| explanation.group == Group::Cause);
+        assert!(causes.map(|explanation| explanation.word).eq(crate::causes::NAMES));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, InputFile, PlanCounts, Verd
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
+use crate::report::causes::CauseRecord;
 use crate::report::decided::DecidedRecord;
 use crate::report::json::{
     BooksRecord, FiguresRecord, LagRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex,
@@ -98,6 +99,9 @@ pub(super) struct ContractRecord {
     examples: Vec<ExampleRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recurrence: Option<RecurrenceRecord>,
+    /// Only where some were found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<CauseRecord>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -137,6 +141,8 @@ struct ExampleRecord {
     authority_value: Option<String>,
     projection_value: Option<String>,
     authority_source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
     fingerprint: String,
 }
 
@@ -245,6 +251,7 @@ impl ContractRecord {
             lag: contract.lag.as_ref().map(LagRecord::of),
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
             recurrence: contract.recurrence.as_ref().map(RecurrenceRecord::of),
+            causes: contract.causes.iter().map(CauseRecord::of).collect(),
         }
     }
 
@@ -280,6 +287,7 @@ impl ContractRecord {
             warnings: self.warnings,
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
             recurrence: self.recurrence.map(RecurrenceRecord::into_facts).transpose()?,
+            causes: self.causes.into_iter().map(CauseRecord::into_cause).collect(),
         })
     }
 }
@@ -332,6 +340,7 @@ impl ExampleRecord {
             authority_value: text(&divergence.values.authority),
             projection_value: text(&divergence.values.projection),
             authority_source: divergence.authority_source.to_string(),
+            cause: divergence.cause.map(str::to_owned),
             fingerprint: hex(&divergence.fingerprint),
         }
     }
@@ -346,6 +355,7 @@ impl ExampleRecord {
             attribute: self.attribute.map(Arc::from),
             values: Sides { authority: boxed(self.authority_value), projection: boxed(self.projection_value) },
             authority_source: self.authority_source.into(),
+            cause: self.cause.as_deref().and_then(|cause| crate::causes::NAMES.into_iter().find(|name| *name == cause)),
             fingerprint: digest(&self.fingerprint)?,
             row_digest: None,
         })

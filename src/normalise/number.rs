@@ -402,6 +402,16 @@ impl Number {
         Some((finite.signed(finite.exponent), finite.exponent))
     }
 
+    /// The value in at most 38 digits, where it has no more; its coefficient is not divisible by ten.
+    #[must_use]
+    pub fn exact(&self) -> Option<ExactDecimal> {
+        let Self::Finite(finite) = self else { return None };
+        let Coefficient::Small(small) = finite.coefficient else { return None };
+        let magnitude = i128::try_from(small).ok()?;
+        let coefficient = if finite.negative { -magnitude } else { magnitude };
+        Some(ExactDecimal { coefficient, exponent: finite.exponent })
+    }
+
     /// Whether it is neither NaN nor an infinity.
     #[must_use]
     pub fn is_finite(&self) -> bool {

@@ -131,7 +131,8 @@ impl TextRules {
     }
 }
 
-fn trimmed(text: &str, trim: Trim) -> &str {
+/// A text without the white space at its ends.
+pub(super) fn trimmed(text: &str, trim: Trim) -> &str {
     // `char::is_whitespace`, on which these stand, is Unicode White_Space.
     match trim {
         Trim::Left => text.trim_start(),
@@ -140,7 +141,8 @@ fn trimmed(text: &str, trim: Trim) -> &str {
     }
 }
 
-fn normal_form(text: &str, form: UnicodeForm) -> Cow<'_, str> {
+/// A text in a normalization form.
+pub(super) fn normal_form(text: &str, form: UnicodeForm) -> Cow<'_, str> {
     use unicode_normalization::IsNormalized::Yes;
     let already = text.is_ascii()
         || match form {
@@ -170,7 +172,8 @@ fn needs_collapse(text: &str) -> bool {
     })
 }
 
-fn collapse(text: &str) -> String {
+/// A text with one space for each run of white space.
+pub(super) fn collapse(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut after_space = false;
     for character in text.chars() {
@@ -185,7 +188,8 @@ fn collapse(text: &str) -> String {
     out
 }
 
-fn fold_case(text: Cow<'_, str>) -> Cow<'_, str> {
+/// A text under full default case folding.
+pub(super) fn fold_case(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.is_ascii() {
         if !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return text;

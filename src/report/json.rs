@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::causes::CauseRecord;
 use super::decided::DecidedRecord;
 use super::escape::hides;
 use crate::audit::{Audit, Books, ContractAudit, InputFacts, PlanCounts, TakenOver};
@@ -80,7 +81,7 @@ pub fn divergence_line(contract: &str, divergence: &Divergence) -> String {
         authority_value: divergence.values.authority.as_deref(),
         projection_value: divergence.values.projection.as_deref(),
         authority_source: &divergence.authority_source,
-        cause: None,
+        cause: divergence.cause,
         fingerprint: hex(&divergence.fingerprint),
     };
     harmless(&serde_json::to_string(&line).expect("a line has only text keys, so it is always JSON"))
@@ -165,8 +166,7 @@ struct ContractSummary<'a> {
     divergences: Map<String, Value>,
     severities: Map<String, Value>,
     attributes: Map<String, Value>,
-    /// Found causes; none are looked for yet.
-    causes: [Value; 0],
+    causes: Vec<CauseRecord>,
     plan: PlanRecord,
     warnings: &'a [String],
     error: Option<&'a str>,
@@ -213,7 +213,7 @@ impl<'a> ContractSummary<'a> {
                 .iter()
                 .map(|(name, mismatches)| (name.clone(), serde_json::json!({ "mismatches": mismatches })))
                 .collect(),
-            causes: [],
+            causes: contract.causes.iter().map(CauseRecord::of).collect(),
             plan: PlanRecord::of(contract.plan),
             warnings: &contract.warnings,
             error: contract.error.as_deref(),

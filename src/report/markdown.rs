@@ -84,6 +84,7 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     compared(contract, out)?;
     owners::owners(contract, out)?;
     counts(contract, out)?;
+    super::causes::markdown(contract, plain, out)?;
     figures::write(&contract.figures, out)?;
     examples(contract, out)?;
     plan(contract, out)?;

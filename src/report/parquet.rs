@@ -84,7 +84,7 @@ impl<W: Write + Send> DivergenceWriter<W> {
             divergence.values.authority.as_deref(),
             divergence.values.projection.as_deref(),
             Some(&divergence.authority_source),
-            None,
+            divergence.cause,
             Some(&fingerprint),
             row_digest.as_deref(),
         ];

@@ -123,6 +123,7 @@ fn agreed() -> ContractAudit {
         warnings: vec![],
         decided: Decided::default(),
         recurrence: None,
+        causes: vec![],
     }
 }
 
@@ -181,6 +182,7 @@ fn drifted() -> ContractAudit {
         warnings: vec!["projection: 1 file holds no rows".to_owned()],
         decided: Decided::default(),
         recurrence: None,
+        causes: vec![],
     }
 }
 
@@ -216,6 +218,7 @@ fn unverified() -> ContractAudit {
         warnings: vec![],
         decided: Decided::default(),
         recurrence: None,
+        causes: vec![],
     }
 }
 
@@ -236,6 +239,7 @@ pub(crate) fn divergences() -> Vec<Divergence> {
             attribute: attribute.map(Arc::from),
             values: Sides { authority: authority.map(Box::from), projection: projection.map(Box::from) },
             authority_source: "policy_admin".into(),
+            cause: None,
             fingerprint: *blake3::hash(key.as_bytes()).as_bytes(),
             row_digest: None,
         }

@@ -59,6 +59,7 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         for warning in &contract.warnings {
             sentence("warning", warning, out)?;
         }
+        super::causes::text(contract, style.verbose, out)?;
         examples(contract, style, out)?;
         writeln!(out)?;
     }

@@ -168,6 +168,7 @@ mod tests {
             attribute: None,
             values: Sides::default(),
             authority_source: "authority".into(),
+            cause: None,
             fingerprint: [0; 32],
             row_digest: None,
         };

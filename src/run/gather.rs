@@ -33,7 +33,7 @@ pub(super) struct Gathered<'s> {
 type Stretch = (Arc<Vec<u8>>, Range<usize>);
 
 /// The rows of one partition as `Lines`, in stretches of what was kept together.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Parts {
     held: Vec<Stretch>,
     spilled: Vec<Extent>,
@@ -220,13 +220,21 @@ impl Partitioned<'_> {
     /// The rows of one partition, normalised again; their memory is the caller's from here.
     pub(super) fn take(&self, reader: Reader<'_>, partition: usize) -> Result<Rows, Halt> {
         let parts = std::mem::take(&mut *lock(&self.partitions[partition]));
+        self.budget.give(parts.held.iter().map(|(_, range)| range.len() as u64).sum());
+        self.rows(reader, parts)
+    }
+
+    /// The rows of one partition, which stay where they are.
+    pub(super) fn look(&self, reader: Reader<'_>, partition: usize) -> Result<Rows, Halt> {
+        let parts = lock(&self.partitions[partition]).clone();
+        self.rows(reader, parts)
+    }
+
+    fn rows(&self, reader: Reader<'_>, parts: Parts) -> Result<Rows, Halt> {
         let mut kept = Kept::default();
         let Some(lines) = self.lines.get() else { return Ok(kept.rows) };
         let large = parts.bytes() > self.budget.limit() / Self::LARGE;
-        let held = parts.held.into_iter().map(|(bytes, range)| {
-            self.budget.give(range.len() as u64);
-            Ok::<Stretch, Halt>((bytes, range))
-        });
+        let held = parts.held.into_iter().map(Ok::<Stretch, Halt>);
         let spilled = parts.spilled.into_iter().map(|extent| {
             let bytes = self.spill.read(extent).map_err(Halt::Spill)?;
             let all = 0..bytes.len();

@@ -13,6 +13,7 @@ use super::lag::LagCounts;
 use super::tally::Tally;
 use crate::audit::decision::Decided;
 use crate::audit::{Books, Recorder};
+use crate::causes::{Explained, Suspects};
 use crate::classify::{Bench, Divergence, Scale, judge, judge_by_rules, kind_of};
 use crate::contract::{Kind, Severity};
 use crate::diff::resolve::{Difference, ResolveRules, resolve};
@@ -33,7 +34,15 @@ impl Work<'_> {
         let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
-        let policy = Policy { scale: &scale, complete: tally.complete(), keeps: recorder.keeps(), desk: &desk };
+        let suspects = self.suspects(gathered)?;
+        let mut explained = suspects.counts();
+        let policy = Policy {
+            scale: &scale,
+            complete: tally.complete(),
+            keeps: recorder.keeps(),
+            desk: &desk,
+            suspects: &suspects,
+        };
         self.batch.threads.in_place_scope(|scope| {
             let mut judge_next = |tally: &Tally<'_>| {
                 let partition = partitions.next()?;
@@ -53,10 +62,14 @@ impl Work<'_> {
                 // Where nothing was sent it has panicked, which goes on at the end of the scope.
                 let Ok(judged) = first.recv() else { break };
                 begun.extend(judge_next(tally));
-                tally.record(judged?, recorder).map_err(Halt::Record)?;
+                let mut judged = judged?;
+                explained.add(std::mem::take(&mut judged.explained));
+                tally.record(judged, recorder).map_err(Halt::Record)?;
             }
-            Ok(())
-        })
+            Ok::<_, Halt>(())
+        })?;
+        tally.causes(suspects.tell(&explained, self.batch.contract, &self.inputs.binding));
+        Ok(())
     }
 
     fn judge(
@@ -78,6 +91,7 @@ impl Work<'_> {
                 counts.difference(difference, policy.scale.severities(difference));
             }
         }
+        let (explained, mut causes) = self.explain(policy.suspects, &rows, &resolved.differences);
         let mut findings = Vec::new();
         let mut lag = LagCounts::default();
         let mut at_risk = AtRisk::default();
@@ -86,6 +100,7 @@ impl Work<'_> {
         if policy.keeps || draft_plan || !by_difference {
             let mut encoded = Encoded::default();
             let ended = judge_by_rules(bench, &resolved.differences, |difference, mut divergences| {
+                causes.name(&mut divergences);
                 let ruled = policy.desk.rule(bench, difference, &mut divergences, &mut encoded);
                 if !by_difference {
                     counts.judged(difference, &divergences);
@@ -115,7 +130,7 @@ impl Work<'_> {
             counts.books.get_mut(side).tombstone += tombstones;
         }
         let (agree, out_of_scope) = (resolved.agree, resolved.out_of_scope);
-        Ok(Judged { agree, out_of_scope, counts, at_risk, examples, lag, findings })
+        Ok(Judged { agree, out_of_scope, counts, at_risk, examples, lag, findings, explained })
     }
 }
 
@@ -127,6 +142,7 @@ struct Policy<'a> {
     /// Whether the recorder is to be told each divergence.
     keeps: bool,
     desk: &'a Desk,
+    suspects: &'a Suspects,
 }
 
 /// Makes only those divergences that are taken as examples.
@@ -155,6 +171,8 @@ pub(super) struct Judged {
     pub(super) lag: LagCounts,
     /// What is to be told, in order: all, where the recorder keeps it, or only what has actions.
     pub(super) findings: Vec<(Vec<Divergence>, Vec<Action>)>,
+    /// What the named causes explain.
+    pub(super) explained: Explained,
 }
 
 /// Counts of what differs, which add up in any order.

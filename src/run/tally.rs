@@ -23,6 +23,7 @@ use crate::audit::lag::Counted;
 use crate::audit::{
     Books, ContractAudit, Figures, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced,
 };
+use crate::causes::Cause;
 use crate::classify::{Divergence, judge_schema, judge_unreadable, rule};
 use crate::contract::{Contract, Kind, Severity};
 use crate::digest::Sum;
@@ -71,6 +72,7 @@ pub(super) struct Tally<'a> {
     unreadable_owners: u64,
     at_risk: AtRisk,
     figures: Figures,
+    causes: Vec<Cause>,
     compared: bool,
     /// Applied to all that leaves.
     privacy: Arc<Privacy>,
@@ -115,6 +117,7 @@ impl<'a> Tally<'a> {
             unreadable_owners: 0,
             at_risk: AtRisk::default(),
             figures: Figures::default(),
+            causes: Vec::new(),
             compared: false,
             privacy: Arc::new(Privacy::new(contract, settings.pii_key)),
             decided: Decided::default(),
@@ -125,6 +128,11 @@ impl<'a> Tally<'a> {
     /// How personal data are written.
     pub(super) fn privacy(&self) -> Arc<Privacy> {
         Arc::clone(&self.privacy)
+    }
+
+    /// What many divergences have in common.
+    pub(super) fn causes(&mut self, causes: Vec<Cause>) {
+        self.causes = causes;
     }
 
     /// Says what is worth a word.
@@ -520,6 +528,7 @@ impl<'a> Tally<'a> {
             warnings: self.warnings,
             decided: self.decided,
             recurrence: None,
+            causes: self.causes,
         }
     }
 }

@@ -1,0 +1,393 @@
+//! Finds what many divergences have in common and says it once: rounding, a zone, a map of codes, a lost range of keys.
+//!
+//! It looks at all differences twice. The first look gathers evidence, which adds up in any grouping and whose size is
+//! bounded; from it come the causes that may be named. The second gives each row to the first named cause that explains
+//! it, exactly, and counts. Precision comes first: what explains few rows, or no more than chance would, stays unnamed.
+//! It never reads sources, never judges, and never changes what is a divergence.
+
+use std::collections::BTreeMap;
+
+use crate::contract::Contract;
+use crate::diff::resolve::{Difference, RowAt, Rows};
+use crate::normalise::{Binding, Comparison, Reading, Readings, show};
+use crate::sides::{Side, Sides};
+
+mod class;
+mod clues;
+mod number;
+mod option;
+mod ranges;
+mod suspect;
+mod tell;
+mod text;
+
+use class::{Class, class_of};
+use clues::{Clues, Shown};
+use ranges::{Missing, Range};
+use suspect::{LEAST, Suspect, encode_pair, suspects};
+
+/// The names of all causes, as reports write them and `explain` knows them.
+pub const NAMES: [&str; 21] = [
+    "columns_swapped",
+    "key_range_missing",
+    "null_spelled",
+    "null_in_place",
+    "default_in_place",
+    "stuck_version",
+    "letter_case",
+    "white_space",
+    "unicode_form",
+    "mojibake",
+    "leading_zeros",
+    "scientific_notation",
+    "number_spelling",
+    "text_cut",
+    "sign_flipped",
+    "constant_factor",
+    "rounded",
+    "truncated",
+    "time_offset",
+    "enum_ordinal",
+    "value_map",
+];
+
+/// In how many attributes, the key aside, causes are looked for.
+pub const ATTRIBUTES: usize = 256;
+/// Of how many differing attributes of a pair any two may be swapped.
+const SWAPS: usize = 24;
+const MINUTE: i128 = 60_000_000_000;
+
+/// A cause that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Its fixed name.
+    pub cause: String,
+    /// The attribute, for swapped columns the first of the two, for lost rows that of the key.
+    pub attribute: Option<String>,
+    /// How many keys it explains.
+    pub keys: u64,
+    /// Of how many mismatches of the attribute, or missing keys.
+    pub of: u64,
+    /// What it says, with two examples.
+    pub evidence: String,
+    /// What to paste into `reconcile.toml`, where an option would settle it.
+    pub option: Option<String>,
+}
+
+/// The rows that differences point into.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The attributes as they were compared.
+    pub binding: &'a Binding,
+    /// Candidate rows.
+    pub rows: &'a Sides<Rows>,
+}
+
+/// The columns of a scene, each looked at once.
+struct Values<'a> {
+    scene: Scene<'a>,
+    /// By attribute, side, batch.
+    columns: Vec<Sides<Vec<Readings<'a>>>>,
+}
+
+impl<'a> Values<'a> {
+    fn new(scene: Scene<'a>) -> Self {
+        let columns = scene.binding.attributes.iter().enumerate().map(|(index, attribute)| {
+            scene.rows.as_ref().map(|_, rows| {
+                rows.canonical.iter().map(|batch| Readings::new(&attribute.comparison, &batch.columns[index])).collect()
+            })
+        });
+        Self { scene, columns: columns.collect() }
+    }
+
+    fn one(&self, attribute: usize, side: Side, at: RowAt) -> Reading<'_> {
+        self.columns[attribute].get(side)[at.batch].at(at.row)
+    }
+
+    fn both(&self, attribute: usize, rows: Sides<RowAt>) -> Sides<Reading<'_>> {
+        rows.map(|side, at| self.one(attribute, side, at))
+    }
+
+    fn shown(&self, attribute: usize, side: Side, at: RowAt) -> Option<Box<str>> {
+        let Scene { binding, rows } = self.scene;
+        show(binding, side, attribute, &rows.get(side).raw[at.batch], at.row).map(String::into_boxed_str)
+    }
+
+    /// The attributes that causes are looked for in.
+    fn looked_at<'d>(&self, attributes: &'d [usize]) -> &'d [usize] {
+        let most = self.scene.binding.key_count + ATTRIBUTES;
+        &attributes[..attributes.partition_point(|attribute| *attribute < most)]
+    }
+
+    /// Calls for each two attributes of a pair whose values stand in each other's place.
+    fn each_swap(&self, rows: Sides<RowAt>, attributes: &[usize], mut call: impl FnMut((usize, usize), Reading<'_>)) {
+        if attributes.len() < 2 || attributes.len() > SWAPS {
+            return;
+        }
+        for (place, &one) in attributes.iter().enumerate() {
+            for &two in &attributes[place + 1..] {
+                let comparison = |attribute: usize| &self.scene.binding.attributes[attribute].comparison;
+                if comparison(one) != comparison(two) || *comparison(one) == Comparison::Boolean {
+                    continue;
+                }
+                let (first, second) = (self.both(one, rows), self.both(two, rows));
+                let whole =
+                    |reading: Reading<'_>| !matches!(reading, Reading::Null | Reading::Other | Reading::Fault(_));
+                if first.authority == second.projection
+                    && second.authority == first.projection
+                    && whole(first.authority)
+                    && whole(second.authority)
+                {
+                    call((one, two), first.authority);
+                }
+            }
+        }
+    }
+}
+
+/// What all differences have in common, as far as they were seen.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    attributes: Vec<Clues>,
+    swaps: BTreeMap<(usize, usize), Swap>,
+    missing: Missing,
+}
+
+/// Rows in which two attributes were swapped.
+#[derive(Clone, Debug, Default)]
+struct Swap {
+    rows: u64,
+    /// The least hashes of the first one's values.
+    met: Vec<u64>,
+}
+
+impl Swap {
+    fn meet(&mut self, hash: u64) {
+        if let Err(place) = self.met.binary_search(&hash) {
+            self.met.insert(place, hash);
+            self.met.truncate(3);
+        }
+    }
+}
+
+impl Evidence {
+    /// None yet.
+    #[must_use]
+    pub fn new(binding: &Binding) -> Self {
+        let attributes = binding.attributes.iter().map(|_| Clues::default()).collect();
+        Self { attributes, swaps: BTreeMap::new(), missing: Missing::new(binding) }
+    }
+
+    /// Looks at some differences.
+    pub fn look(&mut self, scene: Scene<'_>, differences: &[Difference]) {
+        let values = Values::new(scene);
+        let mut scratch = Vec::new();
+        for difference in differences {
+            match difference {
+                Difference::Differ { rows, attributes } => {
+                    let attributes = values.looked_at(attributes);
+                    for &attribute in attributes {
+                        let both = values.both(attribute, *rows);
+                        let class = class_of(both.authority, both.projection);
+                        let show = |side: Side| values.shown(attribute, side, *rows.get(side));
+                        self.attributes[attribute].note(both, class, &mut scratch, show);
+                    }
+                    values.each_swap(*rows, attributes, |pair, first| {
+                        scratch.clear();
+                        clues::encode(first, &mut scratch);
+                        let swap = self.swaps.entry(pair).or_default();
+                        swap.rows += 1;
+                        swap.meet(clues::hash_of(&scratch));
+                    });
+                }
+                Difference::Unpaired { side: Side::Authority, row, fault: None } if self.missing.wanted() => {
+                    self.missing.note(values.one(0, Side::Authority, *row));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds what was seen elsewhere.
+    pub fn add(&mut self, other: Self) {
+        for (here, there) in self.attributes.iter_mut().zip(other.attributes) {
+            here.take(there);
+        }
+        for (pair, swap) in other.swaps {
+            let here = self.swaps.entry(pair).or_default();
+            here.rows += swap.rows;
+            swap.met.into_iter().for_each(|hash| here.meet(hash));
+        }
+        self.missing.add(other.missing);
+    }
+
+    /// The causes that may be named.
+    #[must_use]
+    pub fn suspects(self) -> Suspects {
+        let mismatches: Vec<u64> = self.attributes.iter().map(|clues| clues.mismatches).collect();
+        let swapped = |((one, two), swap): ((usize, usize), Swap)| {
+            let of_both = mismatches[one].max(mismatches[two]);
+            // Few unlike values are often in each other's place by chance.
+            (swap.rows >= LEAST && swap.rows * 2 >= of_both && swap.met.len() >= 3).then_some((one, two))
+        };
+        let swaps: Vec<_> = self.swaps.into_iter().filter_map(swapped).collect();
+        let attributes = self.attributes.iter().map(suspects).collect();
+        let (ranges, missing) = self.missing.ranges();
+        Suspects { attributes, mismatches, swaps, ranges, missing }
+    }
+}
+
+/// Causes that may be named.
+#[derive(Clone, Debug)]
+pub struct Suspects {
+    /// By attribute, in the order in which they explain.
+    attributes: Vec<Vec<Suspect>>,
+    mismatches: Vec<u64>,
+    swaps: Vec<(usize, usize)>,
+    ranges: Vec<Range>,
+    /// How many keys are missing.
+    missing: u64,
+}
+
+impl Suspects {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.swaps.is_empty() && self.ranges.is_empty() && self.attributes.iter().all(Vec::is_empty)
+    }
+
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn counts(&self) -> Explained {
+        let none = |count: usize| (0..count).map(|_| Share::default()).collect::<Vec<_>>();
+        Explained {
+            attributes: self.attributes.iter().map(|suspects| none(suspects.len())).collect(),
+            swaps: none(self.swaps.len()),
+            ranges: none(self.ranges.len()),
+        }
+    }
+
+    /// Gives each difference to its cause; calls for each with the names for its lines, none where it has no cause.
+    pub fn explain(
+        &self,
+        scene: Scene<'_>,
+        differences: &[Difference],
+        explained: &mut Explained,
+        mut each: impl FnMut(&[Option<&'static str>]),
+    ) {
+        let values = Values::new(scene);
+        let (mut names, mut scratch) = (Vec::new(), Vec::new());
+        for difference in differences {
+            names.clear();
+            match difference {
+                Difference::Differ { rows, attributes } => {
+                    self.explain_pair(&values, *rows, attributes, explained, &mut names, &mut scratch);
+                }
+                Difference::Unpaired { side: Side::Authority, row, fault: None } if !self.ranges.is_empty() => {
+                    let key = values.one(0, Side::Authority, *row);
+                    let found = self.ranges.iter().position(|range| range.holds(key));
+                    if let Some(found) = found {
+                        let shown = Sides { authority: values.shown(0, Side::Authority, *row), projection: None };
+                        explained.ranges[found].count(|| shown);
+                    }
+                    names.push(found.map(|_| "key_range_missing"));
+                }
+                _ => names.push(None),
+            }
+            each(&names);
+        }
+    }
+
+    fn explain_pair(
+        &self,
+        values: &Values<'_>,
+        rows: Sides<RowAt>,
+        attributes: &[usize],
+        explained: &mut Explained,
+        names: &mut Vec<Option<&'static str>>,
+        scratch: &mut Vec<u8>,
+    ) {
+        names.resize(attributes.len(), None);
+        let shown = |attribute: usize| rows.map(|side, at| values.shown(attribute, side, at));
+        if !self.swaps.is_empty() {
+            values.each_swap(rows, values.looked_at(attributes), |pair, _| {
+                let Some(found) = self.swaps.iter().position(|swap| *swap == pair) else { return };
+                explained.swaps[found].count(|| shown(pair.0));
+                for (name, attribute) in names.iter_mut().zip(attributes) {
+                    if *attribute == pair.0 || *attribute == pair.1 {
+                        *name = Some("columns_swapped");
+                    }
+                }
+            });
+        }
+        for (name, &attribute) in names.iter_mut().zip(attributes) {
+            let suspects = &self.attributes[attribute];
+            if suspects.is_empty() || name.is_some() {
+                continue;
+            }
+            let both = values.both(attribute, rows);
+            let class: Class = class_of(both.authority, both.projection);
+            let split = encode_pair(both, scratch);
+            if let Some(found) = suspects.iter().position(|suspect| suspect.explains(class, (scratch, split))) {
+                explained.attributes[attribute][found].count(|| shown(attribute));
+                *name = Some(suspects[found].name());
+            }
+        }
+    }
+
+    /// The causes that explain anything, those that explain the most first.
+    #[must_use]
+    pub fn tell(&self, explained: &Explained, contract: &Contract, binding: &Binding) -> Vec<Cause> {
+        tell::tell(self, explained, contract, binding)
+    }
+}
+
+/// What each suspect explains.
+#[derive(Clone, Debug, Default)]
+pub struct Explained {
+    attributes: Vec<Vec<Share>>,
+    swaps: Vec<Share>,
+    ranges: Vec<Share>,
+}
+
+/// Rows that a suspect explains, and the first two.
+#[derive(Clone, Debug, Default)]
+struct Share {
+    rows: u64,
+    examples: Vec<Shown>,
+}
+
+impl Share {
+    const EXAMPLES: usize = 2;
+
+    fn count(&mut self, show: impl FnOnce() -> Shown) {
+        self.rows += 1;
+        if self.examples.len() < Self::EXAMPLES {
+            let shown = show();
+            if !self.examples.contains(&shown) {
+                self.examples.push(shown);
+            }
+        }
+    }
+
+    fn add(&mut self, later: Self) {
+        self.rows += later.rows;
+        for shown in later.examples {
+            if self.examples.len() < Self::EXAMPLES && !self.examples.contains(&shown) {
+                self.examples.push(shown);
+            }
+        }
+    }
+}
+
+impl Explained {
+    /// Adds what was explained of differences that come after these.
+    pub fn add(&mut self, later: Self) {
+        let lists = self.attributes.iter_mut().flatten().chain(&mut self.swaps).chain(&mut self.ranges);
+        let others = later.attributes.into_iter().flatten().chain(later.swaps).chain(later.ranges);
+        lists.zip(others).for_each(|(here, there)| here.add(there));
+    }
+}
+
+#[cfg(test)]
+mod tests;

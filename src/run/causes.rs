@@ -1,0 +1,73 @@
+//! Looks at all that differs once before it is judged, so that what many rows have in common is known when each is told.
+
+use rayon::prelude::*;
+
+use super::Halt;
+use super::compare::Work;
+use super::gather::Partitioned;
+use crate::causes::{Evidence, Explained, Scene, Suspects};
+use crate::classify::Divergence;
+use crate::diff::resolve::{Difference, ResolveRules, Rows, resolve};
+use crate::sides::{Side, Sides};
+
+impl Work<'_> {
+    /// The causes that may be named. The rows stay where they are.
+    pub(super) fn suspects(&self, gathered: &Sides<Partitioned<'_>>) -> Result<Suspects, Halt> {
+        let binding = &self.inputs.binding;
+        if binding.key_count == 0 {
+            // Rows of a multiset are there or not; none is another's copy.
+            return Ok(Evidence::new(binding).suspects());
+        }
+        let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
+        let partitions: Vec<usize> = (0..gathered.authority.partitions())
+            // A pair has rows on both sides, and so has what is lost among others.
+            .filter(|&partition| gathered.authority.has(partition))
+            .collect();
+        let look = |mut evidence: Evidence, partition: usize| {
+            self.reader(Side::Authority).go_on()?;
+            let rows = gathered.as_ref().try_map(|side, gathered| gathered.look(self.reader(side), partition))?;
+            let resolved = resolve(binding, rules, &rows);
+            evidence.look(Scene { binding, rows: &rows }, &resolved.differences);
+            Ok(evidence)
+        };
+        // Evidence is added in the order of the partitions, whoever looked at them.
+        let evidence = self.batch.threads.install(|| {
+            partitions.into_par_iter().try_fold(|| Evidence::new(binding), look).try_reduce(
+                || Evidence::new(binding),
+                |mut one, other| {
+                    one.add(other);
+                    Ok(one)
+                },
+            )
+        });
+        evidence.map(Evidence::suspects)
+    }
+
+    /// Gives the differences of one partition to their causes.
+    pub(super) fn explain(
+        &self,
+        suspects: &Suspects,
+        rows: &Sides<Rows>,
+        differences: &[Difference],
+    ) -> (Explained, Names) {
+        let mut explained = suspects.counts();
+        let mut names = Vec::new();
+        if !suspects.is_empty() {
+            let scene = Scene { binding: &self.inputs.binding, rows };
+            suspects.explain(scene, differences, &mut explained, |of_lines| names.extend_from_slice(of_lines));
+        }
+        (explained, Names(names.into_iter()))
+    }
+}
+
+/// The causes of the lines of some differences, in their order; none where none was found.
+pub(super) struct Names(std::vec::IntoIter<Option<&'static str>>);
+
+impl Names {
+    /// Writes the causes of the next lines into them.
+    pub(super) fn name(&mut self, lines: &mut [Divergence]) {
+        for (line, cause) in lines.iter_mut().zip(&mut self.0) {
+            line.cause = cause;
+        }
+    }
+}
