@@ -19,7 +19,7 @@ use crate::diff::{Collector, Index, Marks, Position, Questions, Record, Records,
 use crate::digest::{Buffers, Digester, RowDigest, Sum};
 use crate::normalise::{CanonicalBatch, attribute_view, normalise};
 use crate::sides::Side;
-use crate::source::{Piece, Unreadable};
+use crate::source::{self, Piece, Unreadable};
 
 /// What one unit left behind, besides its records.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
         predicate.mask(rows).map(Some).map_err(|said| Halt::Contract(format!("source `{source}`, filter: {said}")))
     }
 
-    pub(super) fn failed(&self, error: crate::source::Error) -> Halt {
+    pub(super) fn failed(&self, error: source::Error) -> Halt {
         Halt::Source { side: self.side, error }
     }
 
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
             let found = rows.len() - rest.len() + surplus;
             let problem = format!("{found} rows were there where {} were read before", rows.len());
             let hint = Some("run again when nothing writes to it, or read a copy".to_owned());
-            return Err(self.failed(crate::source::Error { place: read.place(), problem, hint }));
+            return Err(self.failed(source::Error { place: read.place(), problem, hint }));
         }
         self.batch.progress.advance(rows.len() as u64, read.bytes());
         Ok(true)
@@ -212,6 +212,17 @@ impl<'a> Reader<'a> {
         Ok(working.facts)
     }
 
+    /// Whether a unit has no more rows than a position can tell.
+    fn countable(&self, unit: usize, rows: u64) -> Result<(), Halt> {
+        if rows <= Position::ROWS {
+            return Ok(());
+        }
+        let problem = format!("more than {} rows in one part of a source are too many", Position::ROWS);
+        let hint = Some("write the source in smaller parts".to_owned());
+        let place = self.input().opened.units[unit].place();
+        Err(self.failed(source::Error { place, problem, hint }))
+    }
+
     fn scan_rows(
         &self,
         unit: usize,
@@ -222,12 +233,7 @@ impl<'a> Reader<'a> {
         let Working { collector, pending, questions, buffers, facts, seen } = working;
         let first = facts.rows;
         facts.rows += rows.num_rows() as u64;
-        if facts.rows > Position::ROWS {
-            let problem = format!("more than {} rows in one part of a source are too many", Position::ROWS);
-            let hint = Some("write the source in smaller parts".to_owned());
-            let place = self.input().opened.units[unit].place();
-            return Err(self.failed(crate::source::Error { place, problem, hint }));
-        }
+        self.countable(unit, facts.rows)?;
         let kept = self.kept(rows)?;
         if let Some(column) = self.input().captured_column {
             let column = rows.column(column);
