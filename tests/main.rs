@@ -75,5 +75,8 @@ mod merged;
 /// The corpora of the fuzz targets, as ordinary tests.
 mod corpus;
 
+/// The examples of how the job is operated are what their systems accept.
+mod operating;
+
 /// Rules about the code, its documents and its fixtures.
 mod tidy;
