@@ -105,6 +105,9 @@ fn seconds(nanoseconds: i128) -> ExactDecimal {
     number
 }
 
+/// Longer texts are documents; what was done to the whole of one is not looked for.
+const LONG: usize = 1 << 16;
+
 fn of_texts(authority: &str, projection: &str) -> Class {
     let mut class = Class::Other;
     let mut numbers = false;
@@ -114,6 +117,9 @@ fn of_texts(authority: &str, projection: &str) -> Class {
         if !matches!(class, Class::Other | Class::Unrounded { .. }) {
             return class;
         }
+    }
+    if authority.len().max(projection.len()) > LONG {
+        return Class::Other;
     }
     if same_but_case(authority, projection) {
         return Class::Case;

@@ -36,7 +36,8 @@ pub(super) fn encode(reading: Reading<'_>, out: &mut Vec<u8>) {
     };
     out.push(tag);
     out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-    out.extend_from_slice(bytes);
+    // What is longer than a code is kept nowhere: enough that it is seen to be.
+    out.extend_from_slice(&bytes[..bytes.len().min(2 * CODE + 1)]);
 }
 
 /// A table that is given up where it would hold too many. Whether it is depends on all that was put in, not on the order.

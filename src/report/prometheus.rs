@@ -17,7 +17,12 @@ pub use cadence::{Cadence, render_cadences};
 /// # Errors
 /// What kept it from being written.
 pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
-    for metric in run_metrics(audit).iter().chain(&contract_metrics(audit)).chain(&figures::metrics(audit)) {
+    for metric in run_metrics(audit)
+        .iter()
+        .chain(&contract_metrics(audit))
+        .chain(&further_metrics(audit))
+        .chain(&figures::metrics(audit))
+    {
         write_metric(metric, out)?;
     }
     Ok(())
@@ -109,6 +114,24 @@ fn contract_metrics<'a>(audit: &'a Audit) -> Vec<Metric<'a>> {
                 .map(|(safety, actions)| (vec![("safety", safety)], actions.to_string()))
                 .to_vec()
         }),
+        each(
+            audit,
+            "reconcile_captured_timestamp_seconds",
+            "The instant that a side speaks for, where it tells one, in seconds since 1970.",
+            |contract| {
+                let sample = |(side, instant): (crate::sides::Side, jiff::Timestamp)| {
+                    (vec![("side", side.name())], seconds(instant.as_millisecond()))
+                };
+                let told = contract.inputs.iter().filter_map(|(side, input)| Some((side, input.captured_at?)));
+                told.map(sample).collect()
+            },
+        ),
+    ]
+}
+
+/// What only some contracts ask for.
+fn further_metrics(audit: &Audit) -> Vec<Metric<'_>> {
+    vec![
         each(audit, "reconcile_decided_divergences", "Divergences that people decided, by decision.", |contract| {
             let mut of = std::collections::BTreeMap::<_, u64>::new();
             for (group, divergences) in &contract.decided.groups {
@@ -143,18 +166,6 @@ fn contract_metrics<'a>(audit: &'a Audit) -> Vec<Metric<'a>> {
             let sample = |(status, count): (&'static str, u64)| (vec![("status", status)], count.to_string());
             counts.into_iter().flatten().map(sample).collect()
         }),
-        each(
-            audit,
-            "reconcile_captured_timestamp_seconds",
-            "The instant that a side speaks for, where it tells one, in seconds since 1970.",
-            |contract| {
-                let sample = |(side, instant): (crate::sides::Side, jiff::Timestamp)| {
-                    (vec![("side", side.name())], seconds(instant.as_millisecond()))
-                };
-                let told = contract.inputs.iter().filter_map(|(side, input)| Some((side, input.captured_at?)));
-                told.map(sample).collect()
-            },
-        ),
     ]
 }
 

@@ -99,6 +99,14 @@ impl Privacy {
         if self.any() { *blake3::keyed_hash(&self.key, &digest).as_bytes() } else { digest }
     }
 
+    /// A divergence as it is written, the same where nothing of it is personal: values may be long.
+    pub(super) fn masked(&self, divergence: Divergence) -> Divergence {
+        match self.divergence(&divergence) {
+            Cow::Owned(masked) => masked,
+            Cow::Borrowed(_) => divergence,
+        }
+    }
+
     /// A divergence as it is written.
     pub(super) fn divergence<'a>(&self, divergence: &'a Divergence) -> Cow<'a, Divergence> {
         if !self.any() {

@@ -518,7 +518,7 @@ impl<'a> Tally<'a> {
             attribute_owners: attribute_owners(self.contract, &self.attributes),
             attributes: self.attributes,
             key: self.contract.key.clone(),
-            examples: self.examples.chosen().iter().map(|one| privacy.divergence(one).into_owned()).collect(),
+            examples: self.examples.chosen().into_iter().map(|one| privacy.masked(one)).collect(),
             plan: self.plan,
             plan_truncated: truncated,
             figures: self.figures,

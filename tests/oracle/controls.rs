@@ -72,7 +72,8 @@ fn total(case: &Case) -> Option<(Vec<usize>, Vec<usize>)> {
         let values = case.tables.iter().flat_map(|(_, rows)| rows).map(|row| &row[place]);
         values.filter(|value| case.attributes[place].rules.normal(value) == Value::Garbage).count() > 0
     };
-    let places = 0..case.attributes.len();
+    // What another owner has is not in the authority's table.
+    let places = 0..case.attributes.len() - usize::from(case.owner.is_some());
     let mut by: Vec<usize> = places.clone().filter(|place| whole.contains(&case.attributes[*place].family)).collect();
     by.retain(|place| !garbage(*place) && random.percent(60));
     let sum: Vec<usize> = places.filter(|place| case.is_summed(*place)).collect();
