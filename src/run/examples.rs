@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
+use crate::sides::Sides;
 
 /// The worst divergences of each kind: a reader wants to see every kind before the hundredth of one.
 #[derive(Default)]
 pub(super) struct Examples {
     most: usize,
+    /// Whether long values stay whole.
+    whole: bool,
     held: BTreeMap<Kind, BTreeMap<Rank, Divergence>>,
     /// Of each kind, what others hold so many of already that only a lesser rank is of use.
     bounds: BTreeMap<Kind, Rank>,
@@ -22,16 +25,16 @@ pub(super) struct Examples {
 type Rank = (std::cmp::Reverse<Severity>, bool, Kind, Vec<u8>, Option<Arc<str>>, u64);
 
 impl Examples {
-    /// None yet, of which so many are kept.
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, ..Self::default() }
+    /// None yet, of which so many are kept, `whole` or with long values cut.
+    pub(super) fn new(most: usize, whole: bool) -> Self {
+        Self { most, whole, ..Self::default() }
     }
 
     /// None yet; what ranks after all that are held here will not be taken.
     pub(super) fn below(&self) -> Self {
         let full = self.held.iter().filter(|(_, held)| held.len() >= self.most);
         let bounds = full.filter_map(|(kind, held)| Some((*kind, held.last_key_value()?.0.clone())));
-        Self { most: self.most, bounds: bounds.collect(), ..Self::default() }
+        Self { most: self.most, whole: self.whole, bounds: bounds.collect(), ..Self::default() }
     }
 
     /// Whether any could be taken.
@@ -75,13 +78,18 @@ impl Examples {
     }
 
     pub(super) fn offer(&mut self, divergence: &Divergence) {
+        let whole = self.whole;
+        self.admit(divergence, |divergence| if whole { divergence.clone() } else { shortened(divergence) });
+    }
+
+    fn admit(&mut self, divergence: &Divergence, make: impl FnOnce(&Divergence) -> Divergence) {
         self.seen += 1;
         if !self.could_take(divergence.kind, divergence.severity) {
             return;
         }
         let (key, attribute) = (divergence.key.as_deref(), divergence.attribute.as_ref());
         if self.would_take(divergence.kind, divergence.severity, key, attribute) {
-            self.insert(divergence.clone(), self.seen);
+            self.insert(make(divergence), self.seen);
         }
     }
 
@@ -102,7 +110,7 @@ impl Examples {
     pub(super) fn take(&mut self, others: Self) {
         for of_kind in others.held.into_values() {
             for divergence in of_kind.into_values() {
-                self.offer(&divergence);
+                self.admit(&divergence, Divergence::clone);
             }
         }
     }
@@ -119,6 +127,35 @@ impl Examples {
         let left = self.most.saturating_sub(chosen.len());
         chosen.extend(others.into_iter().take(left));
         chosen.into_values().collect()
+    }
+}
+
+/// More of a value than this is no example. `divergences.parquet` holds all of it.
+const LONG: usize = 1 << 14;
+
+/// The same with long values cut, and how long they are.
+fn shortened(divergence: &Divergence) -> Divergence {
+    let values = divergence.values.as_ref().map(|_, value| value.as_deref().map(cut));
+    Divergence { values, ..partial(divergence) }
+}
+
+fn cut(value: &str) -> Box<str> {
+    if value.len() <= LONG {
+        return value.into();
+    }
+    let end = (0..=LONG).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}… ({} bytes)", &value[..end], value.len()).into()
+}
+
+/// All but the values.
+fn partial(divergence: &Divergence) -> Divergence {
+    Divergence {
+        values: Sides::default(),
+        key: divergence.key.clone(),
+        attribute: divergence.attribute.clone(),
+        reason: divergence.reason.clone(),
+        authority_source: Arc::clone(&divergence.authority_source),
+        ..*divergence
     }
 }
 
@@ -145,7 +182,6 @@ pub(super) fn natural(key: &str, bytes: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sides::Sides;
 
     #[test]
     fn keys_sort_as_a_reader_would() {
@@ -172,7 +208,7 @@ mod tests {
             fingerprint: [0; 32],
             row_digest: None,
         };
-        let mut examples = Examples::new(5);
+        let mut examples = Examples::new(5, false);
         for key in (0..100).rev() {
             examples.offer(&divergence(Kind::Mismatch, key));
             examples.offer(&divergence(Kind::Missing, key));
@@ -183,5 +219,12 @@ mod tests {
             chosen.iter().map(|one| (one.kind.name(), one.key.as_deref().unwrap_or_default())).collect();
         let expected = [("unreadable", "7"), ("missing", "0"), ("missing", "1"), ("missing", "2"), ("mismatch", "0")];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn long_values_are_cut_and_tell_their_length() {
+        let long = format!("{}ß{}", "x".repeat(LONG - 1), "y".repeat(9));
+        assert_eq!(*cut(&long), *format!("{}… ({} bytes)", "x".repeat(LONG - 1), long.len()));
+        assert_eq!(*cut("short"), *"short");
     }
 }

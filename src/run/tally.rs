@@ -100,7 +100,10 @@ impl<'a> Tally<'a> {
             excused: BTreeMap::new(),
             attributes: Vec::new(),
             key_count: 0,
-            examples: Examples::new(settings.examples),
+            examples: Examples::new(
+                settings.examples,
+                contract.attributes.iter().any(|attribute| attribute.pii.is_some()),
+            ),
             plan: PlanCounts::default(),
             actions: 0,
             inputs,
