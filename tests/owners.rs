@@ -110,16 +110,25 @@ fn the_authoritys_own_column_of_that_name_is_not_compared() {
 
 #[test]
 fn a_derivation_that_cannot_be_is_said_before_any_row_is_read() {
+    let derived = |derive: &str| {
+        let workspace = workspace();
+        with(&workspace, "owner = \"billing\"", &format!("owner = \"billing\"\nderive = \"{derive}\""));
+        workspace
+    };
     for (derive, said) in [
         ("balance - sum(balance)", "looks at other rows"),
         ("balance / 3", "say how many places hold: round(a / b, 2)"),
-        ("balance - credits", "names no column `credits` of source `billing` (columns are: id, balance)"),
+        ("balance -", "`derive` cannot be used"),
     ] {
-        let workspace = workspace();
-        with(&workspace, "owner = \"billing\"", &format!("owner = \"billing\"\nderive = \"{derive}\""));
-        workspace.reconcile(["check", "--sources"]).expect(2, &["attribute `balance`, derive", said]);
-        run(&workspace, 2, &["unverified", "attribute `balance`, derive"]);
+        // No source is needed to tell this, so it is said with its place.
+        let place = ["attribute \"balance\": `derive` cannot be used: ", said, "reconcile.toml:"];
+        derived(derive).reconcile(["check"]).expect(2, &place);
+        derived(derive).reconcile(["run"]).expect(2, &place);
     }
+    let absent = derived("balance - credits");
+    let said = "names no column `credits` of source `billing` (columns are: id, balance)";
+    absent.reconcile(["check", "--sources"]).expect(2, &["attribute `balance`, derive", said]);
+    run(&absent, 2, &["unverified", "attribute `balance`, derive"]);
 }
 
 #[test]
