@@ -241,3 +241,21 @@ fn a_damaged_word_about_owners_is_refused_by_the_schema_too() {
         .reconcile(["check"])
         .expect(2, &["owner is a table, expected a source, or an array of { source, from, until }"]);
 }
+
+#[test]
+fn a_copy_at_the_authority_of_what_is_looked_up_is_not_compared() {
+    let workspace = Workspace::new();
+    workspace.file("orders.csv", "id,name,customer\n1,stale copy,7\n");
+    workspace.file("customers.csv", "id,name\n7,Amy\n");
+    workspace.file("copy.csv", "id,name\n1,Amy\n");
+    workspace.file(
+        "reconcile.toml",
+        "version = 1\n[source.orders]\nlocation = \"orders.csv\"\n[source.copy]\nlocation = \"copy.csv\"\n\
+         [source.customers]\nlocation = \"customers.csv\"\n\
+         [contract.c]\nversion = \"1.0.0\"\nauthority = \"orders\"\nprojection = \"copy\"\nkey = [\"id\"]\n\
+         attribute.name.lookup = { source = \"customers\", on = { customer = \"id\" } }\n",
+    );
+    run(&workspace, 0, &["every row agrees"]);
+    workspace.file("copy.csv", "id,name\n1,stale copy\n");
+    run(&workspace, 1, &["name  \"Amy\" → \"stale copy\"", "1 key diverges"]);
+}

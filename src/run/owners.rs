@@ -170,8 +170,9 @@ impl Composer<'_> {
                 None => Wanted::column(&attribute.name, &path, &mut other),
             };
             let column = self.name(Side::Authority, &format!("{}.{}", group.source.name, attribute.name));
+            // What a copy at the authority says of it is not compared: another source owns it.
+            self.hidden.authority.push(attribute.name.clone());
             if group.role == OwnerRole::Owner {
-                self.hidden.authority.push(attribute.name.clone());
                 let own = attribute.origin.columns.get(&self.contract.sources.authority.name);
                 self.hidden.authority.extend(own.and_then(|path| path.first()).cloned());
             }
