@@ -24,7 +24,7 @@ mod text;
 use class::{Class, class_of};
 use clues::{Clues, Shown};
 use ranges::{Missing, Range};
-use suspect::{LEAST, Suspect, encode_pair, suspects};
+use suspect::{LEAST, Suspect, encode_pair, standing_still, suspects};
 
 /// The names of all causes, as reports write them and `explain` knows them.
 pub const NAMES: [&str; 21] = [
@@ -131,8 +131,9 @@ impl<'a> Values<'a> {
                     continue;
                 }
                 let (first, second) = (self.both(one, rows), self.both(two, rows));
-                let whole =
-                    |reading: Reading<'_>| !matches!(reading, Reading::Null | Reading::Other | Reading::Fault(_));
+                let whole = |reading: Reading<'_>| {
+                    !matches!(reading, Reading::Null | Reading::Other | Reading::Fault(_) | Reading::Nothing)
+                };
                 if first.authority == second.projection
                     && second.authority == first.projection
                     && whole(first.authority)
@@ -149,6 +150,8 @@ impl<'a> Values<'a> {
 #[derive(Clone, Debug)]
 pub struct Evidence {
     attributes: Vec<Clues>,
+    /// The same of pairs that lag explains.
+    lagging: Vec<Clues>,
     swaps: BTreeMap<(usize, usize), Swap>,
     missing: Missing,
 }
@@ -174,23 +177,29 @@ impl Evidence {
     /// None yet.
     #[must_use]
     pub fn new(binding: &Binding) -> Self {
-        let attributes = binding.attributes.iter().map(|_| Clues::default()).collect();
-        Self { attributes, swaps: BTreeMap::new(), missing: Missing::new(binding) }
+        let attributes: Vec<Clues> = binding.attributes.iter().map(|_| Clues::default()).collect();
+        Self { lagging: attributes.clone(), attributes, swaps: BTreeMap::new(), missing: Missing::new(binding) }
     }
 
-    /// Looks at some differences.
-    pub fn look(&mut self, scene: Scene<'_>, differences: &[Difference]) {
+    /// Looks at some differences. What `lags` was another value once, and says nothing of how values are copied but that the
+    /// projection stands still.
+    pub fn look(&mut self, scene: Scene<'_>, differences: &[Difference], lags: impl Fn(&Difference) -> bool) {
         let values = Values::new(scene);
         let mut scratch = Vec::new();
         for difference in differences {
             match difference {
                 Difference::Differ { rows, attributes } => {
                     let attributes = values.looked_at(attributes);
+                    let lags = lags(difference);
                     for &attribute in attributes {
                         let both = values.both(attribute, *rows);
                         let class = class_of(both.authority, both.projection);
                         let show = |side: Side| values.shown(attribute, side, *rows.get(side));
-                        self.attributes[attribute].note(both, class, &mut scratch, show);
+                        let clues = if lags { &mut self.lagging } else { &mut self.attributes };
+                        clues[attribute].note(both, class, &mut scratch, show);
+                    }
+                    if lags {
+                        continue;
                     }
                     values.each_swap(*rows, attributes, |pair, first| {
                         scratch.clear();
@@ -200,7 +209,9 @@ impl Evidence {
                         swap.meet(clues::hash_of(&scratch));
                     });
                 }
-                Difference::Unpaired { side: Side::Authority, row, fault: None } if self.missing.wanted() => {
+                Difference::Unpaired { side: Side::Authority, row, fault: None }
+                    if self.missing.wanted() && !lags(difference) =>
+                {
                     self.missing.note(values.one(0, Side::Authority, *row));
                 }
                 _ => {}
@@ -210,7 +221,8 @@ impl Evidence {
 
     /// Adds what was seen elsewhere.
     pub fn add(&mut self, other: Self) {
-        for (here, there) in self.attributes.iter_mut().zip(other.attributes) {
+        let all = self.attributes.iter_mut().chain(&mut self.lagging);
+        for (here, there) in all.zip(other.attributes.into_iter().chain(other.lagging)) {
             here.take(there);
         }
         for (pair, swap) in other.swaps {
@@ -224,14 +236,24 @@ impl Evidence {
     /// The causes that may be named.
     #[must_use]
     pub fn suspects(self) -> Suspects {
-        let mismatches: Vec<u64> = self.attributes.iter().map(|clues| clues.mismatches).collect();
+        let mut mismatches: Vec<u64> = self.attributes.iter().map(|clues| clues.mismatches).collect();
         let swapped = |((one, two), swap): ((usize, usize), Swap)| {
             let of_both = mismatches[one].max(mismatches[two]);
             // Few unlike values are often in each other's place by chance.
             (swap.rows >= LEAST && swap.rows * 2 >= of_both && swap.met.len() >= 3).then_some((one, two))
         };
         let swaps: Vec<_> = self.swaps.into_iter().filter_map(swapped).collect();
-        let attributes = self.attributes.iter().map(suspects).collect();
+        let standing: Vec<(u64, Vec<Suspect>)> =
+            self.lagging.iter().map(|clues| (clues.mismatches, standing_still(clues))).collect();
+        let attributes = self.attributes.iter().zip(standing).zip(&mut mismatches).map(|((clues, standing), all)| {
+            let mut found = suspects(clues);
+            if !standing.1.is_empty() {
+                *all += standing.0;
+            }
+            found.extend(standing.1);
+            found
+        });
+        let attributes = attributes.collect();
         let (ranges, missing) = self.missing.ranges();
         Suspects { attributes, mismatches, swaps, ranges, missing }
     }
@@ -272,6 +294,7 @@ impl Suspects {
         &self,
         scene: Scene<'_>,
         differences: &[Difference],
+        lags: impl Fn(&Difference) -> bool,
         explained: &mut Explained,
         mut each: impl FnMut(&[Option<&'static str>]),
     ) {
@@ -281,9 +304,12 @@ impl Suspects {
             names.clear();
             match difference {
                 Difference::Differ { rows, attributes } => {
-                    self.explain_pair(&values, *rows, attributes, explained, &mut names, &mut scratch);
+                    let lags = lags(difference);
+                    self.explain_pair(&values, *rows, (attributes, lags), explained, &mut names, &mut scratch);
                 }
-                Difference::Unpaired { side: Side::Authority, row, fault: None } if !self.ranges.is_empty() => {
+                Difference::Unpaired { side: Side::Authority, row, fault: None }
+                    if !self.ranges.is_empty() && !lags(difference) =>
+                {
                     let key = values.one(0, Side::Authority, *row);
                     let found = self.ranges.iter().position(|range| range.holds(key));
                     if let Some(found) = found {
@@ -302,14 +328,14 @@ impl Suspects {
         &self,
         values: &Values<'_>,
         rows: Sides<RowAt>,
-        attributes: &[usize],
+        (attributes, lags): (&[usize], bool),
         explained: &mut Explained,
         names: &mut Vec<Option<&'static str>>,
         scratch: &mut Vec<u8>,
     ) {
         names.resize(attributes.len(), None);
         let shown = |attribute: usize| rows.map(|side, at| values.shown(attribute, side, at));
-        if !self.swaps.is_empty() {
+        if !self.swaps.is_empty() && !lags {
             values.each_swap(rows, values.looked_at(attributes), |pair, _| {
                 let Some(found) = self.swaps.iter().position(|swap| *swap == pair) else { return };
                 explained.swaps[found].count(|| shown(pair.0));
@@ -326,9 +352,12 @@ impl Suspects {
                 continue;
             }
             let both = values.both(attribute, rows);
-            let class: Class = class_of(both.authority, both.projection);
+            let class = class_of(both.authority, both.projection);
             let split = encode_pair(both, scratch);
-            if let Some(found) = suspects.iter().position(|suspect| suspect.explains(class, (scratch, split))) {
+            let explains = |suspect: &Suspect| {
+                (!lags || suspect.holds_of_lag()) && class != Class::Untold && suspect.explains(class, (scratch, split))
+            };
+            if let Some(found) = suspects.iter().position(explains) {
                 explained.attributes[attribute][found].count(|| shown(attribute));
                 *name = Some(suspects[found].name());
             }

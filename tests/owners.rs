@@ -110,16 +110,25 @@ fn the_authoritys_own_column_of_that_name_is_not_compared() {
 
 #[test]
 fn a_derivation_that_cannot_be_is_said_before_any_row_is_read() {
+    let derived = |derive: &str| {
+        let workspace = workspace();
+        with(&workspace, "owner = \"billing\"", &format!("owner = \"billing\"\nderive = \"{derive}\""));
+        workspace
+    };
     for (derive, said) in [
         ("balance - sum(balance)", "looks at other rows"),
         ("balance / 3", "say how many places hold: round(a / b, 2)"),
-        ("balance - credits", "names no column `credits` of source `billing` (columns are: id, balance)"),
+        ("balance -", "`derive` cannot be used"),
     ] {
-        let workspace = workspace();
-        with(&workspace, "owner = \"billing\"", &format!("owner = \"billing\"\nderive = \"{derive}\""));
-        workspace.reconcile(["check", "--sources"]).expect(2, &["attribute `balance`, derive", said]);
-        run(&workspace, 2, &["unverified", "attribute `balance`, derive"]);
+        // No source is needed to tell this, so it is said with its place.
+        let place = ["attribute \"balance\": `derive` cannot be used: ", said, "reconcile.toml:"];
+        derived(derive).reconcile(["check"]).expect(2, &place);
+        derived(derive).reconcile(["run"]).expect(2, &place);
     }
+    let absent = derived("balance - credits");
+    let said = "names no column `credits` of source `billing` (columns are: id, balance)";
+    absent.reconcile(["check", "--sources"]).expect(2, &["attribute `balance`, derive", said]);
+    run(&absent, 2, &["unverified", "attribute `balance`, derive"]);
 }
 
 #[test]
@@ -231,4 +240,22 @@ fn a_damaged_word_about_owners_is_refused_by_the_schema_too() {
     workspace
         .reconcile(["check"])
         .expect(2, &["owner is a table, expected a source, or an array of { source, from, until }"]);
+}
+
+#[test]
+fn a_copy_at_the_authority_of_what_is_looked_up_is_not_compared() {
+    let workspace = Workspace::new();
+    workspace.file("orders.csv", "id,name,customer\n1,stale copy,7\n");
+    workspace.file("customers.csv", "id,name\n7,Amy\n");
+    workspace.file("copy.csv", "id,name\n1,Amy\n");
+    workspace.file(
+        "reconcile.toml",
+        "version = 1\n[source.orders]\nlocation = \"orders.csv\"\n[source.copy]\nlocation = \"copy.csv\"\n\
+         [source.customers]\nlocation = \"customers.csv\"\n\
+         [contract.c]\nversion = \"1.0.0\"\nauthority = \"orders\"\nprojection = \"copy\"\nkey = [\"id\"]\n\
+         attribute.name.lookup = { source = \"customers\", on = { customer = \"id\" } }\n",
+    );
+    run(&workspace, 0, &["every row agrees"]);
+    workspace.file("copy.csv", "id,name\n1,stale copy\n");
+    run(&workspace, 1, &["name  \"Amy\" → \"stale copy\"", "1 key diverges"]);
 }

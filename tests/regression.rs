@@ -81,3 +81,66 @@ fn a_memory_limit_that_cannot_be_kept_is_refused() {
     call("64 MiB").expect(2, &["64.0 MiB", "256 MiB"]);
     call("256 MiB").expect(0, &["agreed"]);
 }
+
+/// Thirty rows of which an owner knows few, and the causes that a run names over them.
+fn causes_of(workspace: &Workspace) -> Vec<String> {
+    _ = workspace.reconcile(["run", "--format", "json"]);
+    let summary = crate::support::read_json(&workspace.runs().pop().unwrap().join("summary.json"));
+    let causes = summary["contracts"][0]["causes"].as_array().unwrap().clone();
+    causes.iter().map(|cause| format!("{} {} {}", cause["cause"], cause["keys"], cause["evidence"])).collect()
+}
+
+#[test]
+fn a_value_that_its_owner_does_not_have_is_no_part_of_any_cause() {
+    let workspace = Workspace::new();
+    let rows = |of: &dyn Fn(usize) -> String| (0..30).map(of).collect::<String>();
+    workspace.file("a.csv", &format!("id,place\n{}", rows(&|row| format!("{row},{}\n", row % 7))));
+    workspace.file("b.csv", &format!("id,name,debt\n{}", rows(&|row| format!("{row},,\n"))));
+    workspace.file("debts.csv", "id,debt\n0,5\n1,6\n2,7\n3,8\n4,9\n5,10\n");
+    workspace.file("places.csv", "id,name\n90,none\n");
+    workspace.file(
+        "reconcile.toml",
+        "version = 1\n[source.a]\nlocation = \"a.csv\"\n[source.b]\nlocation = \"b.csv\"\n\
+         [source.debts]\nlocation = \"debts.csv\"\n[source.places]\nlocation = \"places.csv\"\n\
+         [contract.c]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = [\"id\"]\n\
+         [contract.c.attribute.debt]\nowner = \"debts\"\n\
+         [contract.c.attribute.name]\nlookup = { source = \"places\", on = { place = \"id\" } }\n",
+    );
+    // Thirty names and twenty-four debts are not known to their owners: of those NULL stands in place of nothing.
+    let causes = causes_of(&workspace);
+    assert_eq!(causes.len(), 1, "{causes:#?}");
+    assert!(causes[0].starts_with("\"null_in_place\" 6 ") && causes[0].contains("6 of 30"), "{causes:#?}");
+    assert!(!causes[0].contains("NULL → NULL"), "{causes:#?}");
+}
+
+#[test]
+fn a_text_that_is_no_value_on_either_side_is_not_mapped_onto_itself() {
+    let rows: String = (0..30).map(|row| format!("{row},n/a\n")).collect();
+    let table = format!("id,v\n{rows}");
+    let workspace = Workspace::pair(("a.csv", table.as_bytes()), ("b.csv", table.as_bytes()));
+    let contract = crate::support::pair_contract("a.csv", "b.csv");
+    workspace.file("reconcile.toml", &format!("{contract}attribute.v.type = \"decimal\"\n"));
+    workspace.reconcile(["run"]).expect(1, &["unparseable"]);
+    assert_eq!(causes_of(&workspace), Vec::<String>::new());
+}
+
+#[test]
+fn what_lag_explains_is_no_map_of_values_but_may_stand_still() {
+    let rows = |of: &dyn Fn(usize) -> String| (0..40).map(of).collect::<String>();
+    let authority = rows(&|row| format!("{row},{},CLOSED\n", row + 7));
+    for (version, expected) in
+        [("3", vec!["\"stuck_version\" 40"]), ("", vec!["\"value_map\" 40", "\"null_in_place\" 40"])]
+    {
+        let projection = rows(&|row| format!("{row},{version},OPEN\n"));
+        let workspace = Workspace::pair(
+            ("a.csv", format!("id,ver,state\n{authority}").as_bytes()),
+            ("b.csv", format!("id,ver,state\n{projection}").as_bytes()),
+        );
+        let marked =
+            crate::support::pair_contract("a.csv", "b.csv").replace(".csv\"\n", ".csv\"\nversion_column = \"ver\"\n");
+        workspace.file("reconcile.toml", &marked);
+        let causes = causes_of(&workspace);
+        assert_eq!(causes.len(), expected.len(), "{causes:#?}");
+        assert!(expected.iter().all(|one| causes.iter().any(|cause| cause.starts_with(one))), "{causes:#?}");
+    }
+}

@@ -346,3 +346,88 @@ fn a_cache_from_before_the_data_were_personal_is_removed() {
     workspace.reconcile(["run"]).expect(1, &[]);
     assert!(cached().is_empty(), "{:?}", cached());
 }
+
+/// Attributes that say nothing of `pii` and read what others declare as personal: the same column, derived from it, found in
+/// another source or at another owner.
+#[test]
+fn what_is_made_of_a_personal_column_is_personal_wherever_it_comes_from() {
+    let workspace = Workspace::new();
+    let names = ["Annabella", "Bertholda", "Carlotta"];
+    let phones = ["555-0101", "555-0102", "555-0199"];
+    let mut tables = ["id,holder,friend\n".to_owned(), String::new(), "id,phone\n".to_owned()];
+    tables[1].push_str("id,holder,echo,shout,found,loud,phone,line,call\n");
+    for row in 0..30 {
+        tables[0].push_str(&format!("{row},{},{}\n", names[row % 3], row % 4));
+        let (name, phone) = (format!("Quirinus{}", row % 3), format!("x{}", row % 5));
+        tables[1].push_str(&format!("{row},{name},UNKNOWN,{name},{name},UNKNOWN,{phone},UNKNOWN,{phone}\n"));
+        tables[2].push_str(&format!("{row},{}\n", phones[row % 3]));
+    }
+    workspace.bytes("a.csv", tables[0].as_bytes());
+    workspace.bytes("b.csv", tables[1].as_bytes());
+    workspace.bytes("phones.csv", tables[2].as_bytes());
+    workspace.bytes("friends.csv", b"id,name\n0,Dorothea\n1,Emilia\n2,Friederike\n");
+    for way in ["mask", "hash", "drop"] {
+        let contract = format!(
+            "version = 1\n[source.one]\nlocation = \"a.csv\"\n[source.two]\nlocation = \"b.csv\"\n\
+             [source.phones]\nlocation = \"phones.csv\"\n[source.friends]\nlocation = \"friends.csv\"\n\
+             [contract.people]\nversion = \"1.0.0\"\nauthority = \"one\"\nprojection = \"two\"\nkey = [\"id\"]\n\
+             [contract.people.attribute.holder]\npii = \"{way}\"\n\
+             [contract.people.attribute.echo]\ncolumn = \"holder\"\n\
+             [contract.people.attribute.shout]\nderive = \"upper(holder) || '!'\"\n\
+             [contract.people.attribute.found]\nlookup = {{ source = \"friends\", on = {{ friend = \"id\" }}, column = \"name\" }}\n\
+             pii = \"{way}\"\n\
+             [contract.people.attribute.loud]\nlookup = {{ source = \"friends\", on = {{ friend = \"id\" }} }}\nderive = \"lower(name)\"\n\
+             [contract.people.attribute.phone]\nowner = \"phones\"\npii = \"{way}\"\n\
+             [contract.people.attribute.line]\nowner = \"phones\"\ncolumn = \"phone\"\n\
+             [contract.people.attribute.call]\nowner = \"phones\"\nderive = \"'+' || phone\"\n"
+        );
+        workspace.file("reconcile.toml", &contract);
+        let calls: [&[&str]; 7] = [
+            &["run"],
+            &["run", "--verbose", "--format", "json"],
+            &["run", "--format", "ndjson"],
+            &["report", "latest", "--format", "markdown"],
+            &["plan", "--format", "json"],
+            &["review", "export", "--all"],
+            &["explain", "latest", "1"],
+        ];
+        let beyond = ["ANNABELLA", "BERTHOLDA", "CARLOTTA", "emilia", "friederike", "dorothea"];
+        for arguments in calls {
+            let shown = workspace.reconcile(arguments).shown();
+            nothing_personal(&format!("{way} {arguments:?}"), &shown);
+            assert!(beyond.iter().all(|value| !shown.contains(value)), "{way} {arguments:?}\n{shown}");
+        }
+        let summary = crate::support::read_json(&workspace.runs().pop().unwrap().join("summary.json"));
+        let people = crate::support::contract(&summary, "people");
+        assert_eq!(people["attributes"]["shout"]["mismatches"], 30, "it was compared");
+        assert!(people["causes"].as_array().is_some_and(|causes| causes.len() > 4), "{people:#}");
+        for (name, text) in everything(&workspace.path().join("reports")) {
+            nothing_personal(&format!("{way} {name}"), &text);
+            assert!(beyond.iter().all(|value| !text.contains(value)), "{way} {name}");
+        }
+        let total = format!("{contract}[[contract.people.total]]\nname = \"t\"\nby = [\"shout\"]\n");
+        workspace.file("reconcile.toml", &total);
+        workspace.reconcile(["check"]).expect(2, &["names \"shout\", whose values are personal (pii)"]);
+    }
+}
+
+#[test]
+fn a_column_that_a_personal_attribute_reads_is_personal_under_its_own_name() {
+    let workspace = Workspace::new();
+    workspace.bytes("a.csv", b"id,holder\n1,Annabella\n2,Bertholda\n");
+    workspace.bytes("b.csv", b"id,holder,client\n1,Carlotta,Dorothea\n2,Emilia,Friederike\n");
+    let contract = format!(
+        "{}attribute.client.derive = \"upper(holder)\"\nattribute.client.pii = \"mask\"\n",
+        crate::support::pair_contract("a.csv", "b.csv")
+    );
+    workspace.file("reconcile.toml", &contract);
+    for arguments in [&["run"][..], &["explain", "latest", "1"], &["run", "--format", "ndjson"]] {
+        let outcome = workspace.reconcile(arguments);
+        nothing_personal(&format!("{arguments:?}"), &outcome.shown());
+    }
+    workspace.file("reconcile.toml", &format!("{contract}[[contract.pair.total]]\nname = \"t\"\nby = [\"holder\"]\n"));
+    workspace.reconcile(["run"]).expect(2, &["total `t`: the values of `holder` are personal (pii)"]);
+    for (name, text) in everything(&workspace.path().join("reports")) {
+        nothing_personal(&name, &text);
+    }
+}

@@ -43,11 +43,17 @@ pub(super) enum Class {
     Unrounded { side: Side, shown: u8 },
     /// None of these.
     Other,
+    /// A side has no value, or one that cannot be told from others: it has no part in any cause.
+    Untold,
 }
 
 /// The class of two values that differ.
 pub(super) fn class_of(authority: Reading<'_>, projection: Reading<'_>) -> Class {
     match (authority, projection) {
+        (Reading::Nothing | Reading::Other, _)
+        | (_, Reading::Nothing | Reading::Other)
+        // Neither side's value is one under the contract, so no option about the other side settles it.
+        | (Reading::Fault(_), Reading::Fault(_)) => Class::Untold,
         (_, Reading::Null) => Class::Null(Side::Projection),
         (Reading::Null, _) => Class::Null(Side::Authority),
         (Reading::Number(one), Reading::Number(two)) => of_numbers(one, two),

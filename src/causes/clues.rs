@@ -32,7 +32,7 @@ pub(super) fn encode(reading: Reading<'_>, out: &mut Vec<u8>) {
             (5, &[number.coefficient.to_be_bytes().as_slice(), &number.exponent.to_be_bytes()].concat())
         }
         Reading::Time(time) => (6, &time.to_be_bytes()),
-        Reading::Other => (7, &[]),
+        Reading::Other | Reading::Nothing => (7, &[]),
     };
     out.push(tag);
     out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
@@ -181,6 +181,9 @@ impl Clues {
         show: impl Fn(Side) -> Option<Box<str>>,
     ) {
         self.mismatches += 1;
+        if class == Class::Untold {
+            return;
+        }
         self.count(class, 1);
         let wanted = self.pairs.lives() || self.constants.lives() || matches!(class, Class::Null(_));
         if !wanted {

@@ -65,6 +65,11 @@ impl Suspect {
         }
     }
 
+    /// Whether it says something of a pair that lag explains.
+    pub(super) fn holds_of_lag(&self) -> bool {
+        matches!(self, Self::Stuck { .. })
+    }
+
     /// Whether it explains a pair of values, exactly. `pair` are both values as bytes, parted where the second begins.
     pub(super) fn explains(&self, class: Class, pair: (&[u8], usize)) -> bool {
         let (bytes, split) = pair;
@@ -131,6 +136,14 @@ pub(super) fn suspects(clues: &Clues) -> Vec<Suspect> {
     }
     let rest = map(pairs, |pair| !explained(&others, pair));
     others.into_iter().chain(rest).collect()
+}
+
+/// Of pairs that lag explains: a value of the projection that never went on.
+pub(super) fn standing_still(clues: &Clues) -> Vec<Suspect> {
+    if clues.mismatches < LEAST {
+        return Vec::new();
+    }
+    constants(clues, &of_classes(clues)).into_iter().filter(Suspect::holds_of_lag).collect()
 }
 
 /// NULL on one side: a placeholder that stands for it where the other side's values are all one.

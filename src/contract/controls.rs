@@ -35,6 +35,14 @@ pub struct Controls {
 }
 
 impl Controls {
+    /// The names of rules, totals and invariants, and of the attributes that they name.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let rules = self.rules.iter().map(|rule| &*rule.name);
+        let totals = self.totals.iter().flat_map(|total| total.by.iter().chain(&total.sum).chain([&total.name]));
+        let others = self.invariants.iter().map(|invariant| &invariant.name).chain(&self.value_at_risk);
+        rules.chain(totals.chain(others).map(String::as_str))
+    }
+
     /// Whether the values of all rows are looked at, so that nothing may be taken over from an earlier run.
     #[must_use]
     pub fn need_every_row(&self) -> bool {

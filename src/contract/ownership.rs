@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Attribute, Contract, Source};
+use super::{Attribute, Contract, Options, Source};
 use crate::sides::Side;
 
 /// Where an attribute's expected value comes from. Empty: the column of the contract's authority.
@@ -39,6 +39,39 @@ pub struct Tenure {
     pub until: Option<Timestamp>,
 }
 
+impl Attribute {
+    /// One that the contract does not declare: its column has its name on both sides.
+    #[must_use]
+    pub fn plain(name: &str, options: Options) -> Self {
+        let column = vec![name.to_owned()];
+        Self {
+            name: name.to_owned(),
+            projected_as: column.clone(),
+            column,
+            origin: Origin::default(),
+            options,
+            severity: None,
+            repair: None,
+            pii: None,
+        }
+    }
+
+    /// Its column at another source than the contract's authority.
+    #[must_use]
+    pub fn column_at(&self, source: &str) -> Vec<String> {
+        if let Some(lookup) = &self.origin.lookup {
+            return lookup.column.clone();
+        }
+        match self.origin.columns.get(source) {
+            Some(path) => path.clone(),
+            // One that has other owners names their column; a key's plain `column` is the authority's.
+            None if self.origin.owners.is_empty() => vec![self.name.clone()],
+            None if self.origin.columns.is_empty() => self.column.clone(),
+            None => vec![self.name.clone()],
+        }
+    }
+}
+
 /// `lookup = { source, on, column }`.
 #[derive(Clone, Debug)]
 pub struct Lookup {
@@ -62,6 +95,17 @@ pub struct Crosswalk {
 }
 
 impl Contract {
+    /// Every source that it reads: the two sides, other owners, those that are looked into, the crosswalk.
+    pub fn every_source(&self) -> impl Iterator<Item = &Arc<Source>> {
+        fn of_attribute(attribute: &Attribute) -> Vec<&Arc<Source>> {
+            let owners = attribute.origin.owners.iter().map(|tenure| &tenure.source);
+            owners.chain(attribute.origin.lookup.iter().map(|lookup| &lookup.source)).collect()
+        }
+        let sides = self.sources.iter().map(|(_, source)| source);
+        let crosswalk = self.crosswalk.iter().map(|crosswalk| &crosswalk.source);
+        sides.chain(self.attributes.iter().flat_map(of_attribute)).chain(crosswalk)
+    }
+
     /// Whether the sides must be composed before they are compared.
     #[must_use]
     pub fn is_composed(&self) -> bool {

@@ -1,8 +1,11 @@
 //! What a contract says of personal data, and the key that digests of it are made with. How it is masked is `run`'s business.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::{Attribute, Contract, Pii};
+use super::{Attribute, Contract, Crosswalk, Pii, Source};
+use crate::sides::Sides;
+use crate::sql::Scalar;
 
 /// A key for digests of personal data. It is derived from what the user wrote and shows nothing of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,111 @@ impl Contract {
     /// The attributes that hold personal data.
     pub fn personal(&self) -> impl Iterator<Item = (&Attribute, Pii)> {
         self.attributes.iter().filter_map(|attribute| Some((attribute, attribute.pii?)))
+    }
+
+    /// The contract in which those of these attributes that it does not declare, and that read a personal column, are declared
+    /// as personal; None where there are none.
+    #[must_use]
+    pub fn with_personal<'a>(&self, compared: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let sites = Sites { sources: &self.sources, key: &self.key, crosswalk: self.crosswalk.as_ref() };
+        let personal: Vec<_> =
+            self.personal().map(|(one, way)| (sites.columns_of(one, &self.attributes), way)).collect();
+        let plain = |name: &str| {
+            let plain = Attribute::plain(name, self.attribute_defaults.clone());
+            let way = shared(&sites.columns_of(&plain, &self.attributes), &personal)?;
+            Some(Attribute { pii: Some(way), ..plain })
+        };
+        let undeclared = compared.filter(|name| self.attributes.iter().all(|attribute| attribute.name != *name));
+        let found: Vec<Attribute> = undeclared.filter_map(plain).collect();
+        (!found.is_empty()).then(|| {
+            let mut contract = self.clone();
+            contract.attributes.extend(found);
+            contract
+        })
+    }
+}
+
+/// Makes personal what reads a column of a personal attribute, the whole of it or a part, or is derived from one.
+pub(super) fn spread(
+    attributes: &mut [Attribute],
+    sources: &Sides<Arc<Source>>,
+    key: &[String],
+    crosswalk: Option<&Crosswalk>,
+) {
+    let sites = Sites { sources, key, crosswalk };
+    let columns: Vec<Vec<Column>> = attributes.iter().map(|one| sites.columns_of(one, attributes)).collect();
+    let personal: Vec<(Vec<Column>, Pii)> =
+        attributes.iter().zip(&columns).filter_map(|(one, columns)| Some((columns.clone(), one.pii?))).collect();
+    for (attribute, columns) in attributes.iter_mut().zip(&columns) {
+        attribute.pii = attribute.pii.or_else(|| shared(columns, &personal));
+    }
+}
+
+/// How the first personal attribute is written that has a column in common with these.
+fn shared(columns: &[Column], personal: &[(Vec<Column>, Pii)]) -> Option<Pii> {
+    let meets =
+        |(others, _): &&(Vec<Column>, Pii)| others.iter().any(|other| columns.iter().any(|one| one.meets(other)));
+    personal.iter().find(meets).map(|(_, way)| *way)
+}
+
+/// A column of a source, or a member of one.
+#[derive(Clone)]
+struct Column {
+    source: Arc<Source>,
+    path: Vec<String>,
+}
+
+impl Column {
+    /// Whether they are one, or one is a part of the other.
+    fn meets(&self, other: &Self) -> bool {
+        self.source.location == other.source.location
+            && (self.path.starts_with(&other.path) || other.path.starts_with(&self.path))
+    }
+}
+
+/// Where the attributes of a contract may come from.
+struct Sites<'a> {
+    sources: &'a Sides<Arc<Source>>,
+    key: &'a [String],
+    crosswalk: Option<&'a Crosswalk>,
+}
+
+impl Sites<'_> {
+    /// Every column that an attribute's values come from, whoever owns it when.
+    fn columns_of(&self, attribute: &Attribute, all: &[Attribute]) -> Vec<Column> {
+        let Attribute { origin, .. } = attribute;
+        let at = |source: &Arc<Source>, path: Vec<String>| Column { source: Arc::clone(source), path };
+        let mut columns = vec![at(&self.sources.projection, attribute.projected_as.clone())];
+        let mut owners: Vec<&Arc<Source>> = origin.owners.iter().map(|tenure| &tenure.source).collect();
+        if self.key.contains(&attribute.name) {
+            // Other owners are joined by it.
+            owners.extend(all.iter().flat_map(|one| &one.origin.owners).map(|tenure| &tenure.source));
+            owners.push(&self.sources.authority);
+            let mapped = |crosswalk: &Crosswalk| {
+                [&crosswalk.authority_column, &crosswalk.projection_column]
+                    .map(|name| at(&crosswalk.source, vec![name.clone()]))
+            };
+            columns.extend(self.crosswalk.into_iter().flat_map(mapped));
+        }
+        if let Some(lookup) = &origin.lookup {
+            owners = vec![&lookup.source];
+        } else if owners.is_empty() {
+            owners.push(&self.sources.authority);
+        }
+        let derived = origin
+            .derive
+            .as_deref()
+            .map(|written| Scalar::parse(written).map_or_else(|_| Vec::new(), |scalar| scalar.columns().to_vec()));
+        for source in owners {
+            match &derived {
+                Some(names) => columns.extend(names.iter().map(|name| at(source, vec![name.clone()]))),
+                None if source.name == self.sources.authority.name && origin.lookup.is_none() => {
+                    columns.push(at(source, attribute.column.clone()));
+                }
+                None => columns.push(at(source, attribute.column_at(&source.name))),
+            }
+        }
+        columns
     }
 }
 

@@ -9,7 +9,7 @@ use crate::sides::Side;
 use super::cell::{Cell, Cells, number};
 use super::number::Number;
 use super::time::DAY;
-use super::{BoundAttribute, CanonicalColumn, Comparison, Fault, text};
+use super::{BoundAttribute, CanonicalColumn, Comparison, Fault, FaultReason, text};
 
 /// A canonical value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub enum Reading<'a> {
     Null,
     /// A value without canonical form, as it stands.
     Fault(&'a str),
+    /// No value at all: its owner has none, or none could be derived.
+    Nothing,
     /// A number, its coefficient not divisible by ten.
     Number(ExactDecimal),
     /// A date, time, timestamp or instant, in nanoseconds.
@@ -50,7 +52,7 @@ impl<'a> Readings<'a> {
     #[must_use]
     pub fn at(&self, row: usize) -> Reading<'a> {
         match (self.comparison, self.cells.get(row)) {
-            (_, Cell::Null) => self.fault(row).map_or(Reading::Null, Reading::Fault),
+            (_, Cell::Null) => self.fault(row).unwrap_or(Reading::Null),
             (_, Cell::Boolean(value)) => Reading::Boolean(value),
             (Comparison::Text, Cell::Bytes(bytes)) => std::str::from_utf8(bytes).map_or(Reading::Other, Reading::Text),
             (Comparison::Date, Cell::Day(days)) => Reading::Time(i128::from(days) * DAY),
@@ -64,12 +66,18 @@ impl<'a> Readings<'a> {
         }
     }
 
-    fn fault(&self, row: usize) -> Option<&'a str> {
+    fn fault(&self, row: usize) -> Option<Reading<'a>> {
         if self.faults.is_empty() {
             return None;
         }
         let found = self.faults.binary_search_by(|fault| (fault.row as usize).cmp(&row)).ok()?;
-        Some(&self.faults[found].shown)
+        let fault = &self.faults[found];
+        Some(match fault.reason {
+            FaultReason::Unparseable | FaultReason::OutOfType | FaultReason::AmbiguousTime => {
+                Reading::Fault(&fault.shown)
+            }
+            _ => Reading::Nothing,
+        })
     }
 }
 

@@ -6,13 +6,14 @@ use super::Halt;
 use super::compare::Work;
 use super::gather::Partitioned;
 use crate::causes::{Evidence, Explained, Scene, Suspects};
-use crate::classify::Divergence;
-use crate::diff::resolve::{Difference, ResolveRules, Rows, resolve};
+use crate::classify::{Bench, Divergence, Scale};
+use crate::contract::Kind;
+use crate::diff::resolve::{Difference, ResolveRules, resolve};
 use crate::sides::{Side, Sides};
 
 impl Work<'_> {
     /// The causes that may be named. The rows stay where they are.
-    pub(super) fn suspects(&self, gathered: &Sides<Partitioned<'_>>) -> Result<Suspects, Halt> {
+    pub(super) fn suspects(&self, gathered: &Sides<Partitioned<'_>>, scale: &Scale) -> Result<Suspects, Halt> {
         let binding = &self.inputs.binding;
         if binding.key_count == 0 {
             // Rows of a multiset are there or not; none is another's copy.
@@ -27,7 +28,8 @@ impl Work<'_> {
             self.reader(Side::Authority).go_on()?;
             let rows = gathered.as_ref().try_map(|side, gathered| gathered.look(self.reader(side), partition))?;
             let resolved = resolve(binding, rules, &rows);
-            evidence.look(Scene { binding, rows: &rows }, &resolved.differences);
+            let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale };
+            evidence.look(Scene { binding, rows: &rows }, &resolved.differences, |difference| lags(bench, difference));
             Ok(evidence)
         };
         // Evidence is added in the order of the partitions, whoever looked at them.
@@ -47,17 +49,23 @@ impl Work<'_> {
     pub(super) fn explain(
         &self,
         suspects: &Suspects,
-        rows: &Sides<Rows>,
+        bench: Bench<'_>,
         differences: &[Difference],
     ) -> (Explained, Names) {
         let mut explained = suspects.counts();
         let mut names = Vec::new();
         if !suspects.is_empty() {
-            let scene = Scene { binding: &self.inputs.binding, rows };
-            suspects.explain(scene, differences, &mut explained, |of_lines| names.extend_from_slice(of_lines));
+            let scene = Scene { binding: bench.binding, rows: bench.rows };
+            let lags = |difference: &Difference| lags(bench, difference);
+            suspects.explain(scene, differences, lags, &mut explained, |of_lines| names.extend_from_slice(of_lines));
         }
         (explained, Names(names.into_iter()))
     }
+}
+
+/// Whether markers tell why the rows differ: the projection has an earlier row, or a later one.
+fn lags(bench: Bench<'_>, difference: &Difference) -> bool {
+    matches!(bench.kind_of(difference), Kind::Stale | Kind::InFlight | Kind::Ahead)
 }
 
 /// The causes of the lines of some differences, in their order; none where none was found.

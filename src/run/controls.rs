@@ -68,6 +68,7 @@ impl Gauges {
         }
         let worth = controls.value_at_risk.as_deref();
         halts.extend(worth.and_then(|name| place("value_at_risk", name, true, binding).err()));
+        halts.extend(personal_ones(contract));
         if !halts.is_empty() {
             return Err(halts);
         }
@@ -143,6 +144,20 @@ impl Gauges {
             |invariant: &Invariant| invariant.sides.iter().filter_map(|side| of(invariant, *side)).collect::<Vec<_>>();
         contract.controls.invariants.iter().flat_map(each).collect()
     }
+}
+
+/// Attributes whose values would be written although they are personal: what `check` cannot know before the columns are.
+fn personal_ones(contract: &Contract) -> impl Iterator<Item = Halt> {
+    let controls = &contract.controls;
+    let of_total = |total: &'_ Total| {
+        let names = total.by.iter().chain(&total.sum).cloned().collect::<Vec<_>>();
+        names.into_iter().map(|name| (format!("total `{}`", total.name), name)).collect::<Vec<_>>()
+    };
+    let worth = controls.value_at_risk.iter().map(|name| ("value_at_risk".to_owned(), name.clone()));
+    let named = controls.totals.iter().flat_map(of_total).chain(worth);
+    named.filter(|(_, name)| contract.personal().any(|(attribute, _)| attribute.name == *name)).map(|(option, name)| {
+        Halt::Contract(format!("{option}: the values of `{name}` are personal (pii) and would be written"))
+    })
 }
 
 /// A total's attributes, or why one of them cannot be compared.

@@ -22,7 +22,8 @@ pub(super) struct Inputs {
     /// The same attributes before the options that change what a text or number looks like: a row is in scope where the
     /// predicate holds for it either way.
     pub(super) as_it_stands: Option<Binding>,
-    /// The contract as it holds now, where its owners had to be chosen or its sides composed.
+    /// The contract as it holds now, where its owners had to be chosen or its sides composed, or where more is personal than it
+    /// declares.
     pub(super) contract: Option<Contract>,
     /// What is read besides the two sides.
     pub(super) owners: Option<Owners>,
@@ -79,10 +80,13 @@ pub(super) fn open(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Resu
             return Err(vec![Halt::Contract(said)]);
         }
     }
+    let compared = binding.attributes.iter().map(|attribute| attribute.name.as_str());
+    let personal = contract.with_personal(compared);
+    let contract = personal.as_ref().unwrap_or(contract);
     let gauges = Gauges::new(contract, &binding)?;
     let sides = opened.try_map(|side, opened| input(contract, side, opened, &binding)).map_err(|halt| vec![halt])?;
     let as_it_stands = row_filter.as_ref().map(|_| binding.as_it_stands());
-    Ok(Inputs { binding, sides, row_filter, as_it_stands, contract: effective, owners, gauges })
+    Ok(Inputs { binding, sides, row_filter, as_it_stands, contract: personal.or(effective), owners, gauges })
 }
 
 /// The contract with the owners that hold, and its sides composed, where it has more sources than two.

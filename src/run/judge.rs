@@ -34,7 +34,7 @@ impl Work<'_> {
         let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
-        let suspects = self.suspects(gathered)?;
+        let suspects = self.suspects(gathered, &scale)?;
         let mut explained = suspects.counts();
         let policy = Policy {
             scale: &scale,
@@ -91,7 +91,7 @@ impl Work<'_> {
                 counts.difference(difference, policy.scale.severities(difference));
             }
         }
-        let (explained, mut causes) = self.explain(policy.suspects, &rows, &resolved.differences);
+        let (explained, mut causes) = self.explain(policy.suspects, bench, &resolved.differences);
         let mut findings = Vec::new();
         let mut lag = LagCounts::default();
         let mut at_risk = AtRisk::default();

@@ -27,6 +27,8 @@ const MOST: usize = 10;
 pub struct LookedUp {
     /// The attributes, those of the key first.
     pub attributes: Vec<String>,
+    /// Which of them are personal.
+    pub personal: Vec<bool>,
     /// The first rows of each side as they stand, in the order of the source; None for NULL.
     pub rows: Sides<Vec<Vec<Option<String>>>>,
     /// How many rows there are.
@@ -65,12 +67,17 @@ pub fn look_up(
             source::unchanged(&input.opened).map_err(|error| said(format!("{side}: {error}")))?;
         }
         Ok(LookedUp {
+            personal: inputs.binding.attributes.iter().map(|one| is_personal(contract, &inputs, &one.name)).collect(),
             attributes: inputs.binding.attributes.iter().map(|attribute| attribute.name.clone()).collect(),
             count: found.as_ref().map(|_, found| found.count),
             unreadable: found.as_ref().map(|_, found| found.unreadable),
             rows: found.map(|_, found| found.rows),
         })
     })
+}
+
+fn is_personal(contract: &Contract, inputs: &Inputs, name: &str) -> bool {
+    inputs.contract.as_ref().unwrap_or(contract).personal().any(|(attribute, _)| attribute.name == name)
 }
 
 /// Whether a side's files hold what the run digested.

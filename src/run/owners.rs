@@ -18,7 +18,7 @@ use super::input::check_age;
 use super::tally::Tally;
 use super::{Batch, Halt, Tuning};
 use crate::audit::{OwnerBooks, OwnerFacts, OwnerRole};
-use crate::contract::{Attribute, Contract, Ignore, LogicalType, Origin, Source};
+use crate::contract::{Attribute, Contract, Ignore, LogicalType, Source};
 use crate::normalise::composed_field;
 use crate::sides::{Side, Sides};
 use crate::source::{self, Opened};
@@ -147,7 +147,7 @@ impl Composer<'_> {
     fn join(&mut self, group: &Group) -> Result<(), Halt> {
         let as_json = group.attributes.iter().filter_map(|&index| {
             let attribute = &self.contract.attributes[index];
-            json_column(attribute, &column_at(attribute, &group.source.name))
+            json_column(attribute, &attribute.column_at(&group.source.name))
         });
         let mut other = Other::open(&group.source, as_json.collect(), self.tuning)?;
         let pairs = self.pairs(group);
@@ -164,14 +164,15 @@ impl Composer<'_> {
         let (mut wanted, mut served) = (Vec::new(), Vec::new());
         for &index in &group.attributes {
             let attribute = &self.contract.attributes[index];
-            let path = column_at(attribute, &group.source.name);
+            let path = attribute.column_at(&group.source.name);
             let found = match &attribute.origin.derive {
                 Some(written) => Some(Wanted::derived(&attribute.name, written, &mut other)?),
                 None => Wanted::column(&attribute.name, &path, &mut other),
             };
             let column = self.name(Side::Authority, &format!("{}.{}", group.source.name, attribute.name));
+            // What a copy at the authority says of it is not compared: another source owns it.
+            self.hidden.authority.push(attribute.name.clone());
             if group.role == OwnerRole::Owner {
-                self.hidden.authority.push(attribute.name.clone());
                 let own = attribute.origin.columns.get(&self.contract.sources.authority.name);
                 self.hidden.authority.extend(own.and_then(|path| path.first()).cloned());
             }
@@ -207,7 +208,7 @@ impl Composer<'_> {
         let types = self.types_of_key();
         let pair = |(index, name): (usize, &String)| {
             let declared = self.contract.attributes.iter().find(|attribute| attribute.name == *name);
-            let at = |source: &str| declared.map(|attribute| column_at(attribute, source));
+            let at = |source: &str| declared.map(|attribute| attribute.column_at(source));
             Pair {
                 name: name.clone(),
                 own: declared.map_or_else(|| vec![name.clone()], |attribute| attribute.column.clone()),
@@ -254,7 +255,8 @@ impl Composer<'_> {
         };
         let other = Other::open(&crosswalk.source, Vec::new(), self.tuning)?;
         let index = self.contract.attributes.iter().position(|attribute| attribute.name == name).unwrap_or_else(|| {
-            self.contract.attributes.push(plain_attribute(&name, &self.contract));
+            let plain = Attribute::plain(&name, self.contract.attribute_defaults.clone());
+            self.contract.attributes.push(plain);
             self.contract.attributes.len() - 1
         });
         let key = self.contract.attributes[index].clone();
@@ -342,33 +344,6 @@ impl Composer<'_> {
             Ok(opened)
         })?;
         Ok(ComposedSides { contract: self.contract, opened, owners: self.owners })
-    }
-}
-
-/// The column of an attribute at a source.
-fn column_at(attribute: &Attribute, source: &str) -> Vec<String> {
-    if let Some(lookup) = &attribute.origin.lookup {
-        return lookup.column.clone();
-    }
-    match attribute.origin.columns.get(source) {
-        Some(path) => path.clone(),
-        // One that has other owners names their column; a key's plain `column` is the authority's.
-        None if attribute.origin.owners.is_empty() => vec![attribute.name.clone()],
-        None if attribute.origin.columns.is_empty() => attribute.column.clone(),
-        None => vec![attribute.name.clone()],
-    }
-}
-
-fn plain_attribute(name: &str, contract: &Contract) -> Attribute {
-    Attribute {
-        name: name.to_owned(),
-        column: vec![name.to_owned()],
-        origin: Origin::default(),
-        projected_as: vec![name.to_owned()],
-        options: contract.attribute_defaults.clone(),
-        severity: None,
-        repair: None,
-        pii: None,
     }
 }
 

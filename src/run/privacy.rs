@@ -42,7 +42,8 @@ impl Privacy {
         let ways: BTreeMap<String, Pii> =
             contract.personal().map(|(attribute, way)| (attribute.name.clone(), way)).collect();
         let mut names: BTreeSet<String> = contract.key.iter().cloned().collect();
-        names.extend(contract.sources.iter().map(|(_, source)| source.name.clone()));
+        names.extend(contract.every_source().map(|source| source.name.clone()));
+        names.extend(contract.controls.names().map(ToOwned::to_owned));
         for attribute in &contract.attributes {
             names.insert(attribute.name.clone());
             names.extend(attribute.column.iter().chain(&attribute.projected_as).cloned());
@@ -53,10 +54,14 @@ impl Privacy {
         Self { columns: columns.cloned().collect(), ways, in_key, names, key: key.unwrap_or_default() }
     }
 
-    /// The same where columns are known: an attribute that reads a personal column, or a part of one, is personal too.
-    pub(super) fn bound(mut self, binding: &Binding) -> Self {
+    /// The same where columns are known: an attribute that reads a personal column, or a part of one, is personal too. `contract`
+    /// is the one that was bound, which declares more as personal than what was written.
+    pub(super) fn bound(mut self, contract: &Contract, binding: &Binding) -> Self {
         if !self.any() {
             return self;
+        }
+        for (attribute, way) in contract.personal() {
+            self.ways.entry(attribute.name.clone()).or_insert(way);
         }
         let mut personal: Vec<(Side, &ColumnPath, Pii)> = Vec::new();
         for attribute in &binding.attributes {

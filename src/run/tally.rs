@@ -145,7 +145,9 @@ impl<'a> Tally<'a> {
 
     /// Both sides are open and bound.
     pub(super) fn opened(&mut self, inputs: &Inputs, recall: Option<&Recall>) {
-        self.privacy = Arc::new(Privacy::new(self.contract, self.settings.pii_key).bound(&inputs.binding));
+        let bound = inputs.contract.as_ref().unwrap_or(self.contract);
+        let privacy = Privacy::new(self.contract, self.settings.pii_key).bound(bound, &inputs.binding);
+        self.privacy = Arc::new(privacy);
         self.schema.clone_from(&inputs.binding.schema);
         self.key_count = inputs.binding.key_count;
         let names = inputs.binding.attributes.iter().skip(inputs.binding.key_count);

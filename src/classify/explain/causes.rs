@@ -26,7 +26,9 @@ all mismatches are of this kind; it hides nothing that is not exchanged.",
         summary: "keys that follow one another are all missing",
         meaning: "\
 Every whole number of the range (alone, after a fixed text, or a day) is a key at the
-authority, and each of them is missing: no knowledge of other keys is needed.",
+authority, and each of them is missing: no knowledge of other keys is needed. Gaps in
+keys of several attributes or in time, and what only one tenant or one file has lost,
+are not looked for.",
         causes: "\
 - A partition, a file or a batch was lost on the way or never sent.
 - A consumer skipped a stretch of offsets.",

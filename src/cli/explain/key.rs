@@ -126,8 +126,7 @@ fn read_again(
     let files = contract.inputs.as_ref().map(|_, input| input.files.as_slice());
     let mut found = look_up(now, &files, threads, &|key| wanted.is(key))?;
     // Nothing that a run would not write is shown here either.
-    for (index, name) in found.attributes.iter().enumerate() {
-        let personal = now.attributes.iter().any(|attribute| attribute.name == *name && attribute.pii.is_some());
+    for (index, personal) in found.personal.iter().copied().enumerate() {
         for side in Side::BOTH {
             for row in found.rows.get_mut(side) {
                 if let Some(value) = &mut row[index] {

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::super::pii::spread;
 use super::super::raw::{self, Section, Shape, nearest};
 use super::super::read::Disk;
 use super::super::shape;
@@ -53,10 +54,13 @@ pub(super) fn check_contract(
     shape::check_required(table, &raw::CONTRACT, &entry.at, Some(&about), problems);
     let sources = check_sources(table, setting, &about, problems, warnings);
     let key = check_key(table, &about, problems);
-    let attributes = attribute::check_attributes(table, setting, &about, problems);
+    let mut attributes = attribute::check_attributes(table, setting, &about, problems);
     let crosswalk = ownership::check_crosswalk(table, setting, &about, problems, warnings);
     ownership::check_handovers(table, sources.as_ref(), &about, problems);
     let ignore = check_ignore(table, &key, &attributes, &about, problems, warnings);
+    if let Some(sources) = &sources {
+        spread(&mut attributes, sources, &key, crosswalk.as_ref());
+    }
     let controls = controls::check_controls(table, &key, &attributes, &about, problems);
     let (unserved, unserved_values) =
         unserved(table, sources.as_ref(), ownership::others(&attributes, crosswalk.as_ref()));

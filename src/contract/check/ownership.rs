@@ -14,6 +14,7 @@ use super::super::{Attribute, CapturedAt, Source};
 use super::agreement::{Setting, known_source, place_of};
 use super::source;
 use crate::sides::Sides;
+use crate::sql::Scalar;
 
 /// What an attribute says of where its value comes from.
 pub(super) fn check_origin(
@@ -26,6 +27,11 @@ pub(super) fn check_origin(
     let Some(own) = entry.node.table() else { return Origin::default() };
     if let (Some(_), Some(derive)) = (own.entry("column"), own.entry("derive")) {
         problems.add(&derive.at, Some(about), "both `column` and `derive` are given, expected one of them", None);
+    }
+    if let Some(node) = own.node("derive")
+        && let Some(Err(said)) = node.text().map(|text| Scalar::parse(&text.text))
+    {
+        problems.add(&node.at, Some(about), format!("`derive` cannot be used: {said}"), None);
     }
     let owners = check_owners(own, contract, setting, about, problems);
     let lookup =
