@@ -239,6 +239,21 @@ fn a_constant_offset_suggests_the_zone_and_the_zone_settles_it() {
 }
 
 #[test]
+fn times_that_say_their_own_zone_are_not_told_another() {
+    let (mut authority, mut projection) = ("id,at\n".to_owned(), "id,at\n".to_owned());
+    for row in 0..20 {
+        writeln!(authority, "{row},2026-01-01T00:{row:02}:07Z").unwrap();
+        writeln!(projection, "{row},2026-01-01T04:{row:02}:07+02:00").unwrap();
+    }
+    let workspace = Workspace::pair(("a.csv", authority.as_bytes()), ("b.csv", projection.as_bytes()));
+    let config = pair_contract("a.csv", "b.csv") + "attribute.at.type = \"timestamptz\"\n";
+    workspace.file("reconcile.toml", &config);
+    workspace.reconcile(["run"]).expect(1, &["the projection lies 2h after the authority"]);
+    let expected = (("time_offset".to_owned(), "at".to_owned()), (20, None));
+    assert_eq!(causes(contract(&workspace.summary(), "pair")), [expected].into());
+}
+
+#[test]
 fn differences_without_a_common_cause_are_not_given_one() {
     let (mut authority, mut projection) = ("id,amount,at,name\n".to_owned(), "id,amount,at,name\n".to_owned());
     for row in 0_u64..60 {

@@ -1,13 +1,14 @@
 //! `reconcile.toml` at the root, against truths that were counted by other means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
 use crate::support::{Outcome, Workspace, contract, counts, divergences, read_json, root, tree};
 
-#[path = "../examples/insurer_estate.rs"]
+#[path = "../examples/insurer_estate/main.rs"]
 #[expect(dead_code, reason = "`main` is for `cargo run --example`")]
 #[expect(unreachable_pub, reason = "an example's items are public so that this test can call them")]
 mod insurer_estate;
@@ -32,7 +33,8 @@ fn known<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
 #[test]
 fn the_airports_and_the_insurers_estate_show_their_known_drift() {
     let workspace = Workspace::new();
-    run_root(&workspace, &[]).expect(1, &["airports-strict", "claims-coverage"]);
+    let outcome = run_root(&workspace, &[]);
+    outcome.expect(1, &["airports-strict", "claims-coverage"]);
     let summary = workspace.summary();
     assert_eq!(summary["verdict"], "drifted");
     let strict = contract(&summary, "airports-strict");
@@ -42,8 +44,11 @@ fn the_airports_and_the_insurers_estate_show_their_known_drift() {
 
     let truth = read_json(&root().join("fixtures/insurer/truth.json"));
     let lines = divergences(&workspace.run());
+    assert_eq!(truth["contracts"].as_object().unwrap().len(), 4);
     for (name, planted) in truth["contracts"].as_object().unwrap() {
         let found = contract(&summary, name);
+        assert_eq!(causes(found), counts(&planted["causes"]), "{name}: causes");
+        figures(found, planted);
         assert_eq!(found["verdict"], planted["verdict"], "{name}");
         assert_eq!(by_kind(found), counts(&planted["divergences"]), "{name}: divergences");
         assert_eq!(counts(&found["attributes"]), counts(&planted["attributes"]), "{name}: attributes");
@@ -54,6 +59,116 @@ fn the_airports_and_the_insurers_estate_show_their_known_drift() {
             let found = lines.iter().filter(|line| line["contract"] == *name && line["reason"] == *reason).count();
             assert_eq!(Some(found as u64), count.as_u64(), "{name}: {reason}");
         }
+    }
+    nobody_is_named(&workspace);
+    the_sample_is_of_this_run(&workspace, &outcome);
+}
+
+/// The causes of a contract with their attributes, and the keys of each.
+fn causes(contract: &Value) -> BTreeMap<String, u64> {
+    let told = contract["causes"].as_array().unwrap().iter().map(|cause| {
+        let name = format!("{} {}", cause["cause"].as_str().unwrap(), cause["attribute"].as_str().unwrap());
+        (name, cause["keys"].as_u64().unwrap())
+    });
+    told.collect()
+}
+
+/// Control totals, invariants and the value at risk, against what was planted of them.
+fn figures(found: &Value, planted: &Value) {
+    for (invariant, rows) in planted["invariants"].as_object().into_iter().flatten() {
+        let invariants = found["invariants"].as_array().unwrap();
+        let said = invariants.iter().find(|said| said["name"] == *invariant).unwrap();
+        assert_eq!(said["rows"], *rows, "{invariant}");
+    }
+    if let Some(sums) = planted.get("value_at_risk") {
+        let kinds = found["value_at_risk"]["kinds"].as_object().unwrap();
+        let found: BTreeMap<_, _> = kinds.iter().map(|(kind, worth)| (kind, &worth["sum"])).collect();
+        assert_eq!(found, sums.as_object().unwrap().iter().collect());
+    }
+    let Some(totals) = planted.get("totals") else { return };
+    let total = &found["totals"][0];
+    let sides = ["authority", "projection"];
+    let planted = sides.map(|side| totals[side].as_object().unwrap());
+    let none = serde_json::json!([0, "0"]);
+    let of = |group: &String| planted.map(|groups| groups.get(group).unwrap_or(&none));
+    let off: BTreeMap<&String, [&Value; 2]> = planted
+        .iter()
+        .flat_map(|groups| groups.keys())
+        .map(|group| (group, of(group)))
+        .filter(|(_, [authority, projection])| authority != projection)
+        .collect();
+    assert!(off.len() > 2, "{off:?}");
+    assert_eq!(total["unbalanced"].as_u64(), Some(off.len() as u64));
+    for (group, planted) in off {
+        let key = serde_json::json!({ "policy_status": group }).to_string();
+        let worst = total["worst"].as_array().unwrap();
+        let found = worst.iter().find(|found| found["group"] == key.as_str()).unwrap_or_else(|| panic!("no {key}"));
+        for (side, planted) in sides.into_iter().zip(planted) {
+            let figures = serde_json::json!([found[side]["rows"], found[side]["sums"][0]["sum"]]);
+            assert_eq!(figures, *planted, "{group}: {side}");
+        }
+    }
+}
+
+/// No file of a run holds the name of anybody who is in the register of parties.
+fn nobody_is_named(workspace: &Workspace) {
+    let parties = fs::read_to_string(root().join("fixtures/insurer/parties/parties.csv")).unwrap();
+    let names: BTreeSet<&str> = parties.lines().skip(1).map(|line| line.split_once(',').unwrap().1).collect();
+    assert!(names.len() > 100);
+    let run = workspace.run();
+    let mut texts: Vec<String> = tree(&run)
+        .iter()
+        .map(|name| String::from_utf8_lossy(&fs::read(run.join(name)).unwrap()).into_owned())
+        .collect();
+    texts.extend(divergences(&run).into_iter().flat_map(BTreeMap::into_values));
+    for name in names.into_iter().chain(["Max Mustermann"]) {
+        assert!(texts.iter().all(|text| !text.contains(name)), "{name} is in a file of the run");
+    }
+}
+
+/// A text without what changes from run to run and from machine to machine. The instants of the data stay.
+fn stable(workspace: &Workspace, text: &str) -> String {
+    let run = workspace.run().file_name().unwrap().to_string_lossy().into_owned();
+    let summary = workspace.summary();
+    let mut text = text.replace(&run, "[run]").replace(summary["started_at"].as_str().unwrap(), "[instant]");
+    for folder in [workspace.path(), root()] {
+        text = text.replace(&folder.display().to_string(), "[folder]");
+    }
+    text = text.replace(concat!("reconcile ", env!("CARGO_PKG_VERSION")), "reconcile [version]");
+    let replacements = [
+        (r#""elapsed_ms": \d+"#, r#""elapsed_ms": 0"#),
+        (r"\| took \| .* \|", "| took | [time] |"),
+        (r"\| threads \| \d+ \|", "| threads | [threads] |"),
+    ];
+    for (pattern, words) in replacements {
+        text = regex::Regex::new(pattern).unwrap().replace_all(&text, words).into_owned();
+    }
+    text
+}
+
+/// `reports/sample` is what the run says, but for its id, instants and durations.
+fn the_sample_is_of_this_run(workspace: &Workspace, outcome: &Outcome) {
+    let run = workspace.run();
+    let read = |name: &str| fs::read_to_string(run.join(name)).unwrap();
+    let written = [
+        ("stdout.txt", outcome.stdout.clone()),
+        ("report.md", read("report.md")),
+        ("summary.json", read("summary.json")),
+    ];
+    let folder = root().join("reports/sample");
+    for (name, text) in written {
+        let text = stable(workspace, &text);
+        let path = folder.join(name);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(&path, &text).unwrap();
+        }
+        let sample = fs::read_to_string(&path).unwrap_or_default();
+        assert!(sample == text, "{} is not what a run says: UPDATE_EXPECT=1 rewrites it", path.display());
+        // What is there to be pasted cannot be broken.
+        let long = |line: &&str| line.chars().count() > 80 && !line.trim_start().starts_with("translate = ");
+        let lines = if name == "stdout.txt" { text.as_str() } else { "" };
+        assert_eq!(lines.lines().find(long), None, "wider than a terminal");
     }
 }
 
@@ -77,6 +192,9 @@ fn the_summary_counts_the_lines_of_the_divergences() {
 fn one_thread_and_many_write_the_same_bytes() {
     let [one, many] = [["--threads", "1"], ["--threads", "4"]].map(|threads| {
         let workspace = Workspace::new();
+        // What a row was is kept as a keyed digest, since some of it is personal.
+        let key = workspace.file("reports/.pii.key", &"07".repeat(32));
+        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
         run_root(&workspace, &threads).expect(1, &[]);
         ["divergences.parquet", "plan.ndjson"].map(|name| fs::read(workspace.run().join(name)).unwrap())
     });

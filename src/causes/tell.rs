@@ -1,7 +1,7 @@
 //! Says a cause: its evidence in one line with counts and two examples, and the option that would settle it.
 
 use crate::contract::Contract;
-use crate::normalise::{Binding, BoundAttribute};
+use crate::normalise::{Binding, BoundAttribute, is_local};
 use crate::sides::Side;
 
 use super::clues::Shown;
@@ -41,7 +41,10 @@ pub(super) fn tell(suspects: &Suspects, explained: &Explained, contract: &Contra
                     (share.rows, of),
                     &if personal { Vec::new() } else { examples(suspect, share) },
                 ) + &together,
-                option: ask.option(suspect).filter(|_| !personal || !holds_values(suspect)),
+                option: ask
+                    .option(suspect)
+                    .filter(|_| !personal || !holds_values(suspect))
+                    .filter(|_| !matches!(suspect, Suspect::Offset(_)) || !name_their_zone(attribute, share)),
             });
         }
     }
@@ -77,6 +80,18 @@ fn together(suspects: &Suspects, explained: &Explained, binding: &Binding, one: 
     }
     let Some((last, first)) = names.split_last().filter(|(_, first)| !first.is_empty()) else { return String::new() };
     format!("; {} values in {} and {last} together", count(rows), first.join(", "))
+}
+
+/// Whether texts that might be local times say their own zone, so that no option can say another.
+fn name_their_zone(attribute: &BoundAttribute, share: &Share) -> bool {
+    let zoned = |text: &str| {
+        let clock = text.split_once(['T', ' ']).map_or("", |(_, clock)| clock);
+        clock.contains(['Z', 'z', '+', '-'])
+    };
+    share.examples.iter().any(|shown| {
+        let said = |side: Side| is_local(attribute, side) && shown.get(side).as_deref().is_some_and(zoned);
+        said(Side::Authority) || said(Side::Projection)
+    })
 }
 
 /// Whether values of an attribute may not be written.

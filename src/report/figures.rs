@@ -30,16 +30,17 @@ pub(super) fn group(total: &TotalFigures, group: &GroupFigures) -> String {
     if total.by.is_empty() { "all rows".to_owned() } else { shorten(&visible(&group.group), NAME) }
 }
 
-/// `2 rows → 1, premium 300 → 200 (100)`.
-pub(super) fn figures(total: &TotalFigures, group: &GroupFigures) -> String {
-    let (authority, projection) = (&group.sides.authority, &group.sides.projection);
-    let mut parts = vec![format!("{} → {}", counted(authority.rows, "row"), count(projection.rows))];
+/// `GROUP: 2 rows → 1`, `premium 300 → 200 (100)`.
+pub(super) fn figures(total: &TotalFigures, of: &GroupFigures) -> Vec<String> {
+    let (authority, projection) = (&of.sides.authority, &of.sides.projection);
+    let rows = format!("{} → {}", counted(authority.rows, "row"), count(projection.rows));
+    let mut parts = vec![format!("{}: {rows}", group(total, of))];
     for (place, name) in total.sum.iter().enumerate() {
         let [one, other] = [authority, projection].map(|figure| sum(figure, place));
-        let difference = group.differences.get(place).map_or("", String::as_str);
+        let difference = of.differences.get(place).map_or("", String::as_str);
         parts.push(format!("{} {one} → {other} ({difference})", shorten(&visible(name), NAME)));
     }
-    parts.join(", ")
+    parts
 }
 
 /// A sum with what could not be added.
@@ -73,27 +74,29 @@ pub(super) fn invariant(found: &InvariantFigures) -> String {
     format!("{name} ({severity}): {} {place} {verb} it{examples}", counted(found.rows, "row"))
 }
 
-/// What the divergences add up to, and what the attribute's own mismatches come to.
-pub(super) fn at_risk(worth: &ValueAtRisk) -> Vec<String> {
+/// What the divergences add up to, and what the attribute's own mismatches come to: sentences, each in parts that commas join.
+pub(super) fn at_risk(worth: &ValueAtRisk) -> Vec<Vec<String>> {
     let attribute = visible(&worth.attribute);
     if let Some(why) = &worth.not_computed {
-        return vec![format!("{attribute}: not computed, {}", visible(why))];
+        return vec![vec![format!("{attribute}: not computed, {}", visible(why))]];
     }
     let keys = |keys: u64, unvalued: u64| match unvalued {
         0 => counted(keys, "key"),
         _ => format!("{}, {} without a value", counted(keys, "key"), count(unvalued)),
     };
-    let kinds: Vec<String> = worth
+    let mut kinds: Vec<String> = worth
         .kinds
         .iter()
         .map(|(kind, found)| format!("{} {} ({})", kind.name(), found.sum, keys(found.keys, found.unvalued)))
         .collect();
-    if kinds.is_empty() {
-        return vec![format!("{attribute} 0, no key diverges")];
-    }
-    let mut told = vec![format!("{attribute} {}: {}", worth.sum, kinds.join(", "))];
+    let Some(first) = kinds.first_mut() else {
+        return vec![vec![format!("{attribute} 0"), "no key diverges".to_owned()]];
+    };
+    *first = format!("{attribute} {}: {first}", worth.sum);
+    let mut told = vec![kinds];
     told.extend(worth.own.as_ref().map(|own| {
-        format!("{attribute} itself differs in {}: net {}, gross {}", keys(own.keys, own.unvalued), own.net, own.gross)
+        let differs = format!("{attribute} itself differs in {}: net {}", keys(own.keys, own.unvalued), own.net);
+        vec![differs, format!("gross {}", own.gross)]
     }));
     told
 }

@@ -230,14 +230,15 @@ fn evidence(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
     for contract in &audit.contracts {
         let name = plain(&contract.name);
         writeln!(out, "| {name} | the contract's meaning | `{}` |", hex(&contract.contract_digest))?;
-        for (side, input) in contract.inputs.iter() {
+        let sides = contract.inputs.iter().map(|(side, input)| (side.name(), input));
+        for (role, input) in sides.chain(contract.owners.iter().map(|owner| (owner.role.name(), &owner.input))) {
             if !input.table_digest.is_empty() {
-                writeln!(out, "| {name} | {side}: sum of row digests | {} |", plain(&input.table_digest))?;
+                writeln!(out, "| {name} | {role}: sum of row digests | {} |", plain(&input.table_digest))?;
             }
             for file in &input.files {
                 let digest = if file.blake3.is_empty() { "not digested".to_owned() } else { plain(&file.blake3) };
                 let bytes = counted(file.bytes, "byte");
-                writeln!(out, "| {name} | {side}: {}, {bytes} | {digest} |", plain(&file.path))?;
+                writeln!(out, "| {name} | {role}: {}, {bytes} | {digest} |", plain(&file.path))?;
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::contract::{Kind, Severity};
 
 mod figures;
 mod over_time;
+mod overview;
 mod owners;
 
 /// How the terminal wants it.
@@ -75,6 +76,7 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
     if style.verbose {
         writeln!(out, "run {}, {}, took {}", visible(&audit.run_id), audit.started_at, elapsed(audit.elapsed_ms))?;
     }
+    overview::write(audit, style, out)?;
     if let Some(next) = next_command(audit) {
         writeln!(out, "next: {next}")?;
     }
@@ -83,12 +85,7 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
 
 /// `drifted  crm-policy-view 2.1.0  team crm`, and the sentence that says why.
 fn heading(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let color = match contract.verdict {
-        Verdict::Agreed => "32",
-        Verdict::Drifted => "31",
-        Verdict::Unverified => "33",
-    };
-    let verdict = painted(contract.verdict.name(), color, style);
+    let verdict = painted(contract.verdict.name(), color(contract.verdict), style);
     write!(out, "{verdict}  {} {}", visible(&contract.name), visible(&contract.version))?;
     if let Some(team) = &contract.team {
         write!(out, "  team {}", visible(team))?;
@@ -326,6 +323,14 @@ fn sentence(label: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
 
 fn labelled(label: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  {label:<10}  {text}")
+}
+
+fn color(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Agreed => "32",
+        Verdict::Drifted => "31",
+        Verdict::Unverified => "33",
+    }
 }
 
 fn painted(text: &str, color: &str, style: Style) -> String {

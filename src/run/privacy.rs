@@ -47,7 +47,11 @@ impl Privacy {
         for attribute in &contract.attributes {
             names.insert(attribute.name.clone());
             names.extend(attribute.column.iter().chain(&attribute.projected_as).cloned());
+            names.extend(attribute.origin.owners.iter().map(|tenure| tenure.source.name.clone()));
+            names.extend(attribute.origin.lookup.iter().map(|lookup| lookup.source.name.clone()));
         }
+        names.extend(contract.crosswalk.iter().map(|crosswalk| crosswalk.source.name.clone()));
+        names.extend(contract.controls.totals.iter().map(|total| total.name.clone()));
         let in_key = contract.key.iter().any(|name| ways.contains_key(name));
         let columns =
             contract.personal().flat_map(|(one, _)| one.column.first().into_iter().chain(one.projected_as.first()));
@@ -202,8 +206,20 @@ impl Privacy {
 
     /// Whether a quoted word is one that no row brought: a name, or what a hint tells the reader to type.
     fn harmless(&self, word: &str) -> bool {
-        const OPTIONS: [&str; 8] =
-            ["captured_at", "max_age", "filter", "csv", "pii", "run.memory_limit", "ignore", "timezone"];
+        const OPTIONS: [&str; 12] = [
+            "captured_at",
+            "max_age",
+            "filter",
+            "csv",
+            "pii",
+            "run.memory_limit",
+            "ignore",
+            "timezone",
+            "version_column",
+            "updated_at",
+            "deleted",
+            "window",
+        ];
         self.names.contains(word) || OPTIONS.contains(&word) || word.starts_with("reconcile ") || word.starts_with("--")
     }
 

@@ -420,7 +420,9 @@ impl<'a> Tally<'a> {
             return (Verdict::Unverified, format!("{} could not be read", counted(unreadable, "row")));
         }
         if let Some(columns) = self.keys.get(&Kind::Schema) {
-            return (Verdict::Drifted, format!("{} could not be compared", counted(*columns, "column")));
+            let besides: u64 = self.keys.iter().filter(|(kind, _)| **kind != Kind::Schema).map(|(_, keys)| keys).sum();
+            let besides = if besides > 0 { format!("; {} besides", diverge(besides)) } else { String::new() };
+            return (Verdict::Drifted, format!("{} could not be compared{besides}", counted(*columns, "column")));
         }
         let nothing_in_scope = self.books.iter().all(|(_, books)| books.read == 0 && books.out_of_scope > 0);
         if nothing_in_scope {

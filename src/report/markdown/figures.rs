@@ -23,7 +23,8 @@ pub(super) fn write(found: &Figures, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     list("Invariants", "###", &found.invariants.iter().map(figures::invariant).collect::<Vec<_>>(), out)?;
-    let at_risk: Vec<String> = found.value_at_risk.iter().flat_map(figures::at_risk).collect();
+    let at_risk: Vec<String> =
+        found.value_at_risk.iter().flat_map(figures::at_risk).map(|parts| parts.join(", ")).collect();
     list("Value at risk", "###", &at_risk, out)
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::super::figures;
-use super::sentence;
+use super::{sentence, wrapped};
 use crate::audit::Figures;
 
 /// How many groups that do not balance are printed; `summary.json` has more.
@@ -14,8 +14,7 @@ pub(super) fn write(found: &Figures, out: &mut dyn Write) -> io::Result<()> {
     for total in &found.totals {
         sentence("total", &figures::total(total), out)?;
         for group in total.worst.iter().take(GROUPS) {
-            let told = format!("{}: {}", figures::group(total, group), figures::figures(total, group));
-            sentence("", &told, out)?;
+            wrapped("", &figures::figures(total, group), out)?;
         }
         if total.unbalanced > GROUPS as u64 {
             sentence("", &format!("and {} more", total.unbalanced - GROUPS as u64), out)?;
@@ -25,5 +24,5 @@ pub(super) fn write(found: &Figures, out: &mut dyn Write) -> io::Result<()> {
         sentence("invariant", &figures::invariant(invariant), out)?;
     }
     let mut at_risk = found.value_at_risk.iter().flat_map(figures::at_risk).enumerate();
-    at_risk.try_for_each(|(index, told)| sentence(if index == 0 { "at risk" } else { "" }, &told, out))
+    at_risk.try_for_each(|(index, parts)| wrapped(if index == 0 { "at risk" } else { "" }, &parts, out))
 }
