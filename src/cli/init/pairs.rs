@@ -202,8 +202,9 @@ fn judge(columns: Sides<usize>, both: Sides<&Column>, seen: &Seen) -> Option<(f6
         [(seen.by_value, Why::Values), (seen.by_nearness * 0.95, Why::Near), (seen.by_map * 0.9, Why::Map)]
             .into_iter()
             .max_by(|one, other| one.0.total_cmp(&other.0))?;
-    // Few rows prove little without a name.
-    let few = seen.rows < 8;
+    // Few rows prove little without a name, unless nearly all of them meet and no others do.
+    let meet = seen.rows >= 4 && by_values >= 0.75 && why != Why::Map;
+    let few = seen.rows < 8 && !meet;
     let by_values_alone = by_values >= 0.5 && (!few || alike >= 0.3);
     let contradicted = seen.rows >= 30 && by_values < 0.02 && !seen.constant;
     let by_name =
@@ -243,6 +244,25 @@ mod tests {
         let constant = vec!["EUR"; 50];
         let seen = Seen::of(&values(&constant), &values(&constant));
         assert!(seen.by_value == 0.0 && seen.constant);
+    }
+
+    #[test]
+    fn a_handful_of_rows_is_enough_where_all_of_them_meet() {
+        let column = |name: &str| Column {
+            path: vec![name.to_owned()],
+            described: "text".to_owned(),
+            comparison: crate::normalise::Comparison::Text,
+        };
+        let (one, other) = (column("p"), column("q"));
+        let judged = |seen: &Seen| {
+            let both = Sides { authority: &one, projection: &other };
+            judge(Sides { authority: 0, projection: 0 }, both, seen).map(|(_, pair)| pair.alike)
+        };
+        let towns = ["Rome", "Oslo", "Bern", "Prague", "Kiel"];
+        assert_eq!(judged(&Seen::of(&values(&towns), &values(&towns))), Some(5));
+        let others = ["Rome", "Bern", "Oslo", "Kiel", "Prague"];
+        assert_eq!(judged(&Seen::of(&values(&towns), &values(&others))), None);
+        assert_eq!(judged(&Seen::of(&values(&towns[..3]), &values(&towns[..3]))), None);
     }
 
     #[test]
