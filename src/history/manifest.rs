@@ -19,9 +19,11 @@ use crate::report::json::{
 };
 use crate::sides::Sides;
 
+mod baseline;
 mod owners;
 mod recurrence;
 
+use baseline::BaselineRecord;
 use owners::OwnerRecord;
 use recurrence::RecurrenceRecord;
 
@@ -102,6 +104,9 @@ pub(super) struct ContractRecord {
     /// Only where some were found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     causes: Vec<CauseRecord>,
+    /// Only where the contract has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    baseline: Option<BaselineRecord>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -252,6 +257,7 @@ impl ContractRecord {
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
             recurrence: contract.recurrence.as_ref().map(RecurrenceRecord::of),
             causes: contract.causes.iter().map(CauseRecord::of).collect(),
+            baseline: contract.baseline.as_ref().map(BaselineRecord::of),
         }
     }
 
@@ -288,6 +294,7 @@ impl ContractRecord {
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
             recurrence: self.recurrence.map(RecurrenceRecord::into_facts).transpose()?,
             causes: self.causes.into_iter().map(CauseRecord::into_cause).collect(),
+            baseline: self.baseline.map(BaselineRecord::into_facts).transpose()?,
         })
     }
 }

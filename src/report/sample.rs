@@ -124,6 +124,7 @@ fn agreed() -> ContractAudit {
         decided: Decided::default(),
         recurrence: None,
         causes: vec![],
+        baseline: None,
     }
 }
 
@@ -183,6 +184,7 @@ fn drifted() -> ContractAudit {
         decided: Decided::default(),
         recurrence: None,
         causes: vec![],
+        baseline: None,
     }
 }
 
@@ -219,6 +221,7 @@ fn unverified() -> ContractAudit {
         decided: Decided::default(),
         recurrence: None,
         causes: vec![],
+        baseline: None,
     }
 }
 

@@ -1,0 +1,50 @@
+//! The old copy on the terminal: what was read of it, how the projection stands to it, some examples.
+
+use std::io::{self, Write};
+
+use super::super::baseline;
+use super::super::escape::{count, counted, visible};
+use super::{Style, flow, input_parts, labelled, sentence, wrapped};
+use crate::audit::ContractAudit;
+
+/// What was read of it.
+pub(super) fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let Some(baseline) = &contract.baseline else { return Ok(()) };
+    let mut parts = input_parts(&baseline.input);
+    parts.push(counted(baseline.books.read, "row"));
+    parts.push(format!("{} agree", count(baseline.books.agree)));
+    wrapped("baseline", &parts, out)?;
+    for file in baseline.input.files.iter().filter(|_| style.verbose) {
+        labelled("", &format!("{}, {}", visible(&file.path), counted(file.bytes, "byte")), out)?;
+    }
+    Ok(())
+}
+
+/// How the projection stands to it.
+pub(super) fn line(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
+    baseline::told(contract).map_or(Ok(()), |told| sentence("three-way", &told, out))
+}
+
+/// Some of each status.
+pub(super) fn examples(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let Some(held) = &contract.baseline else { return Ok(()) };
+    let examples: Vec<_> = held.parity.iter().flat_map(baseline::shown).take(style.limit).collect();
+    if !examples.is_empty() {
+        writeln!(
+            out,
+            "\n  the authority, {}, {}",
+            visible(&contract.inputs.projection.source),
+            visible(&held.input.source)
+        )?;
+    }
+    for example in examples {
+        let [key, attribute] = baseline::place(example);
+        let [authority, projection, old] = baseline::values(example, held);
+        writeln!(out, "  {:<10}  {key}", example.status.name())?;
+        let mut parts = Vec::new();
+        parts.extend([attribute, authority].into_iter().filter(|part| !part.is_empty()).map(|part| ("  ", part)));
+        parts.extend([("  ", format!("new {projection}")), ("  ", format!("old {old}"))]);
+        flow(&parts, out)?;
+    }
+    Ok(())
+}
