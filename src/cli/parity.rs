@@ -90,7 +90,7 @@ fn baseline(gate: &Gate) -> Option<String> {
     let Some(found) = &baseline.parity else {
         return Some(format!("{}: the newest run did not compare it to the end", baseline.input.source));
     };
-    let counts = found.counts().map(|(name, lines)| format!("{lines} {}", name.replace('_', " ")));
+    let counts = found.counts().map(|(name, lines)| format!("{} {lines}", name.replace('_', " ")));
     Some(format!("{}: {} in the newest run", baseline.input.source, counts.join(", ")))
 }
 

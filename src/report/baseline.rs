@@ -1,7 +1,7 @@
 //! How the projection stands to the old copy, in words for people.
 
 use super::escape::{count, counted, quoted, shorten, visible};
-use crate::audit::{Baseline, ContractAudit, Status, ThreeWay, ThreeWayExample};
+use crate::audit::{ContractAudit, Status, ThreeWay, ThreeWayExample};
 use crate::contract::Kind;
 
 /// What came of it; nothing without an old copy.
@@ -10,12 +10,12 @@ pub(super) fn told(contract: &ContractAudit) -> Option<String> {
     let Some(found) = &baseline.parity else {
         return Some(format!("{} was not compared to the end", baseline.input.source));
     };
-    let (new, old) = (&contract.inputs.projection.source, &baseline.input.source);
+    let old = &baseline.input.source;
     let mut parts = vec![format!("{} ({old} is right)", counted(found.regressions, "regression"))];
     let more = [
-        (found.changed, "changed (both are wrong, not alike)".to_owned()),
-        (found.inherited, format!("inherited from {old}")),
-        (found.healed, format!("healed by {new}")),
+        (found.changed, "changed".to_owned()),
+        (found.inherited, "inherited".to_owned()),
+        (found.healed, "healed".to_owned()),
         (found.in_flight, "in flight".to_owned()),
         (found.untold, format!("in what {old} does not tell ({})", found.unseen.join(", "))),
     ];
@@ -29,13 +29,12 @@ pub(super) fn shown(found: &ThreeWay) -> impl Iterator<Item = &ThreeWayExample> 
 }
 
 /// What each of the three says.
-pub(super) fn values(example: &ThreeWayExample, baseline: &Baseline) -> [String; 3] {
+pub(super) fn values(example: &ThreeWayExample) -> [String; 3] {
     let value = |value: &Option<Box<str>>| shorten(&quoted(value.as_deref()), 40);
-    let pairs = [example.projection_kind, example.baseline_kind].into_iter().flatten().all(pair);
+    let pairs = [example.projection_kind, example.baseline_kind].into_iter().flatten().any(pair);
     let of_attribute = example.attribute.is_some() && pairs;
     let authority = if of_attribute { value(&example.authority_value) } else { String::new() };
     let copy = |kind: Option<Kind>, own: &Option<Box<str>>| match kind {
-        None if baseline.parity.is_none() => String::new(),
         None => "right".to_owned(),
         Some(kind) if pair(kind) && example.attribute.is_some() => value(own),
         Some(kind) => kind.name().to_owned(),

@@ -33,7 +33,7 @@ pub(super) fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Resu
     let new = plain(&contract.inputs.projection.source);
     writeln!(out, "| status | key | attribute | authority | {new} | {old} |\n| --- | --- | --- | --- | --- | --- |")?;
     for example in examples {
-        let cells = baseline::place(example).into_iter().chain(baseline::values(example, held));
+        let cells = baseline::place(example).into_iter().chain(baseline::values(example));
         let cells: Vec<String> = cells.map(|cell| markup_free(&cell)).collect();
         writeln!(out, "| {} | {} |", example.status.name(), cells.join(" | "))?;
     }

@@ -39,7 +39,7 @@ pub(super) fn examples(contract: &ContractAudit, style: Style, out: &mut dyn Wri
     }
     for example in examples {
         let [key, attribute] = baseline::place(example);
-        let [authority, projection, old] = baseline::values(example, held);
+        let [authority, projection, old] = baseline::values(example);
         writeln!(out, "  {:<10}  {key}", example.status.name())?;
         let mut parts = Vec::new();
         parts.extend([attribute, authority].into_iter().filter(|part| !part.is_empty()).map(|part| ("  ", part)));
