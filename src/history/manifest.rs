@@ -428,6 +428,7 @@ fn counts<K: Ord>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::Baseline;
     use crate::report::sample;
 
     #[test]
@@ -436,6 +437,8 @@ mod tests {
             let mut audit = sample::audit();
             audit.contracts[1].coverage = coverage;
             audit.contracts[1].figures = sample::figures();
+            audit.contracts[1].baseline = Some(sample::baseline());
+            audit.contracts[2].baseline = Some(Baseline { parity: None, ..sample::baseline() });
             let text = serde_json::to_vec_pretty(&Manifest::of(&audit, vec![])).expect("JSON");
             let read = Manifest::parse(&text).and_then(Manifest::into_audit).expect("a manifest");
             assert_eq!(format!("{read:?}"), format!("{audit:?}"));

@@ -73,7 +73,7 @@ struct Row {
     /// Repair actions of the newest run that wait for a person.
     waiting: Option<Result<u64, String>>,
     /// How the projection stands to the old copy, by the newest run of the whole contract.
-    baseline: Option<Option<Baseline>>,
+    baseline: Option<Baseline>,
     /// What was read by each run that counts, with the run.
     evidence: BTreeMap<String, String>,
 }
@@ -127,8 +127,10 @@ impl Row {
             self.pass_over(run_id, "`--where` left out a part of the keys");
             return Ok(true);
         }
+        if self.waiting.is_none() {
+            self.baseline.clone_from(&found.baseline);
+        }
         self.waiting.get_or_insert_with(|| waiting(&kept, found));
-        self.baseline.get_or_insert_with(|| found.baseline.clone());
         self.broken = lacks(run_id, found, contract, rule);
         if !self.broken.is_empty() {
             return Ok(false);
@@ -186,7 +188,7 @@ impl Row {
             (true, false) => Status::NotYet,
         };
         let Self { counted, passed_over, problems, baseline, .. } = self;
-        Gate { status, conditions, counted, passed_over, problems, baseline: baseline.flatten() }
+        Gate { status, conditions, counted, passed_over, problems, baseline }
     }
 
     fn enough(&mut self, rule: &Parity) -> Condition {

@@ -37,7 +37,7 @@ pub(super) struct Baseline {
     contract: Contract,
     inputs: Inputs,
     projection: Notes,
-    baseline: Notes,
+    old: Notes,
     /// Attributes of the projection that are not compared with the old copy.
     unseen: Vec<String>,
     /// Whether every attribute is compared in both alike, so that the authority's rows have the same digests.
@@ -89,7 +89,7 @@ fn bound(
         unseen: unseen.collect(),
         alike: compared(new).eq(compared(other)),
         projection: Notes::new(new, other, spill_folder),
-        baseline: Notes::new(other, new, spill_folder),
+        old: Notes::new(other, new, spill_folder),
         contract: old,
         inputs: opened,
     })
@@ -160,7 +160,7 @@ impl Baseline {
         let contract = self.inputs.contract.as_ref().unwrap_or(&self.contract);
         let mut second = Tally::new(contract, &settings);
         second.opened(&self.inputs, None);
-        let mut batch = Batch { contract, settings: &settings, notes: Some(&self.baseline), ..*own };
+        let mut batch = Batch { contract, settings: &settings, notes: Some(&self.old), ..*own };
         batch.composed(&self.inputs, None, &mut second, &mut Nobody)?;
         tally.same_authority(&second, self.alike).map_err(Halt::Contract)?;
         let privacy = second.privacy();
@@ -183,7 +183,7 @@ impl Baseline {
     const EXAMPLES: usize = 5;
 
     fn weighed(&self, most: usize, masked: impl Fn(Divergence) -> Divergence) -> io::Result<ThreeWay> {
-        let (new, old) = (self.projection.lines(), self.baseline.lines());
+        let (new, old) = (self.projection.lines(), self.old.lines());
         let mut parity = ThreeWay { unseen: self.unseen.clone(), ..ThreeWay::default() };
         let mut kept: BTreeMap<Status, Vec<_>> = BTreeMap::new();
         weigh::weigh(new.sorted()?, old.sorted()?, |status, one, other| {

@@ -29,9 +29,9 @@ const INHERITED: Explanation = Explanation {
     group: Group::Parity,
     summary: "both copies are wrong here, and they say the same",
     meaning: "\
-The old copy (`baseline`) has the same divergence: the same row is missing or surplus, or
-the attribute has the same wrong value, as it is compared. The new pipeline did not make
-the fault.",
+The old copy (`baseline`) has the same divergence: the same row is missing or surplus,
+or the attribute has the same wrong value, as it is compared. The new pipeline did not
+make the fault.",
     causes: "\
 - The new copy was filled from the old one.
 - Both read the authority's values in the same wrong way.

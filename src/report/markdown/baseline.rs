@@ -39,3 +39,28 @@ pub(super) fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Resu
     }
     writeln!(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_section_tells_counts_and_examples_and_breaks_out_of_nothing() {
+        let mut contract = sample::audit().contracts.swap_remove(1);
+        contract.baseline = Some(sample::baseline());
+        let mut out = Vec::new();
+        section(&contract, &mut out).expect("a vector takes all");
+        let text = String::from_utf8(out).expect("text");
+        for line in [
+            "### Three-way parity",
+            "The old copy is old\\_projection at data/old/projection/\\*.parquet, as of not told: 9 rows, of which 8 agree with the authority.",
+            "| inherited | 1,200 |",
+            r#"| changed | \{"id":"&lt;b&gt;\\u\{1b\}\|"\} | premium \| \* | "10" | "\\u\{202e\}11" | missing |"#,
+            r#"| healed | \{"id":"&lt;b&gt;\\u\{1b\}\|"\} | premium \| \* |  | right | duplicate\_key |"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("<i>") && !text.contains('\u{1b}') && !text.contains("in_flight | \\{"));
+    }
+}

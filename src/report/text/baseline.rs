@@ -48,3 +48,38 @@ pub(super) fn examples(contract: &ContractAudit, style: Style, out: &mut dyn Wri
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_three_are_told_side_by_side_and_nothing_deceives() {
+        let mut contract = sample::audit().contracts.swap_remove(1);
+        contract.baseline = Some(sample::baseline());
+        let style = Style { color: false, limit: 10, verbose: false };
+        let mut out = Vec::new();
+        for part in [facts, examples] {
+            part(&contract, style, &mut out).expect("a vector takes all");
+        }
+        line(&contract, &mut out).expect("a vector takes all");
+        insta::assert_snapshot!(String::from_utf8(out).expect("text"), @r#"
+          baseline    old_projection (Policy | Administration),
+                      data/old/projection/*.parquet, 9 rows, 8 agree
+
+          the authority, policy_projection, old_projection
+          regression  {"id":"<b>\u{1b}|"}
+                    premium | *  "10"  new "\u{202e}11"  old right
+          changed     {"id":"<b>\u{1b}|"}
+                    premium | *  "10"  new "\u{202e}11"  old missing
+          inherited   {"id":"<b>\u{1b}|"}
+                    premium | *  "10"  new "\u{202e}11"  old null
+          healed      {"id":"<b>\u{1b}|"}
+                    premium | *  new right  old duplicate_key
+          three-way   1 regression (old_projection is right), 1 changed, 1,200
+                      inherited, 1 healed, 1 in flight, 2 in what old_projection does
+                      not tell (name <i>)
+        "#);
+    }
+}

@@ -40,7 +40,8 @@ impl Tally<'_> {
     /// also the same sum.
     pub(in super::super) fn same_authority(&self, other: &Self, alike: bool) -> Result<(), String> {
         let files = |input: &InputFacts| {
-            let file = |file: &crate::audit::InputFile| (file.path.clone(), file.bytes, file.modified);
+            let file =
+                |file: &crate::audit::InputFile| (file.path.clone(), file.bytes, file.modified, file.blake3.clone());
             input.files.iter().map(file).collect::<Vec<_>>()
         };
         let own = |tally: &Self| {
