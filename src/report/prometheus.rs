@@ -4,9 +4,10 @@
 use std::io::{self, Write};
 
 use crate::audit::lag::{Lag, Spread};
-use crate::audit::{Audit, ContractAudit, OwnerFacts, ThreeWay, Verdict};
+use crate::audit::{Audit, ContractAudit, OwnerFacts, Verdict};
 use crate::contract::{Kind, Severity};
 
+mod baseline;
 mod cadence;
 mod figures;
 
@@ -22,6 +23,7 @@ pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
         .chain(&contract_metrics(audit))
         .chain(&further_metrics(audit))
         .chain(&figures::metrics(audit))
+        .chain(&[baseline::metric(audit)])
     {
         write_metric(metric, out)?;
     }
@@ -158,16 +160,6 @@ fn further_metrics(audit: &Audit) -> Vec<Metric<'_>> {
         each(audit, "reconcile_lag_versions", "How many versions keys lie behind, by quantile.", |contract| {
             quantiles(contract.lag.as_ref().and_then(|lag| lag.versions))
         }),
-        each(
-            audit,
-            "reconcile_baseline_divergences",
-            "Divergences by how they stand to the old copy; of what is healed those of the old copy.",
-            |contract| {
-                let found = contract.baseline.iter().filter_map(|baseline| baseline.parity.as_ref());
-                let counts = found.flat_map(ThreeWay::counts);
-                counts.map(|(status, lines)| (vec![("status", status)], lines.to_string())).collect()
-            },
-        ),
         each(audit, "reconcile_recurrence", "Divergences by how they stand to the run before.", |contract| {
             let counts = contract
                 .recurrence

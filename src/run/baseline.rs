@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::examples::shortened;
 use super::input::{Inputs, open};
 use super::tally::Tally;
 use super::{Batch, Halt, Settings, Tuning};
@@ -150,6 +151,11 @@ impl Baseline {
     }
 
     fn compare(&self, own: &Batch<'_>, tally: &mut Tally<'_>) -> Result<(), Halt> {
+        let complete = tally.complete();
+        if !(complete.authority && complete.projection) {
+            // What could not be read says enough, and would be told of both copies.
+            return Ok(());
+        }
         let settings = Settings {
             cache: None,
             examples: 0,
@@ -172,7 +178,8 @@ impl Baseline {
         let masked = |divergence: Divergence| {
             let once = tally.privacy().divergence(&divergence).into_owned();
             // What is personal in one of the comparisons only is so in both.
-            if once == divergence { privacy.divergence(&divergence).into_owned() } else { once }
+            let masked = if once == divergence { privacy.divergence(&divergence).into_owned() } else { once };
+            shortened(&masked)
         };
         let parity = self.weighed(settings.examples.max(own.settings.examples), masked).map_err(Halt::Spill)?;
         tally.three_way(parity);

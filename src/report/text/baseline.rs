@@ -32,7 +32,7 @@ pub(super) fn examples(contract: &ContractAudit, style: Style, out: &mut dyn Wri
     if !examples.is_empty() {
         writeln!(
             out,
-            "\n  the authority, {}, {}",
+            "\n  new is {}, old is {}",
             visible(&contract.inputs.projection.source),
             visible(&held.input.source)
         )?;
@@ -68,7 +68,7 @@ mod tests {
           baseline    old_projection (Policy | Administration),
                       data/old/projection/*.parquet, 9 rows, 8 agree
 
-          the authority, policy_projection, old_projection
+          new is policy_projection, old is old_projection
           regression  {"id":"<b>\u{1b}|"}
                     premium | *  "10"  new "\u{202e}11"  old right
           changed     {"id":"<b>\u{1b}|"}
