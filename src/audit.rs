@@ -12,11 +12,13 @@ use crate::contract::{Kind, Severity};
 use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
+mod baseline;
 mod controls;
 pub mod decision;
 pub mod lag;
 mod owners;
 
+pub use baseline::{Baseline, Status, ThreeWay, ThreeWayExample};
 pub use controls::{
     Figure, Figures, GroupFigures, InvariantFigures, KindAtRisk, OwnMismatches, SumFigure, TotalFigures, ValueAtRisk,
 };
@@ -140,6 +142,8 @@ pub struct ContractAudit {
     pub recurrence: Option<Recurrence>,
     /// What many divergences have in common, the commonest first.
     pub causes: Vec<Cause>,
+    /// The old copy that the projection replaces, where the contract has one.
+    pub baseline: Option<Baseline>,
 }
 
 /// Repair actions by safety.

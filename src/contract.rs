@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use crate::sides::{Side, Sides};
 
+mod baseline;
 mod check;
 mod controls;
 mod error;
@@ -28,6 +29,7 @@ mod shape;
 mod tree;
 mod values;
 
+pub use baseline::Baseline;
 pub use check::{DiffRequest, for_diff, load, load_text, parse_text};
 pub use controls::{Controls, DIVERGENCE_COLUMNS, Invariant, Rule, Total};
 pub use error::{Error, Errors, Problem};
@@ -252,6 +254,8 @@ pub struct Contract {
     pub repair: RepairPolicy,
     /// Which key of the authority is which key of the projection, where they differ.
     pub crosswalk: Option<Crosswalk>,
+    /// The old copy that the projection replaces.
+    pub baseline: Option<Baseline>,
     /// `[contract.NAME.parity]`, the cutover gate.
     pub parity: Option<Parity>,
     /// Rules, control totals, invariants, and what a row is worth.

@@ -1,5 +1,6 @@
 //! Turns an audit into files and text, one renderer a format. Never compares, never decides a verdict.
 
+mod baseline;
 pub(crate) mod causes;
 pub(crate) mod decided;
 pub(crate) mod escape;

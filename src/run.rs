@@ -18,6 +18,7 @@ use crate::diff::Budget;
 use crate::normalise::Binding;
 
 mod at_risk;
+mod baseline;
 mod carried;
 mod causes;
 mod compare;
@@ -37,6 +38,7 @@ mod recall;
 mod scan;
 mod tally;
 
+use baseline::{compare_baseline, open_baseline};
 use compare::{compare, record_bits};
 use input::{Inputs, freshness, open};
 pub use lookup::{LookedUp, look_up};
@@ -59,7 +61,8 @@ pub fn run(
     let threads = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build().map_err(io::Error::other)?;
     let mut audits = Vec::with_capacity(contracts.len());
     for contract in contracts {
-        let batch = Batch { contract, settings, progress, stop, threads: &threads, budget: settings.budget(0) };
+        let batch =
+            Batch { contract, settings, progress, stop, threads: &threads, budget: settings.budget(0), notes: None };
         audits.push(batch.one(recorder)?);
     }
     Ok(Audit {
@@ -89,9 +92,10 @@ pub fn check_sources(contract: &Contract) -> Result<(Binding, Vec<String>), Vec<
     for instant in contract.handovers() {
         inputs = opened(instant)?;
     }
+    let old = baseline::check(contract, &inputs).map_err(|problem| vec![redacted(&problem)])?;
     let warnings = inputs.sides.iter().flat_map(|(_, input)| &input.opened.warnings).cloned();
     let warnings = warnings.chain(inputs.owners.iter().flat_map(owners::Owners::warnings));
-    let warnings = warnings.map(|warning| redacted(&warning)).collect();
+    let warnings = warnings.chain(old).map(|warning| redacted(&warning)).collect();
     Ok((inputs.binding, warnings))
 }
 
@@ -105,6 +109,8 @@ struct Batch<'a> {
     threads: &'a rayon::ThreadPool,
     /// Bytes of records and candidate rows that may be held before they are spilled.
     budget: u64,
+    /// Where differences are noted for what is held side by side with this comparison, if anything is.
+    notes: Option<&'a baseline::Notes>,
 }
 
 impl Batch<'_> {
@@ -118,7 +124,9 @@ impl Batch<'_> {
             Ok(inputs) => inputs,
             Err(halts) => return Ok(tally.refused(&halts)),
         };
-        let reading = inputs.memory();
+        let baseline = open_baseline(self, &inputs, &mut tally);
+        let old = baseline.as_ref().and_then(|opened| opened.as_ref().ok());
+        let reading = inputs.memory().max(old.map_or(0, |old| old.memory()));
         if let Some(limit) = self.settings.memory_limit.filter(|&limit| reading > limit / 4) {
             tally.warn(format!(
                 "reading one part of a source takes about {} MiB, more than a quarter of the memory limit of {} MiB, which may not be kept: raise the limit, or write the source in smaller parts (row groups)",
@@ -132,11 +140,13 @@ impl Batch<'_> {
         let fewer = (readers < self.settings.threads).then(|| fewer.build()).transpose().map_err(io::Error::other)?;
         let contract = inputs.contract.as_ref().unwrap_or(self.contract);
         let threads = fewer.as_ref().unwrap_or(self.threads);
-        let mut own = Batch { contract, threads, budget: self.settings.budget(reading), ..*self };
+        let notes = old.map(|old| old.notes());
+        let mut own = Batch { contract, threads, budget: self.settings.budget(reading), notes, ..*self };
         let recall = Recall::open(&own, &inputs, record_bits(&own, &inputs));
         let recall = recall.as_ref();
         tally.opened(&inputs, recall);
-        match own.composed(&inputs, recall, &mut tally, recorder) {
+        let ended = own.composed(&inputs, recall, &mut tally, recorder);
+        match ended.and_then(|()| compare_baseline(&baseline, &own, &mut tally)) {
             Ok(()) => {
                 let mut audit = tally.finished();
                 if let Some(recall) = recall.filter(|_| audit.verdict != Verdict::Unverified) {
@@ -361,6 +371,9 @@ enum Halt {
     /// What an earlier run left is damaged, so it is done without.
     #[error("what an earlier run left is damaged")]
     Forgotten,
+    /// The old copy could not be opened, read or held against the projection.
+    #[error("baseline `{0}`: {1}")]
+    Baseline(String, String),
     /// The books do not balance.
     #[error(transparent)]
     Unbalanced(#[from] crate::audit::Unbalanced),

@@ -45,6 +45,8 @@ mod causes;
 /// What is kept between runs never changes a result, and spares the reading of what is unchanged.
 mod cache;
 
+/// The old copy beside the new one: which of them is right, against a plain map.
+mod baseline;
 /// Control totals, invariants and rules where a scenario folder cannot show it.
 mod controls;
 /// Markers, tombstones and the window, where more than one run or one file is needed to see them.

@@ -5,6 +5,7 @@
 
 use crate::contract::Kind;
 
+mod baseline;
 mod causes;
 mod decisions;
 mod kinds;
@@ -26,10 +27,10 @@ pub fn explain(word: &str) -> Option<Explanation> {
 }
 
 /// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then
-/// decisions of people, then causes.
+/// decisions of people, then causes, then how a divergence stands to the old copy.
 pub fn all() -> impl Iterator<Item = Explanation> {
     let reasons = reasons::ALL.into_iter().chain(owners::ALL);
-    let people = decisions::ALL.into_iter().chain(causes::ALL);
+    let people = decisions::ALL.into_iter().chain(causes::ALL).chain(baseline::ALL);
     Kind::ALL.into_iter().map(kinds::explanation).chain(reasons).chain(verdicts::ALL).chain(people)
 }
 
@@ -65,6 +66,8 @@ pub enum Group {
     Decision,
     /// What many divergences have in common.
     Cause,
+    /// How it stands to the old copy.
+    Parity,
 }
 
 impl Group {
@@ -77,6 +80,7 @@ impl Group {
             Self::Verdict => "verdict",
             Self::Decision => "decision",
             Self::Cause => "cause",
+            Self::Parity => "parity",
         }
     }
 }

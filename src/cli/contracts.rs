@@ -210,6 +210,7 @@ pub(super) mod tests {
             severity: BTreeMap::new(),
             repair: RepairPolicy::default(),
             crosswalk: None,
+            baseline: None,
             parity: None,
             controls: crate::contract::Controls::default(),
             unserved: Vec::new(),

@@ -1,10 +1,11 @@
 //! `reconcile parity CONTRACT`: whether the last runs let a cutover go on. How that is judged is `history::parity`'s
 //! business.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::failure::{self, Failure, nearest};
 use super::{ExitStatus, Format, Global, Parity, configuration, contracts};
+use crate::audit::ThreeWay;
 use crate::console::Console;
 use crate::contract::{Configuration, Contract};
 use crate::history::{self, Gate, Status, Trail};
@@ -71,6 +72,9 @@ fn text(contract: &Contract, gate: &Gate) -> String {
         let met = if condition.met { "met" } else { "missing" };
         text.push_str(&format!("  {met:<7}  {:<18}  {}\n", condition.name, visible(&condition.says)));
     }
+    if let Some(told) = baseline(gate) {
+        text.push_str(&format!("  baseline {}\n", visible(&told)));
+    }
     for run in &gate.counted {
         text.push_str(&format!("  counts   run {}\n", visible(run)));
     }
@@ -78,6 +82,16 @@ fn text(contract: &Contract, gate: &Gate) -> String {
         text.push_str(&format!("  passed   run {}: {}\n", visible(run), visible(why)));
     }
     text
+}
+
+/// What of the newest run is wrong and was right in the old copy, apart from what was wrong before.
+fn baseline(gate: &Gate) -> Option<String> {
+    let baseline = gate.baseline.as_ref()?;
+    let Some(found) = &baseline.parity else {
+        return Some(format!("{}: the newest run did not compare it to the end", baseline.input.source));
+    };
+    let counts = found.counts().map(|(name, lines)| format!("{} {lines}", name.replace('_', " ")));
+    Some(format!("{}: {} in the newest run", baseline.input.source, counts.join(", ")))
 }
 
 fn markdown(contract: &Contract, gate: &Gate) -> String {
@@ -90,6 +104,9 @@ fn markdown(contract: &Contract, gate: &Gate) -> String {
     for condition in &gate.conditions {
         let met = if condition.met { "yes" } else { "no" };
         text.push_str(&format!("| {} | {met} | {} |\n", condition.name, cell(&condition.says)));
+    }
+    if let Some(told) = baseline(gate) {
+        text.push_str(&format!("\nBaseline: {}.\n", cell(&told)));
     }
     let counted: Vec<String> = gate.counted.iter().map(|run| cell(run)).collect();
     let counted = if counted.is_empty() { "none".to_owned() } else { counted.join(", ") };
@@ -116,5 +133,10 @@ fn document(contract: &Contract, gate: &Gate) -> Value {
         "counted": gate.counted,
         "passed_over": passed_over.collect::<Vec<_>>(),
         "problems": gate.problems,
+        "baseline": gate.baseline.as_ref().map(|baseline| {
+            let counts = baseline.parity.iter().flat_map(ThreeWay::counts);
+            let counts: Map<String, Value> = counts.map(|(name, lines)| (name.to_owned(), lines.into())).collect();
+            json!({"source": baseline.input.source, "divergences": baseline.parity.as_ref().map(|_| counts)})
+        }),
     })
 }

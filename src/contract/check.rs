@@ -18,6 +18,7 @@ use super::{Configuration, Errors, Problem, RunSettings, Secrets, Source};
 
 mod agreement;
 mod attribute;
+mod baseline;
 mod controls;
 mod flags;
 mod gather;
@@ -157,7 +158,9 @@ fn check_run(file: &Path, table: &Table, problems: &mut Problems, warnings: &mut
 fn say_unused(gathered: &gather::Gathered, merged: &[Option<Table>], warnings: &mut Problems) {
     let mut used = BTreeSet::new();
     for table in merged.iter().flatten() {
-        used.extend(["authority", "projection"].into_iter().filter_map(|role| Some(&table.text(role)?.text)));
+        used.extend(
+            ["authority", "projection", "baseline"].into_iter().filter_map(|role| Some(&table.text(role)?.text)),
+        );
         let attributes = table.table("attribute").into_iter().flat_map(|attributes| &attributes.0);
         used.extend(attributes.flat_map(|entry| ownership::sources_named(&entry.node)));
         used.extend(table.table("crosswalk").and_then(|crosswalk| Some(&crosswalk.text("source")?.text)));

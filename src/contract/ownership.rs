@@ -103,7 +103,8 @@ impl Contract {
         }
         let sides = self.sources.iter().map(|(_, source)| source);
         let crosswalk = self.crosswalk.iter().map(|crosswalk| &crosswalk.source);
-        sides.chain(self.attributes.iter().flat_map(of_attribute)).chain(crosswalk)
+        let baseline = self.baseline.iter().map(|baseline| &baseline.source);
+        sides.chain(self.attributes.iter().flat_map(of_attribute)).chain(crosswalk).chain(baseline)
     }
 
     /// Whether the sides must be composed before they are compared.

@@ -90,11 +90,9 @@ pub(super) struct Key {
     pub(super) later: Option<Later>,
 }
 
-/// A key that parses but that this version does not act on.
+/// A key that parses but that this version does not act on, which hides no divergence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Later {
-    /// Ignoring it could hide a divergence.
-    pub(super) hides: bool,
     /// What is not done, as a sentence part.
     pub(super) consequence: &'static str,
 }
@@ -110,15 +108,9 @@ impl Key {
         self
     }
 
-    /// Not acted on, and a divergence could be hidden by that.
-    const fn later_hides(mut self, consequence: &'static str) -> Self {
-        self.later = Some(Later { hides: true, consequence });
-        self
-    }
-
     /// Not acted on, which hides nothing.
     const fn later(mut self, consequence: &'static str) -> Self {
-        self.later = Some(Later { hides: false, consequence });
+        self.later = Some(Later { consequence });
         self
     }
 }
@@ -354,8 +346,8 @@ pub(super) static CONTRACT: Section = Section {
         VALUE_AT_RISK,
         key("crosswalk", Shape::Section(&CROSSWALK), "Which key of the authority is which key of the projection."),
         key("invariant", Shape::Each(&INVARIANT), "Rows of one side that break the contract by themselves."),
-        key("baseline", Shape::Anything, "The old copy that the projection replaces, compared beside it.")
-            .later_hides("what the old copy had right is not told from what it had wrong already"),
+        key("baseline", Shape::Text, "The source of the old copy that the projection replaces, compared beside it.")
+            .default("none"),
     ],
 };
 
@@ -384,7 +376,7 @@ pub(super) static ATTRIBUTE: Section = Section {
     keys: &[
         key("column", Shape::Columns, "Its column at the owner; a struct's member as an array; `{ SOURCE = … }` where it has other names at other sources.")
             .default("the attribute's name"),
-        key("projected_as", Shape::Path, "Its column in the projection; a struct's member as an array.")
+        key("projected_as", Shape::Columns, "Its column in the projection; a struct's member as an array; `{ SOURCE = … }` where the baseline has another name.")
             .default("the attribute's name"),
         key("owner", Shape::Owners(&OWNER), "The authority source that owns it, joined on the contract's key; an array where it changes.")
             .default("the contract's authority"),

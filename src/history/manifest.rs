@@ -19,9 +19,11 @@ use crate::report::json::{
 };
 use crate::sides::Sides;
 
+mod baseline;
 mod owners;
 mod recurrence;
 
+use baseline::BaselineRecord;
 use owners::OwnerRecord;
 use recurrence::RecurrenceRecord;
 
@@ -102,6 +104,9 @@ pub(super) struct ContractRecord {
     /// Only where some were found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     causes: Vec<CauseRecord>,
+    /// Only where the contract has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    baseline: Option<BaselineRecord>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -252,6 +257,7 @@ impl ContractRecord {
             examples: contract.examples.iter().map(ExampleRecord::of).collect(),
             recurrence: contract.recurrence.as_ref().map(RecurrenceRecord::of),
             causes: contract.causes.iter().map(CauseRecord::of).collect(),
+            baseline: contract.baseline.as_ref().map(BaselineRecord::of),
         }
     }
 
@@ -288,6 +294,7 @@ impl ContractRecord {
             decided: self.decided.map(DecidedRecord::into_facts).transpose()?.unwrap_or_default(),
             recurrence: self.recurrence.map(RecurrenceRecord::into_facts).transpose()?,
             causes: self.causes.into_iter().map(CauseRecord::into_cause).collect(),
+            baseline: self.baseline.map(BaselineRecord::into_facts).transpose()?,
         })
     }
 }
@@ -421,6 +428,7 @@ fn counts<K: Ord>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::Baseline;
     use crate::report::sample;
 
     #[test]
@@ -429,6 +437,8 @@ mod tests {
             let mut audit = sample::audit();
             audit.contracts[1].coverage = coverage;
             audit.contracts[1].figures = sample::figures();
+            audit.contracts[1].baseline = Some(sample::baseline());
+            audit.contracts[2].baseline = Some(Baseline { parity: None, ..sample::baseline() });
             let text = serde_json::to_vec_pretty(&Manifest::of(&audit, vec![])).expect("JSON");
             let read = Manifest::parse(&text).and_then(Manifest::into_audit).expect("a manifest");
             assert_eq!(format!("{read:?}"), format!("{audit:?}"));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::trail::{Entry, Facts, Kept, Trail};
-use crate::audit::{ContractAudit, Verdict};
+use crate::audit::{Baseline, ContractAudit, Verdict};
 use crate::contract::{Contract, ExactDecimal, Kind, Parity, Severity};
 
 /// What the gate says.
@@ -58,6 +58,8 @@ pub struct Gate {
     pub passed_over: Vec<(String, String)>,
     /// Why it cannot tell.
     pub problems: Vec<String>,
+    /// How the newest run's divergences stand to the old copy, where there is one.
+    pub baseline: Option<Baseline>,
 }
 
 /// The runs of a row as it is walked.
@@ -70,6 +72,8 @@ struct Row {
     broken: BTreeMap<&'static str, String>,
     /// Repair actions of the newest run that wait for a person.
     waiting: Option<Result<u64, String>>,
+    /// How the projection stands to the old copy, by the newest run of the whole contract.
+    baseline: Option<Baseline>,
     /// What was read by each run that counts, with the run.
     evidence: BTreeMap<String, String>,
 }
@@ -122,6 +126,9 @@ impl Row {
         if kept.narrowed().is_some() && found.verdict != Verdict::Drifted {
             self.pass_over(run_id, "`--where` left out a part of the keys");
             return Ok(true);
+        }
+        if self.waiting.is_none() {
+            self.baseline.clone_from(&found.baseline);
         }
         self.waiting.get_or_insert_with(|| waiting(&kept, found));
         self.broken = lacks(run_id, found, contract, rule);
@@ -180,8 +187,8 @@ impl Row {
             (true, true) => Status::Ready,
             (true, false) => Status::NotYet,
         };
-        let Self { counted, passed_over, problems, .. } = self;
-        Gate { status, conditions, counted, passed_over, problems }
+        let Self { counted, passed_over, problems, baseline, .. } = self;
+        Gate { status, conditions, counted, passed_over, problems, baseline }
     }
 
     fn enough(&mut self, rule: &Parity) -> Condition {

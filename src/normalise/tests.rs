@@ -61,6 +61,7 @@ pub(super) fn contract(key: &[&str]) -> Contract {
         severity: std::collections::BTreeMap::new(),
         repair: RepairPolicy::default(),
         crosswalk: None,
+        baseline: None,
         parity: None,
         controls: crate::contract::Controls::default(),
         unserved: Vec::new(),

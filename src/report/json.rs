@@ -16,11 +16,14 @@ use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 use crate::sides::{Side, Sides};
 
+mod baseline;
 mod figures;
 mod lag;
 mod over_time;
 mod owners;
 
+use baseline::BaselineSummary;
+pub(crate) use baseline::ThreeWayRecord;
 pub(crate) use figures::FiguresRecord;
 pub(crate) use lag::LagRecord;
 use over_time::RecurrenceSummary;
@@ -196,6 +199,9 @@ struct ContractSummary<'a> {
     /// Only where there is a run to be held against.
     #[serde(skip_serializing_if = "Option::is_none")]
     recurrence: Option<RecurrenceSummary<'a>>,
+    /// Only where the contract has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<BaselineSummary<'a>>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -235,6 +241,7 @@ impl<'a> ContractSummary<'a> {
             owners: contract.owners.iter().map(OwnerSummary::of).collect(),
             lag: contract.lag.as_ref().map(LagRecord::of),
             recurrence: contract.recurrence.as_ref().map(RecurrenceSummary::of),
+            baseline: contract.baseline.as_ref().map(BaselineSummary::of),
         }
     }
 }

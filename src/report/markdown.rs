@@ -12,6 +12,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::contract::{Kind, Severity};
 use crate::sides::Side;
 
+mod baseline;
 mod figures;
 mod over_time;
 mod owners;
@@ -90,6 +91,7 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     plan(contract, out)?;
     super::decided::markdown(&contract.decided, plain, out)?;
     over_time::section(contract, out)?;
+    baseline::section(contract, out)?;
     list("Warnings", "###", &contract.warnings, out)
 }
 

@@ -7,6 +7,7 @@ use crate::audit::lag::{Lag, Spread};
 use crate::audit::{Audit, ContractAudit, OwnerFacts, Verdict};
 use crate::contract::{Kind, Severity};
 
+mod baseline;
 mod cadence;
 mod figures;
 
@@ -22,6 +23,7 @@ pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
         .chain(&contract_metrics(audit))
         .chain(&further_metrics(audit))
         .chain(&figures::metrics(audit))
+        .chain(&[baseline::metric(audit)])
     {
         write_metric(metric, out)?;
     }

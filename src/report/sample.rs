@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use crate::audit::decision::Decided;
 use crate::audit::{
-    Audit, Books, ContractAudit, Figure, Figures, GroupFigures, InputFacts, InputFile, InvariantFigures, KindAtRisk,
-    OwnMismatches, PlanCounts, SumFigure, TakenOver, TotalFigures, ValueAtRisk, Verdict,
+    Audit, Baseline, Books, ContractAudit, Figure, Figures, GroupFigures, InputFacts, InputFile, InvariantFigures,
+    KindAtRisk, OwnMismatches, PlanCounts, Status, SumFigure, TakenOver, ThreeWay, ThreeWayExample, TotalFigures,
+    ValueAtRisk, Verdict,
 };
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
@@ -124,6 +125,43 @@ fn agreed() -> ContractAudit {
         decided: Decided::default(),
         recurrence: None,
         causes: vec![],
+        baseline: None,
+    }
+}
+
+/// An old copy, and examples of each status with everything that they can say.
+pub(crate) fn baseline() -> Baseline {
+    let example = |status, projection_kind, baseline_kind| ThreeWayExample {
+        status,
+        key: Some("{\"id\":\"<b>\u{1b}|\"}".into()),
+        attribute: Some("premium | *".into()),
+        projection_kind,
+        baseline_kind,
+        authority_value: Some("10".into()),
+        projection_value: Some("\u{202e}11".into()),
+        baseline_value: None,
+    };
+    let examples = vec![
+        example(Status::Regression, Some(Kind::Mismatch), None),
+        example(Status::Changed, Some(Kind::Mismatch), Some(Kind::Missing)),
+        example(Status::Inherited, Some(Kind::Stale), Some(Kind::Mismatch)),
+        example(Status::Healed, None, Some(Kind::DuplicateKey)),
+        example(Status::InFlight, Some(Kind::InFlight), None),
+    ];
+    let parity = ThreeWay {
+        regressions: 1,
+        inherited: 1200,
+        changed: 1,
+        healed: 1,
+        in_flight: 1,
+        untold: 2,
+        unseen: vec!["name <i>".to_owned()],
+        examples,
+    };
+    Baseline {
+        input: inputs("old", None).projection,
+        books: Books { read: 9, agree: 8, unpaired: 1, ..Books::default() },
+        parity: Some(parity),
     }
 }
 
@@ -183,6 +221,7 @@ fn drifted() -> ContractAudit {
         decided: Decided::default(),
         recurrence: None,
         causes: vec![],
+        baseline: None,
     }
 }
 
@@ -219,6 +258,7 @@ fn unverified() -> ContractAudit {
         decided: Decided::default(),
         recurrence: None,
         causes: vec![],
+        baseline: None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
 use crate::classify::Divergence;
 use crate::contract::{Kind, Severity};
 
+mod baseline;
 mod figures;
 mod over_time;
 mod overview;
@@ -57,11 +58,13 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         }
         figures::write(&contract.figures, out)?;
         over_time::line(contract, out)?;
+        baseline::line(contract, out)?;
         for warning in &contract.warnings {
             sentence("warning", warning, out)?;
         }
         super::causes::text(contract, style.verbose, out)?;
         examples(contract, style, out)?;
+        baseline::examples(contract, style, out)?;
         writeln!(out)?;
     }
     for warning in &audit.warnings {
@@ -117,6 +120,7 @@ fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Res
         }
     }
     owners::owners(contract, style, out)?;
+    baseline::facts(contract, style, out)?;
     let books = &contract.books;
     let rows = format!(
         "authority {}, projection {}, matched {}",

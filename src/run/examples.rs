@@ -134,7 +134,7 @@ impl Examples {
 const LONG: usize = 1 << 14;
 
 /// The same with long values cut, and how long they are.
-fn shortened(divergence: &Divergence) -> Divergence {
+pub(super) fn shortened(divergence: &Divergence) -> Divergence {
     let values = divergence.values.as_ref().map(|_, value| value.as_deref().map(cut));
     Divergence { values, ..partial(divergence) }
 }

@@ -31,6 +31,7 @@ impl Work<'_> {
     ) -> Result<(), Halt> {
         let mut partitions = (0..gathered.authority.partitions())
             .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)));
+        self.batch.begin_notes(&self.inputs.binding)?;
         let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
@@ -84,6 +85,7 @@ impl Work<'_> {
         let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
         let resolved = resolve(binding, rules, &rows);
         let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
+        self.batch.note(bench, &resolved.differences)?;
         let mut counts = Counts::new(binding.attributes.len());
         let by_difference = policy.scale.by_difference() && policy.desk.is_empty();
         if by_difference {

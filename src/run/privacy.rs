@@ -52,6 +52,10 @@ impl Privacy {
         }
         names.extend(contract.crosswalk.iter().map(|crosswalk| crosswalk.source.name.clone()));
         names.extend(contract.controls.totals.iter().map(|total| total.name.clone()));
+        if let Some(baseline) = &contract.baseline {
+            names.insert(baseline.source.name.clone());
+            names.extend(baseline.projected_as.values().flatten().cloned());
+        }
         let in_key = contract.key.iter().any(|name| ways.contains_key(name));
         let columns =
             contract.personal().flat_map(|(one, _)| one.column.first().into_iter().chain(one.projected_as.first()));

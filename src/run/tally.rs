@@ -21,7 +21,7 @@ use super::{Halt, Settings};
 use crate::audit::decision::Decided;
 use crate::audit::lag::Counted;
 use crate::audit::{
-    Books, ContractAudit, Figures, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced,
+    Baseline, Books, ContractAudit, Figures, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced,
 };
 use crate::causes::Cause;
 use crate::classify::{Divergence, judge_schema, judge_unreadable, rule};
@@ -32,6 +32,7 @@ use crate::plan::{Action, Safety};
 use crate::sides::{Side, Sides};
 use crate::source::{self, Unreadable};
 
+mod baseline;
 mod owners;
 
 fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
@@ -73,6 +74,7 @@ pub(super) struct Tally<'a> {
     at_risk: AtRisk,
     figures: Figures,
     causes: Vec<Cause>,
+    baseline: Option<Baseline>,
     compared: bool,
     /// Applied to all that leaves.
     privacy: Arc<Privacy>,
@@ -121,6 +123,7 @@ impl<'a> Tally<'a> {
             at_risk: AtRisk::default(),
             figures: Figures::default(),
             causes: Vec::new(),
+            baseline: None,
             compared: false,
             privacy: Arc::new(Privacy::new(contract, settings.pii_key)),
             decided: Decided::default(),
@@ -402,12 +405,16 @@ impl<'a> Tally<'a> {
                 *books = Books { read, unreadable, out_of_scope, uncompared: read - unreadable, ..Books::default() };
             }
         }
-        let because =
-            if self.compared { "its result cannot be relied on" } else { "it could not be compared to the end" };
+        let because = match halt {
+            Halt::Baseline(..) => "its baseline could not be compared",
+            _ if self.compared => "its result cannot be relied on",
+            _ => "it could not be compared to the end",
+        };
         self.close(Verdict::Unverified, because.to_owned(), Some(Self::said(halt)))
     }
 
-    fn said(halt: &Halt) -> String {
+    /// A halt with its hint.
+    pub(super) fn said(halt: &Halt) -> String {
         match halt {
             Halt::Source { error: source::Error { hint: Some(hint), .. }, .. } => format!("{halt}\nhint: {hint}"),
             _ => halt.to_string(),
@@ -536,6 +543,7 @@ impl<'a> Tally<'a> {
             decided: self.decided,
             recurrence: None,
             causes: self.causes,
+            baseline: self.baseline,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::super::{
     Allow, Attribute, Compare, Contract, Ignore, Kind, Location, Repair, RepairPolicy, Secrets, Severity, Source,
     Unserved, meaning,
 };
-use super::{attribute, controls, location, ownership};
+use super::{attribute, baseline, controls, location, ownership};
 use crate::sides::{Side, Sides};
 
 /// What a contract is checked against.
@@ -57,13 +57,14 @@ pub(super) fn check_contract(
     let mut attributes = attribute::check_attributes(table, setting, &about, problems);
     let crosswalk = ownership::check_crosswalk(table, setting, &about, problems, warnings);
     ownership::check_handovers(table, sources.as_ref(), &about, problems);
+    let baseline = baseline::check_baseline(table, &attributes, setting, &about, problems);
     let ignore = check_ignore(table, &key, &attributes, &about, problems, warnings);
     if let Some(sources) = &sources {
         spread(&mut attributes, sources, &key, crosswalk.as_ref());
     }
     let controls = controls::check_controls(table, &key, &attributes, &about, problems);
     let (unserved, unserved_values) =
-        unserved(table, sources.as_ref(), ownership::others(&attributes, crosswalk.as_ref()));
+        unserved(table, sources.as_ref(), ownership::others(&attributes, crosswalk.as_ref(), baseline.as_ref()));
     let text = |key: &str| table.text(key).map(|text| text.text.clone());
     let span = |key: &str| table.node(key).and_then(|node| values::span(node).ok());
     let contract = Contract {
@@ -94,6 +95,7 @@ pub(super) fn check_contract(
         severity: severities(table),
         repair: repair(table),
         crosswalk,
+        baseline,
         parity: super::parity::parity(table, &about, problems),
         controls,
         unserved,
@@ -273,7 +275,7 @@ fn collect(table: &Table, section: &Section, prefix: &str, found: &mut Vec<Unser
         let option = format!("{prefix}{}", key.name);
         if let Some(later) = key.later {
             held.push((option.clone(), entry.node.canonical()));
-            found.push(Unserved { option, hides: later.hides, consequence: later.consequence.to_owned() });
+            found.push(Unserved { option, hides: false, consequence: later.consequence.to_owned() });
         } else if let (Shape::Named(inner), Some(named)) = (key.shape, entry.node.table()) {
             for each in &named.0 {
                 let Some(table) = each.node.table() else { continue };

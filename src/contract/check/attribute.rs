@@ -8,7 +8,7 @@ use super::super::tree::{Entry, Node, Problems, Table, Value};
 use super::super::values;
 use super::super::{Attribute, LogicalType, Options, Pii, Tolerance, Trim, UnicodeForm};
 use super::agreement::{Setting, place_of, repair_at, severity_at};
-use super::ownership;
+use super::{baseline, ownership};
 
 /// Checks every `[contract.NAME.attribute.X]`.
 pub(super) fn check_attributes(
@@ -48,13 +48,11 @@ fn check_attribute(
     options.tolerance = own.node("tolerance").and_then(|node| values::tolerance(node).ok());
     options.timezone = own.node("timezone").and_then(|node| values::zone(node).ok());
     check_fit(entry, own, &options, contract, about, problems);
-    let path =
-        |key: &str| own.node(key).and_then(|node| values::path(node).ok()).unwrap_or_else(|| vec![entry.key.clone()]);
     Some(Attribute {
         name: entry.key.clone(),
         column: ownership::authority_column(own, contract, &entry.key),
         origin,
-        projected_as: path("projected_as"),
+        projected_as: baseline::projected_as(own, contract, "projection", &entry.key),
         options,
         severity: severity_at(own, "severity"),
         repair: repair_at(own, "repair"),

@@ -10,7 +10,7 @@ use super::super::raw;
 use super::super::shape;
 use super::super::tree::{Entry, Node, Problems, Table, Value};
 use super::super::values;
-use super::super::{Attribute, CapturedAt, Source};
+use super::super::{Attribute, Baseline, CapturedAt, Source};
 use super::agreement::{Setting, known_source, place_of};
 use super::source;
 use crate::sides::Sides;
@@ -366,14 +366,19 @@ pub(super) fn sources_named(node: &Node) -> Vec<&String> {
     tenures.into_iter().chain(lookup).map(|text| &text.text).collect()
 }
 
-/// The sources that a contract takes values or keys from, besides its two.
+/// The sources that a contract reads besides its two.
 pub(super) fn others<'s>(
     attributes: &'s [Attribute],
     crosswalk: Option<&'s Crosswalk>,
+    baseline: Option<&'s Baseline>,
 ) -> impl Iterator<Item = &'s Arc<Source>> {
     let of_attribute = |attribute: &'s Attribute| {
         let owners = attribute.origin.owners.iter().map(|tenure| &tenure.source);
         owners.chain(attribute.origin.lookup.as_ref().map(|lookup| &lookup.source))
     };
-    attributes.iter().flat_map(of_attribute).chain(crosswalk.map(|crosswalk| &crosswalk.source))
+    attributes
+        .iter()
+        .flat_map(of_attribute)
+        .chain(crosswalk.map(|crosswalk| &crosswalk.source))
+        .chain(baseline.map(|baseline| &baseline.source))
 }

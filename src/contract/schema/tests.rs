@@ -120,7 +120,6 @@ fn reference_line(key: &Key) -> String {
     };
     let served = match key.later {
         None => "yes".to_owned(),
-        Some(later) if later.hides => format!("later; until then **`unverified`**: {}", later.consequence),
         Some(later) => format!("later; until then a warning: {}", later.consequence),
     };
     format!("| `{}` | {} | {default} | {} | {served} |", key.name, shape_in_words(key.shape), key.says)
