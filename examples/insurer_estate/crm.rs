@@ -186,7 +186,7 @@ fn behind(number: usize, mut row: Row, planted: &mut Planted) -> Row {
 /// A row that differs without being behind, or that only the contract's options make equal.
 fn altered(number: usize, mut row: Row, planted: &mut Planted) -> Row {
     let attributes: &[&'static str] = match row.policy.fate {
-        "status" => &["policy_status"],
+        "status" | "suspended" => &["policy_status"],
         "premium" | "premium gap" => &["premium"],
         "premium and status" => &["premium", "policy_status"],
         "holder" | "holder lost" => &["holder_name"],
@@ -194,7 +194,6 @@ fn altered(number: usize, mut row: Row, planted: &mut Planted) -> Row {
         "start" => &["start_date"],
         "changed" | "zone" => &["changed_at"],
         "coverages" => &["coverages"],
-        "suspended" => &["policy_status"],
         "balance" | "account lost" | "account twice" => &["receivable"],
         _ => {
             settled(&mut row, planted);

@@ -125,14 +125,14 @@ mod tests {
             .collect();
         insta::assert_snapshot!(figures, @r#"
           total       by status | *: 2 of 3 groups do not balance
-                      {"status":"<b>\u{1b}"}: 2 rows → 1, premium 300.5 → 0.1 + 1 null
-                      (300.4)
+                      {"status":"<b>\u{1b}"}: 2 rows → 1,
+                      premium 300.5 → 0.1 + 1 null (300.4)
           total       all: not computed, `premium` cannot be compared
           invariant   positive (high): 4 rows at the authority break it: {"id":1},
                       {"id":2}, …
           invariant   positive (high): holds in the projection
-          at risk     premium 12.5: missing 10 (2 keys), mismatch 2.5 (3 keys, 1 without
-                      a value)
+          at risk     premium 12.5: missing 10 (2 keys),
+                      mismatch 2.5 (3 keys, 1 without a value)
                       premium itself differs in 1 key: net -0.5, gross 0.5
         "#);
     }

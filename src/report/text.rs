@@ -412,6 +412,10 @@ mod tests {
 
         warning: run `20260228T020000Z-0001` was adopted: it has a folder but no ledger
                  line
+
+        drifted     crm-policy-view  3 keys at or above `high`, none is allowed
+        unverified  claims-view      projection could not be read
+
         next: reconcile check --sources
         3 contracts: 1 agreed (1 low), 1 drifted (2 critical, 2 medium), 1 unverified
         "#);

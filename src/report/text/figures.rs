@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use super::super::escape::columns;
 use super::super::figures;
-use super::{sentence, wrapped};
+use super::{LABEL, WIDTH, sentence, wrapped};
 use crate::audit::Figures;
 
 /// How many groups that do not balance are printed; `summary.json` has more.
@@ -14,7 +15,7 @@ pub(super) fn write(found: &Figures, out: &mut dyn Write) -> io::Result<()> {
     for total in &found.totals {
         sentence("total", &figures::total(total), out)?;
         for group in total.worst.iter().take(GROUPS) {
-            wrapped("", &figures::figures(total, group), out)?;
+            parts("", &figures::figures(total, group), out)?;
         }
         if total.unbalanced > GROUPS as u64 {
             sentence("", &format!("and {} more", total.unbalanced - GROUPS as u64), out)?;
@@ -24,5 +25,15 @@ pub(super) fn write(found: &Figures, out: &mut dyn Write) -> io::Result<()> {
         sentence("invariant", &figures::invariant(invariant), out)?;
     }
     let mut at_risk = found.value_at_risk.iter().flat_map(figures::at_risk).enumerate();
-    at_risk.try_for_each(|(index, parts)| wrapped(if index == 0 { "at risk" } else { "" }, &parts, out))
+    at_risk.try_for_each(|(index, told)| parts(if index == 0 { "at risk" } else { "" }, &told, out))
+}
+
+/// Parts that stay whole where each has room in a line.
+fn parts(label: &str, parts: &[String], out: &mut dyn Write) -> io::Result<()> {
+    let room = WIDTH - LABEL - 1;
+    if parts.iter().any(|part| columns(part) > room) {
+        sentence(label, &parts.join(", "), out)
+    } else {
+        wrapped(label, parts, out)
+    }
 }

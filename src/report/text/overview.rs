@@ -17,6 +17,9 @@ pub(super) fn write(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Res
     let names: Vec<String> = open.iter().map(|contract| shorten(&visible(&contract.name), NAME)).collect();
     let wide = names.iter().map(|name| columns(name)).max().unwrap_or(0);
     let verdicts = open.iter().map(|contract| contract.verdict.name().len()).max().unwrap_or(0);
+    if !open.is_empty() && (!audit.warnings.is_empty() || audit.interrupted.is_some()) {
+        writeln!(out)?;
+    }
     for (contract, name) in open.iter().zip(&names) {
         let verdict = contract.verdict.name();
         let [after_verdict, after_name] =
