@@ -144,3 +144,39 @@ fn what_lag_explains_is_no_map_of_values_but_may_stand_still() {
         assert!(expected.iter().all(|one| causes.iter().any(|cause| cause.starts_with(one))), "{causes:#?}");
     }
 }
+
+#[test]
+fn what_a_cause_proposes_is_read_as_it_is_meant() {
+    let rows =
+        |of: &dyn Fn(usize) -> &'static str| (0..30).map(|row| format!("{row},{}\n", of(row))).collect::<String>();
+    let authority = rows(&|row| ["a${X}", "$${b"][row % 2]);
+    let projection = rows(&|row| ["${HOME}", "$${y"][row % 2]);
+    let workspace = Workspace::pair(
+        ("a.csv", format!("id,v\n{authority}").as_bytes()),
+        ("b.csv", format!("id,v\n{projection}").as_bytes()),
+    );
+    workspace.reconcile(["run"]).expect(1, &["value_map"]);
+    let summary = crate::support::read_json(&workspace.run().join("summary.json"));
+    let option = summary["contracts"][0]["causes"][0]["option"].as_str().unwrap();
+    let contract = crate::support::pair_contract("a.csv", "b.csv");
+    workspace.file("reconcile.toml", &format!("{contract}\n{option}\n"));
+    workspace.reconcile(["run"]).expect(0, &["every row agrees"]);
+}
+
+#[test]
+fn a_map_that_would_need_another_type_than_a_tolerance_allows_is_not_proposed() {
+    let workspace = Workspace::new();
+    let numbers: ArrayRef = Arc::new(arrow::array::Int64Array::from_iter_values((0..30).map(|row| row % 3)));
+    let labels: ArrayRef = Arc::new(StringArray::from_iter_values((0..30).map(|row| ["x", "y", "z"][row % 3])));
+    for (name, values) in [("a.parquet", numbers), ("b.parquet", labels)] {
+        let keys: ArrayRef = Arc::new(arrow::array::Int64Array::from_iter_values(0..30));
+        crate::support::write_parquet(&workspace.path().join(name), vec![("id", keys), ("v", values)], 30);
+    }
+    let contract = crate::support::pair_contract("a.parquet", "b.parquet");
+    for (option, proposed) in [("", true), ("attribute.v.tolerance = 1\n", false), ("attribute.v.round = 1\n", false)] {
+        workspace.file("reconcile.toml", &format!("{contract}{option}"));
+        workspace.reconcile(["run"]).expect(1, &["enum_ordinal"]);
+        let summary = crate::support::read_json(&workspace.runs().pop().unwrap().join("summary.json"));
+        assert_eq!(summary["contracts"][0]["causes"][0]["option"].is_string(), proposed, "{option}");
+    }
+}

@@ -26,6 +26,11 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
 
+/// A text as a value of the contract file, where `${` is the environment's.
+fn value(text: &str) -> String {
+    quoted(text).replace("${", "$${")
+}
+
 fn key(name: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { quoted(name) }
@@ -43,7 +48,7 @@ impl Ask<'_> {
             Suspect::NullSpelled { shown, .. } => {
                 let mut texts = options.null_equals.clone();
                 texts.push(shown.as_deref()?.to_owned());
-                let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+                let texts: Vec<String> = texts.iter().map(|text| value(text)).collect();
                 Some(self.table(&format!("null_equals = [{}]", texts.join(", "))))
             }
             Suspect::Case => Some(self.table("case = \"ignore\"")),
@@ -102,7 +107,7 @@ impl Ask<'_> {
         let mut entries: Vec<String> = Vec::new();
         for pair in told {
             let (from, to) = (pair.shown.authority.as_deref()?, pair.shown.projection.as_deref()?);
-            entries.push(format!("{} = {}", key(from), quoted(to)));
+            entries.push(format!("{} = {}", key(from), value(to)));
         }
         entries.sort();
         // A map whose only key is `file` would name one.
@@ -115,6 +120,10 @@ impl Ask<'_> {
         let numbers_at = |side: Side| told.iter().all(|pair| !pair.text.get(side));
         let labels = told.iter().any(|pair| pair.text.projection);
         if numbers_at(Side::Authority) && labels && self.attribute.comparison != Comparison::Text {
+            // Labels have neither distance nor places.
+            if options.tolerance.is_some() || options.round.is_some() {
+                return None;
+            }
             lines.push_str("\ntype = \"text\"");
         }
         Some(self.table(&lines))
@@ -164,7 +173,7 @@ pub(super) fn exchange(contract: &Contract, one: &BoundAttribute, two: &BoundAtt
             "[contract.{}.attribute.{}]\nprojected_as = {}",
             key(&contract.name),
             key(&attribute.name),
-            quoted(column)
+            value(column)
         )
     };
     format!("{}\n\n{}", table(one, columns[1]), table(two, columns[0]))
