@@ -180,3 +180,51 @@ fn a_map_that_would_need_another_type_than_a_tolerance_allows_is_not_proposed() 
         assert_eq!(summary["contracts"][0]["causes"][0]["option"].is_string(), proposed, "{option}");
     }
 }
+
+#[test]
+fn what_differs_in_some_rows_is_no_map_of_what_agrees_in_most() {
+    // Without a marker that says so, some rows are stale, some flags are flipped, some codes and digits are just wrong.
+    let row = |row: usize, wrong: bool| {
+        let flag = (row % 2 == 0) != wrong;
+        let state = if row % 3 == 0 && !wrong { "CLOSED" } else { "OPEN" };
+        let digit = if wrong { row / 3 % 10 } else { row % 10 };
+        format!("{row},{flag},{state},{digit}\n")
+    };
+    let table = |wrong: &dyn Fn(usize) -> bool| {
+        let rows: String = (0..900).map(|number| row(number, wrong(number))).collect();
+        format!("id,flag,state,digit\n{rows}")
+    };
+    let workspace = Workspace::pair(
+        ("a.csv", table(&|_| false).as_bytes()),
+        ("b.csv", table(&|row| row % 9 == 3 || row % 16 == 6).as_bytes()),
+    );
+    let contract = crate::support::pair_contract("a.csv", "b.csv");
+    let types = "attribute.flag.type = \"boolean\"\nattribute.digit.type = \"int64\"\n";
+    workspace.file("reconcile.toml", &format!("{contract}{types}"));
+    assert_eq!(causes_of(&workspace), Vec::<String>::new());
+}
+
+#[test]
+fn no_option_is_proposed_that_undoes_what_agrees() {
+    let table = |swapped: bool| {
+        let row = |row: usize| {
+            let hour = if swapped && row < 60 { row % 20 + 2 } else { row % 20 };
+            let (one, two) = if swapped && row < 60 { ("b", "a") } else { ("a", "b") };
+            format!(
+                "{row},2024-03-0{}T{hour:02}:00:00{},{one}{row},{two}{row}\n",
+                row % 9 + 1,
+                if swapped { "" } else { "Z" }
+            )
+        };
+        format!("id,at,first,last\n{}", (0..90).map(row).collect::<String>())
+    };
+    let workspace = Workspace::pair(("a.csv", table(false).as_bytes()), ("b.csv", table(true).as_bytes()));
+    let contract = crate::support::pair_contract("a.csv", "b.csv");
+    let zone = "timezone = \"UTC\"\nattribute.at.type = \"timestamptz\"\n";
+    workspace.file("reconcile.toml", &format!("{contract}{zone}"));
+    workspace.reconcile(["run"]).expect(1, &["columns_swapped", "time_offset"]);
+    let summary = crate::support::read_json(&workspace.run().join("summary.json"));
+    let causes = summary["contracts"][0]["causes"].as_array().unwrap();
+    assert_eq!(causes.len(), 2, "{causes:#?}");
+    assert!(causes.iter().all(|cause| cause["keys"] == 60 && cause["option"].is_null()), "{causes:#?}");
+}

@@ -18,6 +18,8 @@ pub(super) struct Ask<'a> {
     pub(super) attribute: &'a BoundAttribute,
     /// All suspects of the attribute that explain anything.
     pub(super) suspects: &'a [&'a Suspect],
+    /// In how many pairs the attribute agrees.
+    pub(super) equal: u64,
 }
 
 /// A text as TOML holds it between quotation marks.
@@ -133,7 +135,8 @@ impl Ask<'_> {
     fn zone(self, nanoseconds: i128) -> Option<String> {
         let offsets = self.suspects.iter().filter(|suspect| matches!(suspect, Suspect::Offset(_))).count();
         let minutes = i32::try_from(nanoseconds / super::MINUTE).ok()?;
-        if offsets != 1 || i128::from(minutes) * super::MINUTE != nanoseconds || minutes % 15 != 0 {
+        // Times that agree in the zone that holds now would not in another.
+        if offsets != 1 || self.equal > 0 || i128::from(minutes) * super::MINUTE != nanoseconds || minutes % 15 != 0 {
             return None;
         }
         let set = &self.attribute.options.timezone;
