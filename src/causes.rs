@@ -154,6 +154,9 @@ pub struct Evidence {
     lagging: Vec<Clues>,
     swaps: BTreeMap<(usize, usize), Swap>,
     missing: Missing,
+    /// Pairs that agree, and pairs that differ in anything.
+    agree: u64,
+    differ: u64,
 }
 
 /// Rows in which two attributes were swapped.
@@ -178,7 +181,14 @@ impl Evidence {
     #[must_use]
     pub fn new(binding: &Binding) -> Self {
         let attributes: Vec<Clues> = binding.attributes.iter().map(|_| Clues::default()).collect();
-        Self { lagging: attributes.clone(), attributes, swaps: BTreeMap::new(), missing: Missing::new(binding) }
+        Self {
+            lagging: attributes.clone(),
+            attributes,
+            swaps: BTreeMap::new(),
+            missing: Missing::new(binding),
+            agree: 0,
+            differ: 0,
+        }
     }
 
     /// Looks at some differences. What `lags` was another value once, and says nothing of how values are copied but that the
@@ -191,6 +201,7 @@ impl Evidence {
                 Difference::Differ { rows, attributes } => {
                     let attributes = values.looked_at(attributes);
                     let lags = lags(difference);
+                    self.differ += 1;
                     for &attribute in attributes {
                         let both = values.both(attribute, *rows);
                         let class = class_of(both.authority, both.projection);
@@ -219,8 +230,15 @@ impl Evidence {
         }
     }
 
+    /// Counts pairs that agree.
+    pub fn agreeing(&mut self, pairs: u64) {
+        self.agree += pairs;
+    }
+
     /// Adds what was seen elsewhere.
     pub fn add(&mut self, other: Self) {
+        self.agree += other.agree;
+        self.differ += other.differ;
         let all = self.attributes.iter_mut().chain(&mut self.lagging);
         for (here, there) in all.zip(other.attributes.into_iter().chain(other.lagging)) {
             here.take(there);
@@ -235,7 +253,12 @@ impl Evidence {
 
     /// The causes that may be named.
     #[must_use]
-    pub fn suspects(self) -> Suspects {
+    pub fn suspects(mut self) -> Suspects {
+        let all = self.agree + self.differ;
+        for (clues, lagging) in self.attributes.iter_mut().zip(&self.lagging) {
+            clues.equal = all.saturating_sub(clues.mismatches + lagging.mismatches);
+        }
+        let equal = self.attributes.iter().map(|clues| clues.equal).collect();
         let mut mismatches: Vec<u64> = self.attributes.iter().map(|clues| clues.mismatches).collect();
         let swapped = |((one, two), swap): ((usize, usize), Swap)| {
             let of_both = mismatches[one].max(mismatches[two]);
@@ -255,7 +278,7 @@ impl Evidence {
         });
         let attributes = attributes.collect();
         let (ranges, missing) = self.missing.ranges();
-        Suspects { attributes, mismatches, swaps, ranges, missing }
+        Suspects { attributes, mismatches, equal, swaps, ranges, missing }
     }
 }
 
@@ -265,6 +288,8 @@ pub struct Suspects {
     /// By attribute, in the order in which they explain.
     attributes: Vec<Vec<Suspect>>,
     mismatches: Vec<u64>,
+    /// By attribute, in how many pairs it agrees.
+    equal: Vec<u64>,
     swaps: Vec<(usize, usize)>,
     ranges: Vec<Range>,
     /// How many keys are missing.

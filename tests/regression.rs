@@ -144,3 +144,87 @@ fn what_lag_explains_is_no_map_of_values_but_may_stand_still() {
         assert!(expected.iter().all(|one| causes.iter().any(|cause| cause.starts_with(one))), "{causes:#?}");
     }
 }
+
+#[test]
+fn what_a_cause_proposes_is_read_as_it_is_meant() {
+    let rows =
+        |of: &dyn Fn(usize) -> &'static str| (0..30).map(|row| format!("{row},{}\n", of(row))).collect::<String>();
+    let authority = rows(&|row| ["a${X}", "$${b"][row % 2]);
+    let projection = rows(&|row| ["${HOME}", "$${y"][row % 2]);
+    let workspace = Workspace::pair(
+        ("a.csv", format!("id,v\n{authority}").as_bytes()),
+        ("b.csv", format!("id,v\n{projection}").as_bytes()),
+    );
+    workspace.reconcile(["run"]).expect(1, &["value_map"]);
+    let summary = crate::support::read_json(&workspace.run().join("summary.json"));
+    let option = summary["contracts"][0]["causes"][0]["option"].as_str().unwrap();
+    let contract = crate::support::pair_contract("a.csv", "b.csv");
+    workspace.file("reconcile.toml", &format!("{contract}\n{option}\n"));
+    workspace.reconcile(["run"]).expect(0, &["every row agrees"]);
+}
+
+#[test]
+fn a_map_that_would_need_another_type_than_a_tolerance_allows_is_not_proposed() {
+    let workspace = Workspace::new();
+    let numbers: ArrayRef = Arc::new(arrow::array::Int64Array::from_iter_values((0..30).map(|row| row % 3)));
+    let labels: ArrayRef = Arc::new(StringArray::from_iter_values((0..30).map(|row| ["x", "y", "z"][row % 3])));
+    for (name, values) in [("a.parquet", numbers), ("b.parquet", labels)] {
+        let keys: ArrayRef = Arc::new(arrow::array::Int64Array::from_iter_values(0..30));
+        crate::support::write_parquet(&workspace.path().join(name), vec![("id", keys), ("v", values)], 30);
+    }
+    let contract = crate::support::pair_contract("a.parquet", "b.parquet");
+    for (option, proposed) in [("", true), ("attribute.v.tolerance = 1\n", false), ("attribute.v.round = 1\n", false)] {
+        workspace.file("reconcile.toml", &format!("{contract}{option}"));
+        workspace.reconcile(["run"]).expect(1, &["enum_ordinal"]);
+        let summary = crate::support::read_json(&workspace.runs().pop().unwrap().join("summary.json"));
+        assert_eq!(summary["contracts"][0]["causes"][0]["option"].is_string(), proposed, "{option}");
+    }
+}
+
+#[test]
+fn what_differs_in_some_rows_is_no_map_of_what_agrees_in_most() {
+    // Without a marker that says so, some rows are stale, some flags are flipped, some codes and digits are just wrong.
+    let row = |row: usize, wrong: bool| {
+        let flag = (row % 2 == 0) != wrong;
+        let state = if row % 3 == 0 && !wrong { "CLOSED" } else { "OPEN" };
+        let digit = if wrong { row / 3 % 10 } else { row % 10 };
+        format!("{row},{flag},{state},{digit}\n")
+    };
+    let table = |wrong: &dyn Fn(usize) -> bool| {
+        let rows: String = (0..900).map(|number| row(number, wrong(number))).collect();
+        format!("id,flag,state,digit\n{rows}")
+    };
+    let workspace = Workspace::pair(
+        ("a.csv", table(&|_| false).as_bytes()),
+        ("b.csv", table(&|row| row % 9 == 3 || row % 16 == 6).as_bytes()),
+    );
+    let contract = crate::support::pair_contract("a.csv", "b.csv");
+    let types = "attribute.flag.type = \"boolean\"\nattribute.digit.type = \"int64\"\n";
+    workspace.file("reconcile.toml", &format!("{contract}{types}"));
+    assert_eq!(causes_of(&workspace), Vec::<String>::new());
+}
+
+#[test]
+fn no_option_is_proposed_that_undoes_what_agrees() {
+    let table = |swapped: bool| {
+        let row = |row: usize| {
+            let hour = if swapped && row < 60 { row % 20 + 2 } else { row % 20 };
+            let (one, two) = if swapped && row < 60 { ("b", "a") } else { ("a", "b") };
+            format!(
+                "{row},2024-03-0{}T{hour:02}:00:00{},{one}{row},{two}{row}\n",
+                row % 9 + 1,
+                if swapped { "" } else { "Z" }
+            )
+        };
+        format!("id,at,first,last\n{}", (0..90).map(row).collect::<String>())
+    };
+    let workspace = Workspace::pair(("a.csv", table(false).as_bytes()), ("b.csv", table(true).as_bytes()));
+    let contract = crate::support::pair_contract("a.csv", "b.csv");
+    let zone = "timezone = \"UTC\"\nattribute.at.type = \"timestamptz\"\n";
+    workspace.file("reconcile.toml", &format!("{contract}{zone}"));
+    workspace.reconcile(["run"]).expect(1, &["columns_swapped", "time_offset"]);
+    let summary = crate::support::read_json(&workspace.run().join("summary.json"));
+    let causes = summary["contracts"][0]["causes"].as_array().unwrap();
+    assert_eq!(causes.len(), 2, "{causes:#?}");
+    assert!(causes.iter().all(|cause| cause["keys"] == 60 && cause["option"].is_null()), "{causes:#?}");
+}

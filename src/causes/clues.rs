@@ -40,6 +40,11 @@ pub(super) fn encode(reading: Reading<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&bytes[..bytes.len().min(2 * CODE + 1)]);
 }
 
+/// Whether such bytes are those of a boolean.
+pub(super) fn is_boolean(encoded: &[u8]) -> bool {
+    encoded.first() == Some(&3)
+}
+
 /// A table that is given up where it would hold too many. Whether it is depends on all that was put in, not on the order.
 #[derive(Clone, Debug)]
 pub(super) struct Table<V> {
@@ -139,6 +144,8 @@ impl Constant {
 #[derive(Clone, Debug)]
 pub(super) struct Clues {
     pub(super) mismatches: u64,
+    /// Pairs in which the attribute agrees, whose values are not known: known when all was seen.
+    pub(super) equal: u64,
     pub(super) classes: BTreeMap<Class, u64>,
     /// Sorts of classes that were given up: offsets, roundings.
     given_up: [bool; 2],
@@ -153,6 +160,7 @@ impl Default for Clues {
     fn default() -> Self {
         Self {
             mismatches: 0,
+            equal: 0,
             classes: BTreeMap::new(),
             given_up: [false; 2],
             pairs: Table::new(PAIRS),

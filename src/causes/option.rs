@@ -18,12 +18,19 @@ pub(super) struct Ask<'a> {
     pub(super) attribute: &'a BoundAttribute,
     /// All suspects of the attribute that explain anything.
     pub(super) suspects: &'a [&'a Suspect],
+    /// In how many pairs the attribute agrees.
+    pub(super) equal: u64,
 }
 
 /// A text as TOML holds it between quotation marks.
 fn quoted(text: &str) -> String {
     // What JSON escapes is escaped in TOML too; it forbids one character more.
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
+
+/// A text as a value of the contract file, where `${` is the environment's.
+fn value(text: &str) -> String {
+    quoted(text).replace("${", "$${")
 }
 
 fn key(name: &str) -> String {
@@ -43,7 +50,7 @@ impl Ask<'_> {
             Suspect::NullSpelled { shown, .. } => {
                 let mut texts = options.null_equals.clone();
                 texts.push(shown.as_deref()?.to_owned());
-                let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+                let texts: Vec<String> = texts.iter().map(|text| value(text)).collect();
                 Some(self.table(&format!("null_equals = [{}]", texts.join(", "))))
             }
             Suspect::Case => Some(self.table("case = \"ignore\"")),
@@ -102,7 +109,7 @@ impl Ask<'_> {
         let mut entries: Vec<String> = Vec::new();
         for pair in told {
             let (from, to) = (pair.shown.authority.as_deref()?, pair.shown.projection.as_deref()?);
-            entries.push(format!("{} = {}", key(from), quoted(to)));
+            entries.push(format!("{} = {}", key(from), value(to)));
         }
         entries.sort();
         // A map whose only key is `file` would name one.
@@ -115,6 +122,10 @@ impl Ask<'_> {
         let numbers_at = |side: Side| told.iter().all(|pair| !pair.text.get(side));
         let labels = told.iter().any(|pair| pair.text.projection);
         if numbers_at(Side::Authority) && labels && self.attribute.comparison != Comparison::Text {
+            // Labels have neither distance nor places.
+            if options.tolerance.is_some() || options.round.is_some() {
+                return None;
+            }
             lines.push_str("\ntype = \"text\"");
         }
         Some(self.table(&lines))
@@ -124,7 +135,8 @@ impl Ask<'_> {
     fn zone(self, nanoseconds: i128) -> Option<String> {
         let offsets = self.suspects.iter().filter(|suspect| matches!(suspect, Suspect::Offset(_))).count();
         let minutes = i32::try_from(nanoseconds / super::MINUTE).ok()?;
-        if offsets != 1 || i128::from(minutes) * super::MINUTE != nanoseconds || minutes % 15 != 0 {
+        // Times that agree in the zone that holds now would not in another.
+        if offsets != 1 || self.equal > 0 || i128::from(minutes) * super::MINUTE != nanoseconds || minutes % 15 != 0 {
             return None;
         }
         let set = &self.attribute.options.timezone;
@@ -164,7 +176,7 @@ pub(super) fn exchange(contract: &Contract, one: &BoundAttribute, two: &BoundAtt
             "[contract.{}.attribute.{}]\nprojected_as = {}",
             key(&contract.name),
             key(&attribute.name),
-            quoted(column)
+            value(column)
         )
     };
     format!("{}\n\n{}", table(one, columns[1]), table(two, columns[0]))

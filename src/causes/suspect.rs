@@ -8,7 +8,7 @@ use crate::normalise::Reading;
 use crate::sides::{Side, Sides};
 
 use super::class::Class;
-use super::clues::{Clues, PairSeen, encode};
+use super::clues::{Clues, PairSeen, encode, is_boolean};
 use super::number::{Factor, Mode};
 use super::text::{Garbled, Spaces};
 
@@ -124,7 +124,7 @@ pub(super) fn suspects(clues: &Clues) -> Vec<Suspect> {
         pairs.iter().filter(|pair| explained(suspects, (pair.0, pair.1))).map(|pair| pair.1.rows).sum()
     };
     // A map that explains more than all that is more telling together is the better story.
-    let whole = map(pairs, |_| true);
+    let whole = map(clues, pairs, |_| true);
     let others: Vec<Suspect> = by_class;
     if let Some(whole) = whole {
         let (with_map, without) = (rows_of(std::slice::from_ref(&whole)), rows_of(&others));
@@ -134,7 +134,7 @@ pub(super) fn suspects(clues: &Clues) -> Vec<Suspect> {
             return all;
         }
     }
-    let rest = map(pairs, |pair| !explained(&others, pair));
+    let rest = map(clues, pairs, |pair| !explained(&others, pair));
     others.into_iter().chain(rest).collect()
 }
 
@@ -199,11 +199,11 @@ fn of_classes(clues: &Clues) -> Vec<Suspect> {
     if telling(&|class| class == Class::Spelled) {
         found.push(Suspect::Spelled);
     }
-    if many(rows(&|class| class == Class::Sign)) {
+    if many(rows(&|class| class == Class::Sign)) && met_many(clues, Class::Sign) {
         found.push(Suspect::Sign);
     }
     let factors = clues.classes.iter().filter_map(|(class, rows)| match class {
-        Class::Factor(factor) if many(*rows) => Some(Suspect::Factor(*factor)),
+        Class::Factor(factor) if many(*rows) && met_many(clues, *class) => Some(Suspect::Factor(*factor)),
         _ => None,
     });
     found.extend(factors);
@@ -220,6 +220,11 @@ fn of_classes(clues: &Clues) -> Vec<Suspect> {
     }
     found.extend(offsets(clues));
     found
+}
+
+/// Whether at least three unlike pairs of values are of a class: one pair again and again is no arithmetic.
+fn met_many(clues: &Clues, class: Class) -> bool {
+    clues.pairs.held().is_none_or(|pairs| pairs.values().filter(|pair| pair.class == class).count() >= 3)
 }
 
 /// Distances of times: those that zones have, in one or two (summer and winter), or one that is most of all.
@@ -282,10 +287,13 @@ fn rounded(clues: &Clues, side: Side) -> Vec<Suspect> {
 
 /// Values of the projection that stand beside three unlike ones and look like nothing else.
 fn constants(clues: &Clues, others: &[Suspect]) -> Vec<Suspect> {
-    let held = clues.constants.held().into_iter().flatten();
+    let held = || clues.constants.held().into_iter().flatten();
     let mut found = Vec::new();
-    for (value, constant) in held {
-        let dominant = constant.rows * 2 >= clues.mismatches || is_placeholder(constant.shown.as_deref());
+    for (value, constant) in held() {
+        // Of few unlike values a zero is one like any other.
+        let most = held().filter(|(other, _)| *other != value).map(|(_, other)| other.rows).max().unwrap_or(0);
+        let placeholder = is_placeholder(constant.shown.as_deref()) && constant.rows >= 3 * most;
+        let dominant = constant.rows * 2 >= clues.mismatches || placeholder;
         if constant.alone < LEAST || !constant.met_many() || !dominant {
             continue;
         }
@@ -315,7 +323,11 @@ fn is_placeholder(shown: Option<&str>) -> bool {
 
 /// A map that gives each of the authority's values one value of the projection. Each of its pairs must have come twice at
 /// least, and a value that came with two is not in it.
-fn map(pairs: &BTreeMap<Box<[u8]>, PairSeen>, wanted: impl Fn((&[u8], &PairSeen)) -> bool) -> Option<Suspect> {
+fn map(
+    clues: &Clues,
+    pairs: &BTreeMap<Box<[u8]>, PairSeen>,
+    wanted: impl Fn((&[u8], &PairSeen)) -> bool,
+) -> Option<Suspect> {
     let mut by_authority: BTreeMap<&[u8], Vec<(&Box<[u8]>, &PairSeen)>> = BTreeMap::new();
     for (key, pair) in pairs {
         by_authority.entry(&key[..pair.split]).or_default().push((key, pair));
@@ -331,10 +343,21 @@ fn map(pairs: &BTreeMap<Box<[u8]>, PairSeen>, wanted: impl Fn((&[u8], &PairSeen)
     if rows < LEAST * chosen.len() as u64 || chosen.is_empty() || rows * ONE_IN < all {
         return None;
     }
+    // Nobody looked at the values that agree. Where most do, one that became another here has likely stayed itself there.
+    let parts: Vec<_> = chosen.iter().map(|(key, pair)| key.split_at(pair.split)).collect();
+    if clues.equal > 0 && (rows < clues.equal || changes_places(&parts)) {
+        return None;
+    }
     let mut told: Vec<PairSeen> = chosen.iter().map(|(_, pair)| (*pair).clone()).collect();
     told.sort_by(|one, other| other.rows.cmp(&one.rows).then_with(|| one.shown.authority.cmp(&other.shown.authority)));
     let ordinal = is_ordinal(&told);
     Some(Suspect::Map { pairs: chosen.into_iter().map(|(key, _)| key.clone()).collect(), told, ordinal })
+}
+
+/// Whether one value is what another became, or there are but two: then those that differ say nothing of those that agree.
+fn changes_places(pairs: &[(&[u8], &[u8])]) -> bool {
+    let targets: BTreeSet<&[u8]> = pairs.iter().map(|(_, to)| *to).collect();
+    pairs.iter().any(|(from, to)| targets.contains(from) || (is_boolean(from) && is_boolean(to)))
 }
 
 /// Whether labels stand on one side and their numbers, each one's own and from a run of small ones, on the other.

@@ -24,7 +24,7 @@ pub(super) fn tell(suspects: &Suspects, explained: &Explained, contract: &Contra
         let found: Vec<(&Suspect, &Share)> =
             of_attribute.iter().zip(shares).filter(|(_, share)| share.rows > 0).collect();
         let all: Vec<&Suspect> = found.iter().map(|(suspect, _)| *suspect).collect();
-        let ask = Ask { contract, attribute, suspects: &all };
+        let ask = Ask { contract, attribute, suspects: &all, equal: suspects.equal[index] };
         for (suspect, share) in found {
             let of = suspects.mismatches[index];
             let personal = is_personal(contract, attribute);
@@ -120,7 +120,8 @@ fn swapped(suspects: &Suspects, explained: &Explained, contract: &Contract, bind
         let (first, second) = (&binding.attributes[one], &binding.attributes[two]);
         let said = format!("the values of `{}` and `{}` stand in each other's place", first.name, second.name);
         let hidden = is_personal(contract, first) || is_personal(contract, second);
-        let all = share.rows == of && suspects.mismatches[two] == of;
+        // Where the columns stand in their own place they must stay there.
+        let all = share.rows == of && suspects.mismatches[two] == of && suspects.equal[one] + suspects.equal[two] == 0;
         Cause {
             cause: "columns_swapped".to_owned(),
             attribute: Some(first.name.clone()),

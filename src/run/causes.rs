@@ -12,8 +12,13 @@ use crate::diff::resolve::{Difference, ResolveRules, resolve};
 use crate::sides::{Side, Sides};
 
 impl Work<'_> {
-    /// The causes that may be named. The rows stay where they are.
-    pub(super) fn suspects(&self, gathered: &Sides<Partitioned<'_>>, scale: &Scale) -> Result<Suspects, Halt> {
+    /// The causes that may be named; so many pairs agree besides. The rows stay where they are.
+    pub(super) fn suspects(
+        &self,
+        gathered: &Sides<Partitioned<'_>>,
+        scale: &Scale,
+        agree: u64,
+    ) -> Result<Suspects, Halt> {
         let binding = &self.inputs.binding;
         if binding.key_count == 0 {
             // Rows of a multiset are there or not; none is another's copy.
@@ -28,6 +33,7 @@ impl Work<'_> {
             self.reader(Side::Authority).go_on()?;
             let rows = gathered.as_ref().try_map(|side, gathered| gathered.look(self.reader(side), partition))?;
             let resolved = resolve(binding, rules, &rows);
+            evidence.agreeing(resolved.agree);
             let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale };
             evidence.look(Scene { binding, rows: &rows }, &resolved.differences, |difference| lags(bench, difference));
             Ok(evidence)
@@ -42,7 +48,10 @@ impl Work<'_> {
                 },
             )
         });
-        evidence.map(Evidence::suspects)
+        evidence.map(|mut evidence| {
+            evidence.agreeing(agree);
+            evidence.suspects()
+        })
     }
 
     /// Gives the differences of one partition to their causes.

@@ -35,7 +35,7 @@ impl Work<'_> {
         let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
-        let suspects = self.suspects(gathered, &scale)?;
+        let suspects = self.suspects(gathered, &scale, tally.agree())?;
         let mut explained = suspects.counts();
         let policy = Policy {
             scale: &scale,

@@ -225,6 +225,11 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Pairs that agree, as far as they were counted.
+    pub(super) fn agree(&self) -> u64 {
+        self.books.authority.agree
+    }
+
     /// Whether all rows of each side could be read.
     pub(super) fn complete(&self) -> Sides<bool> {
         self.books

@@ -315,7 +315,8 @@ between: agree on names instead.",
         summary: "each value always becomes the same other value",
         meaning: "\
 In all mismatches that a value of the authority is in it becomes the same value of the
-projection, five times each on average. Rows that agree are not looked at.",
+projection, five times each on average. Rows that agree are not looked at, so it is
+named only where it explains at least as many as those in which the attribute agrees.",
         causes: "\
 - The projection has a vocabulary of its own that the contract does not know yet.",
         example: "    authority   policy_id 1042 | status BOUND
