@@ -53,23 +53,18 @@ impl Work<'_> {
             evidence.suspects()
         })
     }
+}
 
-    /// Gives the differences of one partition to their causes.
-    pub(super) fn explain(
-        &self,
-        suspects: &Suspects,
-        bench: Bench<'_>,
-        differences: &[Difference],
-    ) -> (Explained, Names) {
-        let mut explained = suspects.counts();
-        let mut names = Vec::new();
-        if !suspects.is_empty() {
-            let scene = Scene { binding: bench.binding, rows: bench.rows };
-            let lags = |difference: &Difference| lags(bench, difference);
-            suspects.explain(scene, differences, lags, &mut explained, |of_lines| names.extend_from_slice(of_lines));
-        }
-        (explained, Names(names.into_iter()))
+/// Gives the differences of one partition to their causes.
+pub(super) fn explain(suspects: &Suspects, bench: Bench<'_>, differences: &[Difference]) -> (Explained, Names) {
+    let mut explained = suspects.counts();
+    let mut names = Vec::new();
+    if !suspects.is_empty() {
+        let scene = Scene { binding: bench.binding, rows: bench.rows };
+        let lags = |difference: &Difference| lags(bench, difference);
+        suspects.explain(scene, differences, lags, &mut explained, |of_lines| names.extend_from_slice(of_lines));
     }
+    (explained, Names(names.into_iter()))
 }
 
 /// Whether markers tell why the rows differ: the projection has an earlier row, or a later one.

@@ -5,6 +5,7 @@ use std::sync::mpsc::channel;
 
 use super::Halt;
 use super::at_risk::{self, AtRisk};
+use super::causes::explain;
 use super::compare::Work;
 use super::desk::{Desk, Relieved};
 use super::examples::Examples;
@@ -93,7 +94,7 @@ impl Work<'_> {
                 counts.difference(difference, policy.scale.severities(difference));
             }
         }
-        let (explained, mut causes) = self.explain(policy.suspects, bench, &resolved.differences);
+        let (explained, mut causes) = explain(policy.suspects, bench, &resolved.differences);
         let mut findings = Vec::new();
         let mut lag = LagCounts::default();
         let mut at_risk = AtRisk::default();
