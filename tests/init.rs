@@ -93,7 +93,7 @@ fn the_estate_s_options_are_proposed_or_noted() {
     init(&workspace, &fixture(POLICIES), &fixture(CRM));
     let text = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
     for line in [
-        "translate = { BOUND = \"Active\", CANCELLED = \"Inactive\", LAPSED = \"Inactive\", PENDING = \"Pending\" }",
+        "translate = { BOUND = \"Active\", CANCELLED = \"Inactive\", LAPSED = \"Inactive\", PENDING = \"Pending\", SUSPENDED = \"On hold\" }",
         "# tolerance = \"0.01\"   # would settle 25 rows more",
         "# unicode = \"nfc\"   # would settle 30 rows more",
         "# null_equals = [\"\", \"N/A\"]   # would settle 15 rows more",
