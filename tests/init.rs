@@ -131,9 +131,16 @@ fn columns_whose_names_say_nothing_are_paired_by_their_values() {
     let workspace = Workspace::new();
     let text = fs::read_to_string(root().join(CLAIMS)).unwrap();
     let (_, rows) = text.split_once('\n').unwrap();
-    workspace.file("x.csv", &format!("k,a,b,c,d,e\n{rows}"));
+    workspace.file("x.csv", &format!("k,a,b,c,d,e,f\n{rows}"));
     let found = pairs(&init(&workspace, &fixture(POLICIES), "x.csv"));
-    let expected = [("policy_id", "k"), ("product", "a"), ("premium", "b"), ("start_date", "c"), ("address.city", "d")];
+    let expected = [
+        ("policy_id", "k"),
+        ("product", "a"),
+        ("premium", "b"),
+        ("start_date", "c"),
+        ("address.city", "d"),
+        ("holder_name", "e"),
+    ];
     assert_eq!(found, expected.into_iter().map(|(one, other)| (one.to_owned(), other.to_owned())).collect());
     runs(&workspace);
 }

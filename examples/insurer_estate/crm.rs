@@ -30,7 +30,7 @@ pub(super) fn status(status: &'static str) -> &'static str {
 }
 
 /// What becomes of a policy on its way to CRM, or of its account on its way from Billing, and how many it happens to.
-pub(super) const FATES: [(&str, usize); 38] = [
+pub(super) const FATES: [(&str, usize); 39] = [
     ("placeholder", 15),
     ("missing", 9),
     ("status", 11),
@@ -46,7 +46,8 @@ pub(super) const FATES: [(&str, usize); 38] = [
     ("duplicate", 4),
     ("without key", 3),
     ("orphan", 7),
-    ("suspended", 24),
+    ("suspended", 22),
+    ("suspended otherwise", 2),
     ("zone", 30),
     ("stale", 12),
     ("stale missing", 2),
@@ -89,7 +90,12 @@ pub(super) fn write(folder: &Path, policies: &[Policy], random: &mut Random, tru
     for (number, policy) in policies.iter().enumerate() {
         let row = Row {
             id: Some(policy.id.clone()),
-            status: if policy.status == "SUSPENDED" { "On hold" } else { status(policy.status) },
+            status: match policy.fate {
+                // Nobody agreed on what a new status becomes, so it becomes this or that.
+                "suspended" => "On hold",
+                "suspended otherwise" => "Inactive",
+                _ => status(policy.status),
+            },
             holder: policy.holder.clone(),
             receivable: !policy.deleted,
             due_day: billing::due_day(policy),
@@ -186,7 +192,7 @@ fn behind(number: usize, mut row: Row, planted: &mut Planted) -> Row {
 /// A row that differs without being behind, or that only the contract's options make equal.
 fn altered(number: usize, mut row: Row, planted: &mut Planted) -> Row {
     let attributes: &[&'static str] = match row.policy.fate {
-        "status" | "suspended" => &["policy_status"],
+        "status" | "suspended" | "suspended otherwise" => &["policy_status"],
         "premium" | "premium gap" => &["premium"],
         "premium and status" => &["premium", "policy_status"],
         "holder" | "holder lost" => &["holder_name"],
@@ -222,7 +228,6 @@ fn altered(number: usize, mut row: Row, planted: &mut Planted) -> Row {
             planted.cause("time_offset", "changed_at");
         }
         "coverages" => row.policy.coverages.truncate(1),
-        "suspended" => planted.cause("value_map", "policy_status"),
         "account lost" => planted.reason("owner_lacks_key"),
         "account twice" => planted.reason("owner_key_twice"),
         _ => {}

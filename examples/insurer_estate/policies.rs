@@ -122,7 +122,7 @@ impl Policy {
     fn befall(&mut self, fate: &str, nth: i64) {
         match fate {
             "tombstone" | "resurrected" => self.deleted = true,
-            "suspended" => self.status = "SUSPENDED",
+            "suspended" | "suspended otherwise" => self.status = "SUSPENDED",
             "no premium" => {
                 self.status = "BOUND";
                 self.premium_cents = 0;
