@@ -136,10 +136,10 @@ fn the_root_file_s_map_shows_every_context_and_flow() {
     let mermaid = workspace.reconcile(["--config", config, "contracts", "--map"]);
     mermaid.expect(
         0,
-        &["flowchart LR", "[\"Policy Administration\"]", "[\"Billing\"]", "claims-coverage 1.3.0<br>team claims"],
+        &["flowchart LR", "[\"Policy Administration\"]", "[\"Billing\"]", "claims-coverage 2.0.0<br>team claims"],
     );
     let dot = workspace.reconcile(["--config", config, "contracts", "--map=dot"]);
-    dot.expect(0, &["digraph contracts {", "label=\"Customer Relations\";", "claims-coverage 1.3.0\\nteam claims"]);
+    dot.expect(0, &["digraph contracts {", "label=\"Customer Relations\";", "claims-coverage 2.0.0\\nteam claims"]);
     workspace
         .reconcile(["--config", config, "contracts", "--map", "--format", "markdown"])
         .expect(0, &["```mermaid\nflowchart LR"]);
@@ -147,7 +147,7 @@ fn the_root_file_s_map_shows_every_context_and_flow() {
     let data: Value = serde_json::from_str(&data.expect(0, &[]).stdout).unwrap();
     let flows = data["flows"].as_array().unwrap();
     assert!(
-        flows.iter().any(|flow| flow["owner"] == "policy_admin"
+        flows.iter().any(|flow| flow["owner"] == "live_policies"
             && flow["projection"] == "claims"
             && flow["contract"] == "claims-coverage"),
         "{data:#}"
