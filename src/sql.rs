@@ -27,27 +27,8 @@ impl Predicate {
     /// # Errors
     /// What the SQL parser says.
     pub fn parse(written: &str) -> Result<Self, String> {
-        let mut columns = Vec::new();
-        let mut beyond = None;
         let parsed = sql_expr(written).map_err(|error| first_line(&error))?;
-        let expression = parsed.map_expr(|expression| match expression {
-            Expr::Column(name) => {
-                columns.push(name.to_string());
-                Expr::Column(name)
-            }
-            Expr::Cast { expr, dtype, .. } => {
-                Expr::Cast { expr, dtype, options: polars::chunked_array::cast::CastOptions::NonStrict }
-            }
-            other => {
-                beyond = beyond.take().or_else(|| beyond_one_row(&other));
-                other
-            }
-        });
-        if let Some(what) = beyond {
-            return Err(format!("`{written}` uses {what}, which looks at other rows; a predicate is about one row"));
-        }
-        columns.sort();
-        columns.dedup();
+        let (columns, expression) = examined(parsed, written, "a predicate")?;
         Ok(Self { written: written.to_owned(), expression, columns })
     }
 
@@ -104,6 +85,30 @@ impl Predicate {
         let constant = answer.get(0).unwrap_or(false);
         Ok(std::iter::repeat_n(Some(constant), rows).collect())
     }
+}
+
+/// Its columns, and the expression with casts that give NULL where they fail; refused where it looks at other rows.
+fn examined(parsed: Expr, written: &str, about: &str) -> Result<(Vec<String>, Expr), String> {
+    let (mut columns, mut beyond) = (Vec::new(), None);
+    let expression = parsed.map_expr(|expression| match expression {
+        Expr::Column(name) => {
+            columns.push(name.to_string());
+            Expr::Column(name)
+        }
+        Expr::Cast { expr, dtype, .. } => {
+            Expr::Cast { expr, dtype, options: polars::chunked_array::cast::CastOptions::NonStrict }
+        }
+        other => {
+            beyond = beyond.take().or_else(|| beyond_one_row(&other));
+            other
+        }
+    });
+    if let Some(what) = beyond {
+        return Err(format!("`{written}` uses {what}, which looks at other rows; {about} is about one row"));
+    }
+    columns.sort();
+    columns.dedup();
+    Ok((columns, expression))
 }
 
 /// What of an expression looks at more than one row, so that its answer would depend on how rows are batched. What is not

@@ -13,7 +13,7 @@ use polars::prelude::{
 };
 use polars::sql::sql_expr;
 
-use super::{beyond_one_row, exchange, first_line, plain};
+use super::{examined, exchange, first_line, plain};
 
 /// A parsed scalar expression.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ impl Scalar {
     /// What the SQL parser says, or what of it is not about one row or not exact.
     pub fn parse(written: &str) -> Result<Self, String> {
         let parsed = sql_expr(written).map_err(|error| first_line(&error))?;
-        let (columns, expression) = examined(parsed, written)?;
+        let (columns, expression) = examined(parsed, written, "a derivation")?;
         let tree = Lowering { written }.lower(&expression)?;
         Ok(Self { written: written.to_owned(), tree, columns })
     }
@@ -127,30 +127,6 @@ impl Scalar {
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
-}
-
-/// Its columns, and the expression with casts that give NULL where they fail; refused where it looks at other rows.
-fn examined(parsed: Expr, written: &str) -> Result<(Vec<String>, Expr), String> {
-    let (mut columns, mut beyond) = (Vec::new(), None);
-    let expression = parsed.map_expr(|expression| match expression {
-        Expr::Column(name) => {
-            columns.push(name.to_string());
-            Expr::Column(name)
-        }
-        Expr::Cast { expr, dtype, .. } => {
-            Expr::Cast { expr, dtype, options: polars::chunked_array::cast::CastOptions::NonStrict }
-        }
-        other => {
-            beyond = beyond.take().or_else(|| beyond_one_row(&other));
-            other
-        }
-    });
-    if let Some(what) = beyond {
-        return Err(format!("`{written}` uses {what}, which looks at other rows; a derivation is about one row"));
-    }
-    columns.sort();
-    columns.dedup();
-    Ok((columns, expression))
 }
 
 struct Lowering<'a> {
@@ -179,7 +155,7 @@ impl Lowering<'_> {
     }
 
     fn opaque(&self, expression: &Expr) -> Result<Tree, String> {
-        let (columns, expression) = examined(expression.clone(), self.written)?;
+        let (columns, expression) = examined(expression.clone(), self.written, "a derivation")?;
         Ok(Tree::Opaque(Opaque { written: self.written.to_owned(), expression, columns }))
     }
 
