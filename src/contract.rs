@@ -16,6 +16,7 @@ use crate::sides::{Side, Sides};
 mod baseline;
 mod check;
 mod controls;
+mod database;
 mod error;
 mod meaning;
 mod owners;
@@ -32,6 +33,7 @@ mod values;
 pub use baseline::Baseline;
 pub use check::{DiffRequest, for_diff, load, load_text, parse_text};
 pub use controls::{Controls, DIVERGENCE_COLUMNS, Invariant, Rule, Total};
+pub use database::{Database, Limits, Rows, Secret, System};
 pub use error::{Error, Errors, Problem};
 pub use ownership::{Crosswalk, Lookup, Origin, Tenure};
 pub use pii::PiiKey;
@@ -98,6 +100,23 @@ pub struct Source {
     pub csv: CsvOptions,
 }
 
+impl Source {
+    /// The `filter` that is evaluated here, on what was read: a database evaluates its own.
+    #[must_use]
+    pub fn filter_here(&self) -> Option<&str> {
+        self.filter.as_deref().filter(|_| self.database().is_none())
+    }
+
+    /// The database that serves the rows, if one does.
+    #[must_use]
+    pub fn database(&self) -> Option<&Database> {
+        match &self.location {
+            Location::Database(database) => Some(database),
+            Location::Files { .. } | Location::Remote { .. } => None,
+        }
+    }
+}
+
 /// Where a source's rows are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
@@ -108,16 +127,14 @@ pub enum Location {
         /// The same as an absolute or working-directory path (relative to the contract file's folder already resolved).
         path: PathBuf,
     },
+    /// A table or query of a database.
+    Database(Box<Database>),
     /// A location that another system serves; it parses, and says which build or version would serve it.
     Remote {
-        /// `postgres`, `mysql`, `sqlite`, `kafka`, `s3`, `gs`, `az`, `http`, `https`, …
+        /// `kafka`, `s3`, `gs`, `az`, `http`, `https`, …
         scheme: String,
         /// The location without any secret: no user information and no query string.
         shown: String,
-        /// `table` or `query`, if given.
-        table: Option<String>,
-        /// `query`, if given.
-        query: Option<String>,
     },
 }
 
@@ -127,6 +144,7 @@ impl Location {
     pub fn shown(&self) -> &str {
         match self {
             Self::Files { written, .. } => written,
+            Self::Database(database) => &database.shown,
             Self::Remote { shown, .. } => shown,
         }
     }

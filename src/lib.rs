@@ -7,6 +7,7 @@ pub mod classify;
 pub mod cli;
 pub mod console;
 pub mod contract;
+pub mod database;
 pub mod diff;
 pub mod digest;
 pub mod history;

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use crate::contract::{CapturedAt, Format, Location, Source};
 
 mod csv;
+mod database;
 mod file;
 mod format;
 mod guard;
@@ -42,8 +43,19 @@ pub struct Opened {
     pub file_of: Vec<usize>,
     /// What is worth a word: an empty glob match, a file without rows, …
     pub warnings: Vec<String>,
+    /// What a database tells of the state that all units are read in; files have none.
+    pub snapshot: Option<Snapshot>,
     /// The files and what they were, for `unchanged`.
     witnesses: Vec<Arc<SourceFile>>,
+}
+
+/// The one state of a database that all units of a source are read in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When it was taken, by the database's own clock.
+    pub taken_at: jiff::Timestamp,
+    /// Which server and version, and what it calls the state (a snapshot's name, a position in its log).
+    pub described: String,
 }
 
 /// One input file.
@@ -167,7 +179,8 @@ pub fn open(source: &Source, options: &OpenOptions) -> Result<Opened, Error> {
 fn open_cut(source: &Source, options: &OpenOptions, cuts: Cuts) -> Result<Opened, Error> {
     let (written, path) = match &source.location {
         Location::Files { written, path } => (written, path),
-        Location::Remote { scheme, shown, .. } => return Err(remote(scheme, shown)),
+        Location::Database(database) => return database::open(source, database, options),
+        Location::Remote { scheme, shown } => return Err(remote(scheme, shown)),
     };
     let (found, mut warnings) = locate::locate(written, path, source.format)?;
     let files =
@@ -192,7 +205,15 @@ fn open_cut(source: &Source, options: &OpenOptions, cuts: Cuts) -> Result<Opened
     }
     let united = unite::unite(members)?;
     warnings.extend(united.warnings);
-    Ok(Opened { schema: united.schema, units: united.units, files: facts, file_of, warnings, witnesses: files })
+    Ok(Opened {
+        schema: united.schema,
+        units: united.units,
+        files: facts,
+        file_of,
+        warnings,
+        snapshot: None,
+        witnesses: files,
+    })
 }
 
 /// The error for a source that shows no column: JSON of which no row could be read, or that has none.
@@ -217,13 +238,15 @@ fn without_columns(written: &str, units: &[Box<dyn Unit>]) -> Error {
 
 fn remote(scheme: &str, shown: &str) -> Error {
     let what = match scheme {
-        "postgres" | "postgresql" | "mysql" | "mariadb" | "sqlite" | "mssql" | "duckdb" => "databases",
         "kafka" => "topics",
-        "s3" | "gs" | "az" | "azure" | "abfs" | "abfss" | "http" | "https" => "remote files",
+        "s3" | "gs" | "az" | "http" | "https" => "remote files",
         _ => "locations of this kind",
     };
-    Error::new(shown, format!("`{scheme}:` is served by a later version, this build reads files; {what} come next"))
-        .with_hint("export it to Parquet, Arrow, CSV or JSON files and give their path")
+    Error::new(
+        shown,
+        format!("`{scheme}:` is served by a later version, this one reads files and databases; {what} come next"),
+    )
+    .with_hint("export it to Parquet, Arrow, CSV or JSON files and give their path")
 }
 
 /// The contents of each file, in their order. JSON files learn their types together.
@@ -302,7 +325,8 @@ pub fn unchanged(opened: &Opened) -> Result<(), Error> {
 pub fn captured_at(source: &Source, opened: &Opened) -> Result<Option<jiff::Timestamp>, Error> {
     match &source.captured_at {
         CapturedAt::At(instant) => Ok(Some(*instant)),
-        CapturedAt::SourceTells | CapturedAt::Column(_) => Ok(None),
+        CapturedAt::SourceTells => Ok(opened.snapshot.as_ref().map(|snapshot| snapshot.taken_at)),
+        CapturedAt::Column(_) => Ok(None),
         CapturedAt::FileModified => {
             let instants = opened.files.iter().map(|file| {
                 file.modified.ok_or_else(|| Error::new(&file.shown, "has no modification time, expected one"))

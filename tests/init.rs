@@ -352,7 +352,7 @@ fn empty_tables_and_other_places_are_no_surprise() {
     assert_eq!(document["key"], serde_json::json!(["id"]));
     assert!(document["warnings"][0].as_str().unwrap().contains("no key is on both sides"), "{document:#}");
     runs(&workspace).expect(1, &["orphan"]);
-    let remote = workspace.reconcile(["init", "postgres://db/x", "b.csv", "--out", "x.toml"]);
-    remote.expect(2, &["`postgres:` is served by a later version"]);
+    let remote = workspace.reconcile(["init", "kafka://db/x", "b.csv", "--out", "x.toml"]);
+    remote.expect(2, &["`kafka:` is served by a later version"]);
     assert!(!workspace.path().join("x.toml").exists());
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::failure;
-use crate::contract::{CapturedAt, Compare, Configuration, Contract, Location, Source};
+use crate::contract::{CapturedAt, Compare, Configuration, Contract, Location, Rows, Source};
 use crate::history;
 use crate::normalise::Binding;
 use crate::sides::Side;
@@ -34,9 +34,10 @@ pub(super) fn warnings(configuration: &Configuration, bindings: &BTreeMap<&str, 
 fn place(source: &Source) -> String {
     match &source.location {
         Location::Files { path, .. } => path.display().to_string(),
-        Location::Remote { shown, table, query, .. } => {
-            format!("{shown} {} {}", table.as_deref().unwrap_or_default(), query.as_deref().unwrap_or_default())
-        }
+        Location::Database(database) => match &database.rows {
+            Rows::Table(rows) | Rows::Query(rows) => format!("{} {rows}", database.shown),
+        },
+        Location::Remote { shown, .. } => shown.clone(),
     }
 }
 

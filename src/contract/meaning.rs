@@ -150,9 +150,10 @@ fn source(lines: &mut Lines, side: &str, source: &Source) {
     lines.maybe(format_args!("{side}.version_column"), text(&source.version_column));
     lines.maybe(format_args!("{side}.updated_at"), text(&source.updated_at));
     lines.maybe(format_args!("{side}.deleted"), text(&source.deleted));
-    if let super::Location::Remote { table, query, .. } = &source.location {
-        lines.maybe(format_args!("{side}.table"), text(table));
-        lines.maybe(format_args!("{side}.query"), text(query));
+    match source.database().map(|database| &database.rows) {
+        Some(super::Rows::Table(table)) => lines.add(format_args!("{side}.table"), quoted(table)),
+        Some(super::Rows::Query(query)) => lines.add(format_args!("{side}.query"), quoted(query)),
+        None => {}
     }
     let captured_at = match &source.captured_at {
         CapturedAt::SourceTells => "source".to_owned(),

@@ -257,12 +257,8 @@ pub(super) static DEFAULTS: Section = Section {
 pub(super) static SOURCE: Section = Section {
     name: "source.NAME",
     keys: &[
-        key(
-            "location",
-            Shape::Text,
-            "A path, glob or directory, relative to the file; or a URL, which a later version serves.",
-        )
-        .required(),
+        key("location", Shape::Text, "A path, glob or directory, relative to the file; or the URL of a database.")
+            .required(),
         key("context", Shape::Text, "The bounded context that the source belongs to.").default("none"),
         key("format", Shape::OneOf(FORMATS), "Only where the extension does not tell.").default("by extension"),
         key("table", Shape::Text, "The table, where the location is a database.").default("none"),
@@ -283,9 +279,18 @@ pub(super) static SOURCE: Section = Section {
         key("pushdown", Shape::Boolean, "Whether a database may compute checksums itself.")
             .default("true")
             .later("nothing is computed at the source"),
+        key("password_file", Shape::Text, "A file whose first line is the database's password.").default("none"),
         key("max_connections", Shape::Count(1024), "How many connections a database is asked for at most.")
-            .default("the source's choice")
-            .later("no connections are made"),
+            .default("2"),
+        key("max_rows_per_second", Shape::Count(1_000_000_000), "How many rows are read a second at most.")
+            .default("no limit"),
+        key("statement_timeout", Shape::Span, "How long one statement may take in a database.")
+            .default("the database's"),
+        key("max_duration", Shape::Span, "How long reading the source may take; the rest is `unverified`.")
+            .default("no limit"),
+        key("pause_if", Shape::Text, "When reading waits, such as \"replica_lag > 5s\".")
+            .default("never")
+            .later("reading never waits"),
     ],
 };
 

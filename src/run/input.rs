@@ -137,8 +137,7 @@ fn input(contract: &Contract, side: Side, opened: Opened, binding: &Binding) -> 
         })
     };
     let filter = source
-        .filter
-        .as_deref()
+        .filter_here()
         .map(Predicate::parse)
         .transpose()
         .map_err(|said| Halt::Contract(format!("source `{}`, filter: {said}", source.name)))?;

@@ -355,7 +355,7 @@ fn ignored(side: Side, column: &str) -> Ignore {
 
 fn filter_of(source: &Source, schema: &Schema) -> Result<Option<(Predicate, Vec<usize>)>, Halt> {
     let said = |said: String| Halt::Contract(format!("source `{}`, filter: {said}", source.name));
-    let Some(filter) = source.filter.as_deref().map(Predicate::parse).transpose().map_err(said)? else {
+    let Some(filter) = source.filter_here().map(Predicate::parse).transpose().map_err(said)? else {
         return Ok(None);
     };
     // One that names a column which is not there is refused where the side is opened.

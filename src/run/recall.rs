@@ -112,8 +112,9 @@ impl Recall {
         if batch.contract.controls.need_every_row() {
             return None;
         }
-        // What other sources hold may have changed without any file of the two sides.
+        // What other sources hold, or a database, may have changed without any file of the two sides.
         if inputs.owners.is_some()
+            || inputs.sides.iter().any(|(_, input)| input.opened.snapshot.is_some())
             || inputs.binding.key_count == 0
             || inputs.row_filter.is_some()
             || inputs.carries()

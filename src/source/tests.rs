@@ -346,12 +346,7 @@ fn what_cannot_be_opened_is_said_with_what_to_do() {
     let empty = tempfile::tempdir().unwrap();
     assert!(refusal(empty.path()).contains("is a directory without data files"));
     let remote = Source {
-        location: Location::Remote {
-            scheme: "postgres".to_owned(),
-            shown: "postgres://db/x".to_owned(),
-            table: None,
-            query: None,
-        },
+        location: Location::Remote { scheme: "kafka".to_owned(), shown: "kafka://broker/x".to_owned() },
         ..source(Path::new(""))
     };
     assert!(read_source(&remote).unwrap_err().to_string().contains("later version"));

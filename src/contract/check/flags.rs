@@ -10,7 +10,7 @@ use super::super::read::OneText;
 use super::super::shape;
 use super::super::tree::{Entry, Node, Place, Problems, Table, Text, Value};
 use super::super::values;
-use super::super::{CapturedAt, Contract, CsvOptions, Errors, Location, Source, Tolerance};
+use super::super::{CapturedAt, Contract, CsvOptions, Errors, Location, Rows, Source, Tolerance};
 use super::agreement::{self, Setting};
 use super::location;
 use crate::sides::Side;
@@ -91,8 +91,19 @@ fn source(written: &str) -> Result<Source, String> {
     let location = location::parse(&Text { text: written.to_owned(), written: None }, |path| {
         PathBuf::from(path.strip_prefix("file://").unwrap_or(path))
     })?;
+    if let Location::Database(database) = &location
+        && database.rows == Rows::Table(String::new())
+    {
+        return Err(format!(
+            "{} names no table, expected one behind `#`, as in {}#public.orders",
+            database.shown, database.shown
+        ));
+    }
     let name = match &location {
         Location::Files { written, .. } => written.clone(),
+        Location::Database(database) => match &database.rows {
+            Rows::Table(rows) | Rows::Query(rows) => format!("{}#{rows}", database.shown),
+        },
         Location::Remote { shown, .. } => shown.clone(),
     };
     Ok(Source {

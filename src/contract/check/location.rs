@@ -1,9 +1,11 @@
-//! Reads a location: files, or a URL that another system serves. No secret of a URL leaves this file.
+//! Reads a location: files, a database, or a URL that another system serves. No secret of a URL is shown.
 
 use std::path::PathBuf;
 
-use super::super::Location;
+use percent_encoding::percent_decode_str;
+
 use super::super::tree::Text;
+use super::super::{Database, Limits, Location, Rows, Secret, System};
 
 /// Schemes that are known, by what serves them.
 const SCHEMES: [(&str, &str, Serves); 13] = [
@@ -50,7 +52,29 @@ pub(super) fn parse(text: &Text, resolve: impl Fn(&str) -> PathBuf) -> Result<Lo
         return Err(format!("the location's scheme is not one of file, {names}"));
     };
     let shown = without_secrets(text, &scheme);
-    Ok(Location::Remote { scheme: (*canonical).to_owned(), shown, table: None, query: None })
+    Ok(match *canonical {
+        "postgres" => database(System::Postgres, text, shown, resolve),
+        "mysql" => database(System::Mysql, text, shown, resolve),
+        "sqlite" => database(System::Sqlite, text, shown, resolve),
+        other => Location::Remote { scheme: other.to_owned(), shown },
+    })
+}
+
+/// A database; what stands behind `#` in its URL is the table.
+fn database(system: System, text: &Text, shown: String, resolve: impl Fn(&str) -> PathBuf) -> Location {
+    let (url, table) = text.text.split_once('#').unwrap_or((&text.text, ""));
+    // A `#` of a password that is not escaped begins no table.
+    let (url, table) = if table.contains('@') { (text.text.as_str(), "") } else { (url, table) };
+    let url = match system {
+        System::Sqlite => {
+            let path = url["sqlite:".len()..].trim_start_matches("//");
+            resolve(path.split('?').next().unwrap_or_default()).to_string_lossy().into_owned()
+        }
+        System::Postgres | System::Mysql => url.to_owned(),
+    };
+    let rows = Rows::Table(percent_decode_str(table).decode_utf8_lossy().into_owned());
+    let (url, limits) = (Secret::new(url), Limits::default());
+    Location::Database(Box::new(Database { system, url, shown, rows, password_file: None, limits }))
 }
 
 fn files(text: &Text, resolve: &impl Fn(&str) -> PathBuf) -> Location {
@@ -100,9 +124,9 @@ pub(super) fn consequence(scheme: &str) -> String {
         Some(Serves::Objects) => {
             "object stores and web addresses come with the feature `cloud` of a later version".to_owned()
         }
-        Some(Serves::Database) | None => format!("databases come with the feature `{scheme}` of a later version"),
+        Some(Serves::Database) | None => format!("`{scheme}:` is served by no version"),
     };
-    format!("the rows are not read: this version reads files only, {by}")
+    format!("the rows are not read: this version reads files and databases, {by}")
 }
 
 #[cfg(test)]

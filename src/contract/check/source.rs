@@ -7,7 +7,7 @@ use super::super::shape;
 use super::super::tree::{Entry, Problems, Table, Value};
 use super::super::values;
 use super::super::{CapturedAt, CsvOptions, Format, Location, Source};
-use super::location;
+use super::{database, location};
 
 /// Checks a source, whose own zone (if any) it keeps; `zone` is what instants without one are read in besides.
 pub(super) fn check_source(
@@ -34,7 +34,7 @@ pub(super) fn check_source(
         );
     }
     // The others that are not acted on go with the contract, which they may leave unverified.
-    for key in ["pushdown", "max_connections"] {
+    for key in ["pushdown", "pause_if"] {
         if let (Some(entry), Some(later)) = (table.entry(key), raw::SOURCE.key(key).and_then(|key| key.later)) {
             let message = format!("`{key}` is not served by this version: {}", later.consequence);
             warnings.add(&entry.at, Some(&about), message, None);
@@ -67,20 +67,14 @@ fn check_location(table: &Table, about: &str, problems: &mut Problems, warnings:
             return None;
         }
     };
-    let (given_table, given_query) = (table.entry("table"), table.entry("query"));
-    if let (Some(_), Some(query)) = (given_table, given_query) {
-        problems.add(&query.at, Some(about), "both `table` and `query` are given, expected one of them", None);
-    }
-    match &mut location {
-        Location::Remote { table: held_table, query: held_query, .. } => {
-            *held_table = table.text("table").map(|text| text.text.clone());
-            *held_query = table.text("query").map(|text| text.text.clone());
-        }
-        Location::Files { .. } => {
-            for entry in given_table.into_iter().chain(given_query) {
-                let message = format!("`{}` is for databases and says nothing here, the location is files", entry.key);
-                warnings.add(&entry.at, Some(about), message, Some("use `filter` to choose rows".to_owned()));
-            }
+    if let Location::Database(found) = &mut location {
+        database::complete(found, table, &node.at, about, problems)?;
+    } else {
+        for entry in database::KEYS.iter().filter_map(|key| table.entry(key)) {
+            let message = format!("`{}` is for databases and says nothing here, the location is none", entry.key);
+            let hint =
+                matches!(entry.key.as_str(), "table" | "query").then(|| "use `filter` to choose rows".to_owned());
+            warnings.add(&entry.at, Some(about), message, hint);
         }
     }
     Some(location)

@@ -116,7 +116,7 @@ timezone = "Europe/Rom"
 "#;
     let problems = Desk::default().file("reconcile.toml", text).problems();
     let expected = [
-        "error: reconcile.toml:4:1: source \"erp\": unknown key `fromat`, allowed here: location, context, format, table, query, filter, version_column, updated_at, deleted, captured_at, max_age, timezone, csv, pushdown, max_connections\nhint: did you mean `format`?",
+        "error: reconcile.toml:4:1: source \"erp\": unknown key `fromat`, allowed here: location, context, format, table, query, filter, version_column, updated_at, deleted, captured_at, max_age, timezone, csv, pushdown, password_file, max_connections, max_rows_per_second, statement_timeout, max_duration, pause_if\nhint: did you mean `format`?",
         "error: reconcile.toml:7:11: source \"shop\": max_age is 26, expected a length of time such as \"26h\", \"15m\" or \"1d12h\" (ns us ms s m h d)\nhint: with its unit, for seconds: \"26s\"",
         "error: reconcile.toml:9:11: contract \"orders\": version is \"1.0\", expected a semantic version such as \"1.0.0\"\nhint: write \"1.0.0\"",
         "error: reconcile.toml:10:13: contract \"orders\": authority \"epr\" is no source\nhint: did you mean \"erp\"?",
@@ -424,7 +424,7 @@ fn environment_variables_stand_in_strings() {
 fn what_came_from_the_environment_is_never_repeated() {
     let desk = orders("fail_on = \"${WORD}\"\nwindow = \"${WORD}\"\nauthority = \"${WORD}\"\n").set("WORD", "hunter2");
     let text = format!(
-        "{HEAD}[contract.a]\nversion = \"${{WORD}}\"\nauthority = \"${{WORD}}\"\nprojection = \"shop\"\nkey = [\"id\"]\nfail_on = \"${{WORD}}\"\n[source.db]\nlocation = \"postgres://amy:${{WORD}}@db/shop\"\nmax_age = \"${{WORD}}\"\ncaptured_at = \"${{WORD}}\"\n"
+        "{HEAD}[contract.a]\nversion = \"${{WORD}}\"\nauthority = \"${{WORD}}\"\nprojection = \"shop\"\nkey = [\"id\"]\nfail_on = \"${{WORD}}\"\n[source.db]\nlocation = \"postgres://amy:${{WORD}}@db/shop\"\ntable = \"t\"\nmax_age = \"${{WORD}}\"\ncaptured_at = \"${{WORD}}\"\n"
     );
     let desk = Desk { files: desk.files, environment: desk.environment }.file("reconcile.toml", &text);
     let problems = desk.problems();
@@ -448,7 +448,7 @@ fn options_of_later_versions_are_said_when_used() {
 
 #[test]
 fn a_location_that_is_not_files_says_what_would_serve_it() {
-    let text = "version = 1\n[source.a]\nlocation = \"postgres://u:p@h/db\"\ntable = \"t\"\ndeleted = \"gone\"\n[source.b]\nlocation = \"s3://bucket/x\"\n[contract.c]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = []\n";
+    let text = "version = 1\n[source.a]\nlocation = \"kafka://u:p@h/topic\"\ndeleted = \"gone\"\n[source.b]\nlocation = \"s3://bucket/x\"\n[contract.c]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = []\n";
     let configuration = Desk::default().file("reconcile.toml", text).load().expect("a configuration");
     let unserved: Vec<(&str, bool, bool)> = configuration.contracts[0]
         .unserved
@@ -456,7 +456,7 @@ fn a_location_that_is_not_files_says_what_would_serve_it() {
         .map(|unserved| (unserved.option.as_str(), unserved.hides, unserved.consequence.contains("later version")))
         .collect();
     assert_eq!(unserved, [("source.a.location", true, true), ("source.b.location", true, true)]);
-    assert_eq!(configuration.sources["a"].location.shown(), "postgres://h/db");
+    assert_eq!(configuration.sources["a"].location.shown(), "kafka://h/topic");
 }
 
 #[test]

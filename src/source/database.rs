@@ -1,0 +1,16 @@
+//! Rows of a database as units that are read in one snapshot. One file a system; what a build leaves out is said.
+
+use crate::contract::{Database, Source};
+
+use super::{Error, OpenOptions, Opened};
+
+/// Opens a table or query: connects, takes the snapshot, learns the columns, and cuts the rows into units.
+///
+/// # Errors
+/// A server that cannot be reached or refuses, a table that is not there, a build without the system.
+pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) -> Result<Opened, Error> {
+    let _ = (source, options);
+    let system = database.system;
+    Err(Error::new(&database.shown, format!("this build does not read {}", system.called()))
+        .with_hint(format!("build it with the feature `{}`", system.name())))
+}
