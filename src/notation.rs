@@ -11,6 +11,8 @@ const JSON: &str = "reconcile.json";
 const JSON_DOCUMENT: &str = "arrow.json";
 const JSON_MEMBER: &str = "reconcile.json_member";
 const UUID: &str = "arrow.uuid";
+const UNMAPPED: &str = "reconcile.unmapped";
+const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
 /// What the text in a field stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Notation {
     JsonMember,
     /// Sixteen bytes that are a UUID (the Arrow canonical extension, which Parquet's UUID type becomes).
     Uuid,
+    /// Values of a foreign type that has no Arrow type; they are never compared.
+    Unmapped,
 }
 
 /// The notation that a field declares, if any.
@@ -37,6 +41,7 @@ pub fn notation(field: &Field) -> Option<Notation> {
         JSON_DOCUMENT => Some(Notation::JsonDocument),
         JSON_MEMBER => Some(Notation::JsonMember),
         UUID => Some(Notation::Uuid),
+        UNMAPPED => Some(Notation::Unmapped),
         _ => None,
     }
 }
@@ -50,7 +55,25 @@ pub fn field(name: &str, data_type: DataType, notation: Notation) -> Field {
         Notation::JsonDocument => JSON_DOCUMENT,
         Notation::JsonMember => JSON_MEMBER,
         Notation::Uuid => UUID,
+        Notation::Unmapped => UNMAPPED,
     };
     let metadata = [(EXTENSION.to_owned(), extension.to_owned())].into();
     Field::new(name, data_type, true).with_metadata(metadata)
+}
+
+/// A nullable field of text whose values have no common ground with any other: a type of a database that is not mapped.
+#[must_use]
+pub fn unmapped(name: &str, type_name: &str) -> Field {
+    let mut field = field(name, DataType::Utf8, Notation::Unmapped);
+    let mut metadata = field.metadata().clone();
+    metadata.insert(EXTENSION_METADATA.to_owned(), type_name.to_owned());
+    field.set_metadata(metadata);
+    field
+}
+
+/// What `unmapped` was told the type is called.
+#[must_use]
+pub fn unmapped_type(field: &Field) -> Option<&str> {
+    let known = notation(field) == Some(Notation::Unmapped);
+    field.metadata().get(EXTENSION_METADATA).filter(|_| known).map(String::as_str)
 }

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use jiff::tz::TimeZone;
 
 use crate::contract::LogicalType;
-use crate::notation::{Notation, notation};
+use crate::notation::{Notation, notation, unmapped_type};
 use crate::sides::{Side, Sides};
 
 use super::{Comparison, Nested, SchemaReason};
@@ -102,6 +102,7 @@ fn shape_of(data_type: &DataType, notation: Option<Notation>) -> Shape<'_> {
             Some(Notation::Number) => Shape::NumberText,
             Some(Notation::Json | Notation::JsonDocument | Notation::JsonMember) => Shape::Json,
             Some(Notation::Uuid) => Shape::Uuid,
+            Some(Notation::Unmapped) => Shape::Unsupported,
             None => Shape::Text,
         },
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
@@ -453,7 +454,10 @@ pub fn describe(field: &Field) -> String {
             format!("struct of {}", members.join(", "))
         }
         Shape::Map(key, value) => format!("map of {} to {}", describe(key), describe(value)),
-        Shape::Unsupported => format!("{} (not supported)", field.data_type()),
+        Shape::Unsupported => match unmapped_type(field) {
+            Some(foreign) => format!("{foreign} (not supported)"),
+            None => format!("{} (not supported)", field.data_type()),
+        },
     }
 }
 

@@ -4,13 +4,21 @@ use crate::contract::{Database, Source};
 
 use super::{Error, OpenOptions, Opened};
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the systems come one by one, and read at this pace"))]
+mod pace;
+
 /// Opens a table or query: connects, takes the snapshot, learns the columns, and cuts the rows into units.
 ///
 /// # Errors
 /// A server that cannot be reached or refuses, a table that is not there, a build without the system.
 pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) -> Result<Opened, Error> {
     let _ = (source, options);
+    Err(absent(database))
+}
+
+/// What a build without a system says.
+fn absent(database: &Database) -> Error {
     let system = database.system;
-    Err(Error::new(&database.shown, format!("this build does not read {}", system.called()))
-        .with_hint(format!("build it with the feature `{}`", system.name())))
+    Error::new(&database.shown, format!("this build does not read {}", system.called()))
+        .with_hint(format!("build it with the feature `{}`", system.name()))
 }

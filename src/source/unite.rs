@@ -148,6 +148,7 @@ fn described(field: &Field) -> String {
         Some(Notation::Number) => "a number".to_owned(),
         Some(Notation::Json | Notation::JsonDocument | Notation::JsonMember) => "JSON".to_owned(),
         Some(Notation::Uuid) => "a UUID".to_owned(),
+        Some(Notation::Unmapped) => "of a type that is not mapped".to_owned(),
         None => field.data_type().to_string(),
     }
 }

@@ -169,3 +169,18 @@ fn translations_that_fall_together_under_other_options_are_refused() {
     let errors = bound(&ambiguous, &both, &both).unwrap_err();
     assert!(errors[0].to_string().contains("`B` and `b` are alike"), "{errors:?}");
 }
+
+#[test]
+fn a_foreign_type_that_is_not_mapped_is_a_difference_that_names_it() {
+    let side =
+        |type_name: &str| Schema::new(vec![Field::new("id", INT, true), crate::notation::unmapped("place", type_name)]);
+    let (contract, text) = (contract(&["id"]), schema(&[("id", INT), ("place", DataType::Utf8)]));
+    let own = side("geometry");
+    for other in [&text, &side("geometry"), &schema(&[("id", INT), ("place", DataType::Null)])] {
+        let binding = bound(&contract, &own, other).unwrap();
+        assert_eq!(names(&binding), (vec!["id"], vec!["place"]));
+        let [difference] = &binding.schema[..] else { panic!("one column, {:?}", binding.schema) };
+        assert_eq!(difference.reason, SchemaReason::Incomparable);
+        assert_eq!(difference.types.authority.as_deref(), Some("geometry (not supported)"));
+    }
+}
