@@ -30,6 +30,7 @@ mod gather;
 mod input;
 mod judge;
 mod lag;
+mod looked;
 mod lookup;
 mod merge;
 mod owners;

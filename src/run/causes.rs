@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::Halt;
 use super::compare::Work;
 use super::gather::Partitioned;
+use super::looked::Looked;
 use crate::causes::{Evidence, Explained, Scene, Suspects};
 use crate::classify::{Bench, Divergence, Scale};
 use crate::contract::Kind;
@@ -18,6 +19,7 @@ impl Work<'_> {
         gathered: &Sides<Partitioned<'_>>,
         scale: &Scale,
         agree: u64,
+        looked: &Looked<'_>,
     ) -> Result<Suspects, Halt> {
         let binding = &self.inputs.binding;
         if binding.key_count == 0 {
@@ -36,6 +38,7 @@ impl Work<'_> {
             evidence.agreeing(resolved.agree);
             let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale };
             evidence.look(Scene { binding, rows: &rows }, &resolved.differences, |difference| lags(bench, difference));
+            looked.hold(partition, gathered, rows, resolved);
             Ok(evidence)
         };
         // Evidence is added in the order of the partitions, whoever looked at them.

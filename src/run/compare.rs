@@ -102,7 +102,7 @@ fn compare_in_order(
 pub(super) struct Work<'a> {
     pub(super) batch: &'a Batch<'a>,
     pub(super) inputs: &'a Inputs,
-    budget: &'a Budget,
+    pub(super) budget: &'a Budget,
     recall: Option<&'a Recall>,
 }
 

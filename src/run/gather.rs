@@ -224,6 +224,12 @@ impl Partitioned<'_> {
         self.rows(reader, parts)
     }
 
+    /// Lets the rows of one partition go.
+    pub(super) fn drop(&self, partition: usize) {
+        let parts = std::mem::take(&mut *lock(&self.partitions[partition]));
+        self.budget.give(parts.held.iter().map(|(_, range)| range.len() as u64).sum());
+    }
+
     /// The rows of one partition, which stay where they are.
     pub(super) fn look(&self, reader: Reader<'_>, partition: usize) -> Result<Rows, Halt> {
         let parts = lock(&self.partitions[partition]).clone();

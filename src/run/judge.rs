@@ -11,13 +11,14 @@ use super::desk::{Desk, Relieved};
 use super::examples::Examples;
 use super::gather::Partitioned;
 use super::lag::LagCounts;
+use super::looked::Looked;
 use super::tally::Tally;
 use crate::audit::decision::Decided;
 use crate::audit::{Books, Recorder};
 use crate::causes::{Explained, Suspects};
 use crate::classify::{Bench, Divergence, Scale, judge, judge_by_rules, kind_of};
 use crate::contract::{Kind, Severity};
-use crate::diff::resolve::{Difference, ResolveRules, resolve};
+use crate::diff::resolve::Difference;
 use crate::digest::Encoded;
 use crate::plan::Action;
 use crate::sides::{Side, Sides};
@@ -30,13 +31,14 @@ impl Work<'_> {
         tally: &mut Tally<'_>,
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
+        let looked = Looked::new(self.budget);
         let mut partitions = (0..gathered.authority.partitions())
-            .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)));
+            .filter(|&partition| looked.has(partition) || gathered.iter().any(|(_, side)| side.has(partition)));
         self.batch.begin_notes(&self.inputs.binding)?;
         let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
-        let suspects = self.suspects(gathered, &scale, tally.agree())?;
+        let suspects = self.suspects(gathered, &scale, tally.agree(), &looked)?;
         let mut explained = suspects.counts();
         let policy = Policy {
             scale: &scale,
@@ -44,6 +46,7 @@ impl Work<'_> {
             keeps: recorder.keeps(),
             desk: &desk,
             suspects: &suspects,
+            looked: &looked,
         };
         self.batch.threads.in_place_scope(|scope| {
             let mut judge_next = |tally: &Tally<'_>| {
@@ -82,9 +85,7 @@ impl Work<'_> {
         mut examples: Examples,
     ) -> Result<Judged, Halt> {
         let binding = &self.inputs.binding;
-        let rows = gathered.as_ref().try_map(|side, gathered| gathered.take(self.reader(side), partition))?;
-        let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
-        let resolved = resolve(binding, rules, &rows);
+        let (rows, resolved) = policy.looked.take(self, gathered, partition)?;
         let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
         self.batch.note(bench, &resolved.differences)?;
         let mut counts = Counts::new(binding.attributes.len());
@@ -146,6 +147,8 @@ struct Policy<'a> {
     keeps: bool,
     desk: &'a Desk,
     suspects: &'a Suspects,
+    /// What the first look brought out.
+    looked: &'a Looked<'a>,
 }
 
 /// Makes only those divergences that are taken as examples.
