@@ -33,9 +33,11 @@ mod propose;
 mod report;
 mod review;
 mod run;
+mod signing;
 mod table;
 mod values;
 
+pub use audit::options::AuditVerify;
 pub use execute::{execute, parse};
 pub use exit_status::ExitStatus;
 
@@ -378,9 +380,10 @@ pub struct Report {
 pub enum Audit {
     /// Prove that every run folder and every ledger line is unchanged
     ///
-    /// Names each file that was changed and each line that was changed, cut or put in another order.
+    /// Names each file that was changed and each line that was changed, cut or put in another order; with `--key` also
+    /// each line and run that was not signed by that key.
     #[command(after_help = help::audit_verify())]
-    Verify(Reports),
+    Verify(AuditVerify),
 
     /// Remove old run folders; their ledger lines stay
     ///

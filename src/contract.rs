@@ -27,6 +27,7 @@ mod read;
 mod schema;
 mod secrets;
 mod shape;
+mod sign;
 mod tree;
 mod values;
 
@@ -39,6 +40,7 @@ pub use ownership::{Crosswalk, Lookup, Origin, Tenure};
 pub use pii::PiiKey;
 pub use schema::json_schema;
 pub use secrets::Secrets;
+pub use sign::{Password, Sign};
 pub use values::parse_size;
 
 /// A whole `reconcile.toml` with what it includes.
@@ -69,6 +71,8 @@ pub struct RunSettings {
     pub threads: usize,
     /// What digests of personal data are keyed with, where the file says it.
     pub pii_key: Option<PiiKey>,
+    /// `sign`: what runs and ledger are signed with.
+    pub sign: Option<Sign>,
 }
 
 /// `[source.NAME]`: a named place that rows are read from.

@@ -33,6 +33,9 @@ mod bad_input;
 /// A signal at any moment leaves a run whole or absent.
 mod signals;
 
+/// Signed runs, with the keys and the checks of `minisign`.
+mod signing;
+
 /// `--memory-limit` is kept, and nothing spilled is left behind.
 mod memory;
 

@@ -7,22 +7,30 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::failure::{self, Failure};
-use super::{ExitStatus, Format, Global, Prune, Reports, configuration};
+use super::{AuditVerify, ExitStatus, Format, Global, Prune, configuration, signing};
 use crate::console::Console;
-use crate::history::{self, Retention, Verification};
+use crate::history::{self, PublicKeys, Retention, Verification};
 
-pub(super) fn verify(options: &Reports, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
-    let reports = configuration::reports(options, global)?;
-    let found = history::verify(&reports).map_err(|error| unverifiable(&reports, &error))?;
+pub(super) mod options;
+
+pub(super) fn verify(options: &AuditVerify, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let keys =
+        PublicKeys::read(&options.keys).map_err(|error| Failure::new(format!("--key: {}", failure::plain(&error))))?;
+    let reports = configuration::reports(&options.reports, global)?;
+    let mut found = history::verify_signed(&reports, &keys).map_err(|error| unverifiable(&reports, &error))?;
+    found.notes.extend(found.signatures.note());
     for note in &found.notes {
         console.note(note);
     }
-    let document = json!({
+    let mut document = json!({
         "format_version": 1,
         "unchanged": found.unchanged,
         "changed": found.changed,
         "notes": found.notes,
     });
+    if !keys.is_empty() {
+        document["signatures"] = json!(found.signatures.by_key);
+    }
     let text = match global.format {
         Format::Json => format!("{document:#}\n"),
         Format::Ndjson => format!("{document}\n"),
@@ -54,13 +62,18 @@ fn sentences(reports: &str, found: &Verification) -> String {
         changes => format!("{reports}: {runs} unchanged, {changes} changes found\n"),
     };
     text.push_str(&sum);
+    for (key, count) in found.signatures.by_key.iter().filter(|_| found.signatures.proved) {
+        let hold = if *count == 1 { "1 signature holds".to_owned() } else { format!("{count} signatures hold") };
+        text.push_str(&format!("{reports}: {hold}, by key {key}\n"));
+    }
     text
 }
 
 pub(super) fn prune(options: &Prune, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let reports = configuration::reports(&options.reports, global)?;
     let retention = Retention { keep_runs: options.keep_runs, keep_days: options.keep_days, dry_run: options.dry_run };
-    let removed = history::prune(&reports, retention, Timestamp::now())
+    let signer = signing::of_file(global, options.reports.reports.is_some())?;
+    let removed = history::prune(&reports, retention, Timestamp::now(), signer.as_ref())
         .map_err(|error| Failure::path(&reports, "cannot be pruned", &error))?;
     let document = json!({"format_version": 1, "dry_run": options.dry_run, "removed": removed});
     let text = match global.format {
@@ -87,7 +100,7 @@ mod tests {
         let found = Verification {
             unchanged: 3,
             changed: vec!["run 2026: `report.md` has other bytes".to_owned()],
-            notes: Vec::new(),
+            ..Verification::default()
         };
         assert_eq!(
             sentences("reports", &found),

@@ -162,7 +162,14 @@ pub(super) mod tests {
     pub(in crate::cli) fn configuration(contracts: Vec<Contract>) -> Configuration {
         Configuration {
             file: "reconcile.toml".into(),
-            run: RunSettings { reports: "reports".into(), cache: None, memory_limit: None, threads: 0, pii_key: None },
+            run: RunSettings {
+                reports: "reports".into(),
+                cache: None,
+                memory_limit: None,
+                threads: 0,
+                pii_key: None,
+                sign: None,
+            },
             sources: BTreeMap::new(),
             contracts: contracts.into_iter().map(Arc::new).collect(),
             warnings: Vec::new(),

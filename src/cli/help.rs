@@ -70,10 +70,11 @@ Examples:
   reconcile audit verify
   reconcile audit verify --reports /var/lib/reconcile
   reconcile audit verify --format json
+  reconcile audit verify --key minisign.pub --key earlier.pub
 
 Exit status:
     0  nothing was changed
-    1  something was changed, is missing, or came in another order
+    1  something was changed, is missing, came in another order, or is not signed by a given key
     2  something could not be read
 ";
 

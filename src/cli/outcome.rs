@@ -13,11 +13,11 @@ use jiff::Timestamp;
 
 use super::failure::{self, Failure};
 use super::interrupt::Interrupt;
-use super::{Comparison, ExitStatus, Format, Global, people};
+use super::{Comparison, ExitStatus, Format, Global, people, signing};
 use crate::audit::{Audit, ContractAudit, Recorder};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
-use crate::contract::{Contract, PiiKey};
+use crate::contract::{Contract, PiiKey, Sign};
 use crate::history::{Cadence, RunFolder};
 use crate::plan::Action;
 use crate::report;
@@ -51,6 +51,8 @@ pub(super) struct Batch<'a> {
     pub(super) pii_key: Option<PiiKey>,
     /// How often each contract of the file must run.
     pub(super) cadences: Vec<Cadence>,
+    /// What signs the run.
+    pub(super) sign: Option<Sign>,
 }
 
 /// Compares, publishes, prints.
@@ -59,12 +61,16 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     let interrupt = Interrupt::install(&stop)
         .map_err(|error| Failure::new(format!("signals: cannot be caught: {}", failure::plain(&error))))?;
     let mut settings = settings(&batch);
+    let signer = signing::signer(batch.sign.as_ref(), &batch.contracts, settings.memory_limit)?;
+    if let Some(signer) = &signer {
+        settings.shown.insert("signed_by".to_owned(), signer.key_id());
+    }
     let mut warnings = std::mem::take(&mut batch.warnings);
     people::prepare(&batch, &mut settings, &mut warnings)?;
     let folder = match &batch.reports {
         Some(reports) => {
-            let (folder, adopted) =
-                RunFolder::begin(reports, &settings.run_id).map_err(|error| unwritable(reports, &error))?;
+            let (folder, adopted) = RunFolder::begin_signed(reports, &settings.run_id, signer)
+                .map_err(|error| unwritable(reports, &error))?;
             warnings.extend(adopted);
             Some(folder)
         }

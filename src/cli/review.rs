@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use super::failure::{self, Failure};
-use super::{ExitStatus, Format, Global, Reports, ReviewExport, ReviewImport, configuration};
+use super::{ExitStatus, Format, Global, Reports, ReviewExport, ReviewImport, configuration, signing};
 use crate::audit::decision::{Choice, Decisions};
 use crate::console::Console;
 use crate::contract::{Kind, Problem};
@@ -189,7 +189,9 @@ pub(super) fn import(options: &ReviewImport, global: &Global, console: &mut Cons
         return Err(refused(file, problems));
     }
     let count = lines.len();
-    let new = history::record_decisions(&reports, lines.into_iter().map(|(_, line)| line).collect(), now)
+    let signer = signing::of_file(global, options.reports.reports.is_some())?;
+    let lines = lines.into_iter().map(|(_, line)| line).collect();
+    let new = history::record_decisions(&reports, lines, now, signer.as_ref())
         .map_err(|error| Failure::path(&reports, "the decisions cannot be recorded", &error))?;
     tell(global.format, new, count - new, console)
 }

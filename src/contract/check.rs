@@ -27,6 +27,7 @@ mod location;
 mod ownership;
 mod parity;
 mod pii;
+mod sign;
 mod source;
 
 pub use flags::{DiffRequest, for_diff};
@@ -152,6 +153,7 @@ fn check_run(file: &Path, table: &Table, problems: &mut Problems, warnings: &mut
             .and_then(|threads| usize::try_from(threads).ok())
             .unwrap_or(0),
         pii_key: table.node("pii_key").and_then(|node| pii::check_key(node, problems, warnings)),
+        sign: table.table("sign").and_then(|table| sign::check_sign(table, warnings)),
     }
 }
 

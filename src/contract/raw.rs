@@ -177,8 +177,17 @@ pub(super) static RUN: Section = Section {
             "What digests of personal data are keyed with, at least 16 characters: `\"${NAME}\"`.",
         )
         .default("a key in `.pii.key` within the folder of reports, made at the first use"),
-        key("sign", Shape::Anything, "How the ledger is signed.").later("the ledger is chained but not signed"),
+        key("sign", Shape::Section(&SIGN), "With which key manifests and the ledger's lines are signed."),
         key("notify", Shape::Anything, "Who is told the verdict.").later("nobody is notified"),
+    ],
+};
+
+static SIGN: Section = Section {
+    name: "sign",
+    keys: &[
+        key("key", Shape::Text, "The file of a minisign secret key, which nobody but its owner may read.").required(),
+        key("password", Shape::Text, "The password of the key: `\"${NAME}\"`.")
+            .default("none: the key has no password"),
     ],
 };
 

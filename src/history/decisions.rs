@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::{self, Draft, Ledger, Record};
 use super::place::{at, invalid, sync_folder};
+use super::sign::Signer;
 use crate::audit::decision::{Choice, Decision, Decisions};
 
 pub(super) const FILE: &str = "decisions.ndjson";
@@ -165,9 +166,15 @@ pub fn standing_lines(reports: &Path) -> io::Result<BTreeMap<String, Line>> {
 ///
 /// # Errors
 /// What kept them from being written, or that too many would stand.
-pub fn record(reports: &Path, lines: Vec<Line>, now: jiff::Timestamp) -> io::Result<usize> {
+pub fn record(
+    reports: &Path,
+    lines: Vec<Line>,
+    now: jiff::Timestamp,
+    signer: Option<&Arc<Signer>>,
+) -> io::Result<usize> {
     let lock = ledger::lock(reports)?;
-    let mut ledger = Ledger::read(reports)?;
+    let mut ledger = Ledger::read(reports)?.signed_with(signer);
+    ledger.unsigned_line(signer.is_some()).map_err(|problem| invalid(reports, problem))?;
     if let Some(complaint) = ledger.broken().first() {
         return Err(invalid(reports, format!("{complaint}; nothing is added to a ledger that was changed")));
     }
@@ -398,7 +405,7 @@ mod tests {
     fn a_crash_between_the_files_leaves_nothing_decided_and_the_next_import_goes_on() {
         let folder = tempfile::tempdir().expect("a folder");
         let reports = folder.path();
-        assert_eq!(record(reports, vec![decided(1, "accept-projection")], now()).expect("recorded"), 1);
+        assert_eq!(record(reports, vec![decided(1, "accept-projection")], now(), None).expect("recorded"), 1);
         let whole = fs::read(reports.join(FILE)).expect("the file");
         // The line was written; the ledger's was not.
         let ledger = Ledger::read(reports).expect("a ledger");
@@ -411,7 +418,7 @@ mod tests {
             let (changed, note) = check(reports, &Ledger::read(reports).expect("a ledger")).expect("readable");
             assert!(changed.is_empty() && note.is_some_and(|note| note.contains("never recorded")), "cut at {cut}");
         }
-        assert_eq!(record(reports, vec![decided(3, "fix-elsewhere")], now()).expect("recorded"), 1);
+        assert_eq!(record(reports, vec![decided(3, "fix-elsewhere")], now(), None).expect("recorded"), 1);
         assert_eq!(decisions(reports).expect("readable").0.0.len(), 2);
         let (changed, note) = check(reports, &Ledger::read(reports).expect("a ledger")).expect("readable");
         assert_eq!((changed, note), (Vec::new(), None));
@@ -421,7 +428,8 @@ mod tests {
     fn what_was_changed_is_not_believed() {
         let folder = tempfile::tempdir().expect("a folder");
         let reports = folder.path();
-        record(reports, vec![decided(1, "accept-projection"), decided(2, "fix-elsewhere")], now()).expect("recorded");
+        record(reports, vec![decided(1, "accept-projection"), decided(2, "fix-elsewhere")], now(), None)
+            .expect("recorded");
         let whole = fs::read(reports.join(FILE)).expect("the file");
         for place in [0, whole.len() / 2, whole.len() - 2] {
             let mut changed = whole.clone();
@@ -430,7 +438,7 @@ mod tests {
             let (decisions, warning) = decisions(reports).expect("readable");
             assert!(decisions.0.is_empty() && warning.is_some(), "{place}");
             assert_eq!(check(reports, &Ledger::read(reports).expect("a ledger")).expect("readable").0.len(), 1);
-            assert!(record(reports, vec![decided(3, "fix-elsewhere")], now()).is_err());
+            assert!(record(reports, vec![decided(3, "fix-elsewhere")], now(), None).is_err());
         }
         fs::remove_file(reports.join(FILE)).expect("removed");
         assert!(decisions(reports).expect("readable").1.is_some());
@@ -440,7 +448,7 @@ mod tests {
     fn the_newest_decision_stands_and_one_can_be_taken_back() {
         let folder = tempfile::tempdir().expect("a folder");
         let reports = folder.path();
-        let taken = |lines| record(reports, lines, now()).expect("recorded");
+        let taken = |lines| record(reports, lines, now(), None).expect("recorded");
         assert_eq!(taken(vec![decided(1, "accept-projection")]), 1);
         assert_eq!(taken(vec![decided(1, "accept-projection")]), 0, "it stands already");
         assert_eq!(taken(vec![decided(1, "fix-elsewhere")]), 1);

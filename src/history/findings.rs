@@ -289,7 +289,7 @@ pub fn newest_run(reports: &Path, contract: &str) -> io::Result<Option<(String, 
     let there = |run: &ledger::RunRecord| reports.join(&run.run_id).is_dir();
     let Some((_, run)) = ledger.runs().rev().find(|(_, run)| compared(run) && there(run)) else { return Ok(None) };
     let folder = reports.join(&run.run_id);
-    if let Some(problem) = check_folder(&folder, &run.run_id, Some(&run.manifest))?.0.first() {
+    if let Some(problem) = check_folder(&folder, &run.run_id, Some(run))?.0.first() {
         return Err(invalid(reports, format!("{problem}; nothing is decided by a run that was changed")));
     }
     Ok(Some((run.run_id.clone(), folder)))

@@ -10,11 +10,13 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::fingerprints::Fingerprints;
 use super::ledger::{self, Draft, Ledger, Lock};
 use super::manifest::{self, FileRecord, Manifest};
 use super::place::{Digested, at, invalid, names, record, sync_folder};
+use super::sign::Signer;
 use super::standing::Standing;
 use super::verify;
 use crate::audit::{Audit, Recorder};
@@ -43,6 +45,7 @@ pub struct RunFolder {
     /// `recurrence.parquet`, once it is written.
     recurrence: Option<FileRecord>,
     standing: Vec<Standing>,
+    signer: Option<Arc<Signer>>,
 }
 
 impl RunFolder {
@@ -52,6 +55,14 @@ impl RunFolder {
     /// # Errors
     /// What kept it from being created.
     pub fn begin(reports: &Path, run_id: &str) -> io::Result<(Self, Vec<String>)> {
+        Self::begin_signed(reports, run_id, None)
+    }
+
+    /// The same of a run whose manifest and line are signed.
+    ///
+    /// # Errors
+    /// What kept it from being created.
+    pub fn begin_signed(reports: &Path, run_id: &str, signer: Option<Arc<Signer>>) -> io::Result<(Self, Vec<String>)> {
         let usable = !run_id.is_empty()
             && run_id.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character));
         if !usable || run_id.starts_with('.') {
@@ -60,7 +71,7 @@ impl RunFolder {
         }
         fs::create_dir_all(reports).map_err(at(reports))?;
         let lock = ledger::lock(reports)?;
-        let mut ledger = Ledger::read(reports)?;
+        let mut ledger = Ledger::read(reports)?.signed_with(signer.as_ref());
         ledger.readable()?;
         let broken = ledger.broken().into_iter().next();
         let mut notes: Vec<_> = match &broken {
@@ -70,6 +81,7 @@ impl RunFolder {
             )],
             None => ledger.cut_short().map(|cut| format!("{cut}; `reconcile audit verify` says more")).collect(),
         };
+        notes.extend(ledger.unsigned_line(signer.is_some()).err());
         notes.extend(remove_leftovers(reports)?);
         notes.extend(match broken {
             Some(_) => not_adopted(reports, &ledger)?,
@@ -85,7 +97,10 @@ impl RunFolder {
         let (reports, run_id) = (reports.to_owned(), run_id.to_owned());
         let fingerprints = Fingerprints::new(&std::env::temp_dir());
         let writers = Some((divergences, plan));
-        Ok((Self { reports, run_id, staging, writers, fingerprints, recurrence: None, standing: Vec::new() }, notes))
+        Ok((
+            Self { reports, run_id, staging, writers, fingerprints, recurrence: None, standing: Vec::new(), signer },
+            notes,
+        ))
     }
 
     /// Writes the rest, fsyncs, renames into place, appends the ledger line. Returns the folder.
@@ -98,11 +113,11 @@ impl RunFolder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
         let manifest = Manifest::of(audit, self.write_files(audit)?);
-        let manifest_digest = self.write(manifest::FILE, |out| {
-            serde_json::to_writer_pretty(&mut *out, &manifest)?;
-            out.write_all(b"\n")
-        })?;
-        let draft = Draft::run(&manifest, manifest_digest.blake3, false)
+        let mut bytes = serde_json::to_vec_pretty(&manifest)?;
+        bytes.push(b'\n');
+        let digest = self.write(manifest::FILE, |out| out.write_all(&bytes))?.blake3;
+        let signature = self.sign(&bytes)?;
+        let draft = Draft::run(&manifest, (digest, signature), false)
             .map_err(|problem| invalid(&self.staging.folder, problem))?;
 
         let lock = ledger::lock(&self.reports)?;
@@ -110,7 +125,7 @@ impl RunFolder {
         if target.exists() {
             return Err(exists(&target));
         }
-        let mut ledger = Ledger::read(&self.reports)?;
+        let mut ledger = Ledger::read(&self.reports)?.signed_with(self.signer.as_ref());
         // Only now, under the lock, may the mark of a live run go: who cleans up holds the same lock.
         self.staging.release()?;
         sync_folder(&self.staging.folder)?;
@@ -138,6 +153,14 @@ impl RunFolder {
         ];
         files.extend(self.recurrence.take());
         Ok(files)
+    }
+
+    /// Writes the manifest's signature and says what its digest is; None where the run is not signed.
+    fn sign(&self, manifest: &[u8]) -> io::Result<Option<String>> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        let signature = signer.sign(manifest, &format!("{} of run {}", manifest::FILE, self.run_id))?;
+        let file = self.write(&manifest::signature_file(), |out| out.write_all(signature.as_bytes()))?;
+        Ok(Some(file.blake3))
     }
 
     fn write(&self, name: &str, render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<FileRecord> {
@@ -269,7 +292,9 @@ fn adopt(reports: &Path, ledger: &mut Ledger, lock: &Lock) -> io::Result<Vec<Str
         let digest = record(&folder, manifest::FILE)?;
         match (changed.first(), manifest, digest) {
             (None, Some(manifest), Some(digest)) => {
-                let draft = Draft::run(&manifest, digest.blake3, true).map_err(|problem| invalid(&folder, problem))?;
+                let signature = record(&folder, &manifest::signature_file())?.map(|file| file.blake3);
+                let draft = Draft::run(&manifest, (digest.blake3, signature), true)
+                    .map_err(|problem| invalid(&folder, problem))?;
                 ledger.append(lock, draft)?;
                 notes.push(format!("run `{run_id}` was adopted: it has a folder but had no ledger line"));
             }

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +21,14 @@ use super::decisions::Recorded;
 use super::manifest::Manifest;
 use super::merkle;
 use super::place::{at, invalid, sync_folder};
+use super::sign::Signer;
+
+pub(super) mod signed;
 
 pub(super) const FILE: &str = "ledger.ndjson";
 pub(super) const LOCK: &str = ".ledger.lock";
 const FORMAT_VERSION: u32 = 1;
-const LINE_DIGEST: &str = r#","line_digest":""#;
+pub(super) const LINE_DIGEST: &str = r#","line_digest":""#;
 
 /// One line. `record` says which; both know their place in the chain.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -52,7 +56,10 @@ pub(super) struct RunRecord {
     pub(super) torn_bytes: u64,
     previous: String,
     pub(super) manifest: String,
-    merkle_root: String,
+    /// Of `RUNID/manifest.json.minisig`, where the run is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) manifest_signature: Option<String>,
+    pub(super) merkle_root: String,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -145,6 +152,7 @@ pub(super) enum Draft {
         contracts: Vec<ContractVerdict>,
         adopted: bool,
         manifest: String,
+        manifest_signature: Option<String>,
     },
     Prune {
         recorded_at: String,
@@ -157,8 +165,8 @@ pub(super) enum Draft {
 }
 
 impl Draft {
-    /// The line of a run with this manifest, whose digest is given.
-    pub(super) fn run(manifest: &Manifest, digest: String, adopted: bool) -> Result<Self, String> {
+    /// The line of a run with this manifest. The digests are those of the manifest's file and of its signature's.
+    pub(super) fn run(manifest: &Manifest, digests: (String, Option<String>), adopted: bool) -> Result<Self, String> {
         let verdict_of = |contract: &super::manifest::ContractRecord| ContractVerdict {
             name: contract.name.clone(),
             verdict: contract.verdict.clone(),
@@ -169,7 +177,8 @@ impl Draft {
             verdict: manifest.verdict.clone(),
             contracts: manifest.contracts.iter().map(verdict_of).collect(),
             adopted,
-            manifest: digest,
+            manifest: digests.0,
+            manifest_signature: digests.1,
         })
     }
 }
@@ -205,6 +214,8 @@ pub(super) struct Ledger {
     /// The last line is whole but for its newline.
     pub(super) unterminated: bool,
     bytes: u64,
+    /// What signs new lines.
+    signer: Option<Arc<Signer>>,
 }
 
 /// One line as it stands.
@@ -213,6 +224,8 @@ pub(super) struct Line {
     digest: String,
     /// What it says, or why it is not a line of a ledger.
     pub(super) record: Result<Record, String>,
+    /// The line itself.
+    pub(super) text: Box<[u8]>,
 }
 
 impl Ledger {
@@ -224,8 +237,8 @@ impl Ledger {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(at(&path)(error)),
         };
-        let mut ledger =
-            Self { path, lines: Vec::new(), torn_bytes: 0, unterminated: false, bytes: content.len() as u64 };
+        let bytes = content.len() as u64;
+        let mut ledger = Self { path, lines: Vec::new(), torn_bytes: 0, unterminated: false, bytes, signer: None };
         let mut rest = content.as_slice();
         while let Some(end) = memchr::memchr(b'\n', rest) {
             ledger.lines.push(Line::read(&rest[..end]));
@@ -241,6 +254,12 @@ impl Ledger {
             }
         }
         Ok(ledger)
+    }
+
+    /// The same ledger, whose new lines are signed.
+    pub(super) fn signed_with(mut self, signer: Option<&Arc<Signer>>) -> Self {
+        self.signer = signer.map(Arc::clone);
+        self
     }
 
     /// The lines that can be read, with their numbers from 1.
@@ -376,19 +395,22 @@ impl Ledger {
         let merkle_root = tree.root().to_hex().to_string();
         let (format_version, torn_bytes) = (FORMAT_VERSION, self.torn_bytes);
         let record = match draft {
-            Draft::Run { run_id, recorded_at, verdict, contracts, adopted, manifest } => Record::Run(RunRecord {
-                format_version,
-                sequence,
-                run_id,
-                recorded_at,
-                verdict,
-                contracts,
-                adopted,
-                torn_bytes,
-                previous,
-                manifest,
-                merkle_root,
-            }),
+            Draft::Run { run_id, recorded_at, verdict, contracts, adopted, manifest, manifest_signature } => {
+                Record::Run(RunRecord {
+                    format_version,
+                    sequence,
+                    run_id,
+                    recorded_at,
+                    verdict,
+                    contracts,
+                    adopted,
+                    torn_bytes,
+                    previous,
+                    manifest,
+                    manifest_signature,
+                    merkle_root,
+                })
+            }
             Draft::Prune { recorded_at, runs } => Record::Prune(PruneRecord {
                 format_version,
                 sequence,
@@ -408,7 +430,9 @@ impl Ledger {
                 merkle_root,
             }),
         };
-        Ok(sealed(&serde_json::to_string(&record)?))
+        let object = serde_json::to_string(&record)?;
+        let signer = self.signer.as_deref();
+        Ok(sealed(&signer.map_or(Ok(object.clone()), |signer| signed::sign(&object, sequence, signer))?))
     }
 }
 
@@ -440,13 +464,13 @@ fn link_complaints(record: &Record, number: usize, expected: u64, before: &str) 
     complaints
 }
 
-fn at_line(number: usize, problem: &str) -> String {
+pub(super) fn at_line(number: usize, problem: &str) -> String {
     format!("{FILE}, line {number}: {problem}")
 }
 
 impl Line {
     fn read(bytes: &[u8]) -> Self {
-        Self { digest: blake3::hash(bytes).to_hex().to_string(), record: parse(bytes) }
+        Self { digest: blake3::hash(bytes).to_hex().to_string(), record: parse(bytes), text: bytes.into() }
     }
 }
 
@@ -463,7 +487,8 @@ fn parse(bytes: &[u8]) -> Result<Record, String> {
     if sealed(&object) != text {
         return Err("its `line_digest` is not that of its bytes".to_owned());
     }
-    let record: Record = serde_json::from_str(&object).map_err(|error| format!("not a line of a ledger: {error}"))?;
+    let record: Record =
+        serde_json::from_str(&signed::without(&object)).map_err(|error| format!("not a line of a ledger: {error}"))?;
     if record.format_version() != FORMAT_VERSION {
         return Err(format!("format version {}, this version reads {FORMAT_VERSION}", record.format_version()));
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::sign::SUFFIX;
 use crate::audit::{Audit, ContractAudit, InputFacts, InputFile, PlanCounts, Verdict, balanced};
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
@@ -28,6 +29,12 @@ use owners::OwnerRecord;
 use recurrence::RecurrenceRecord;
 
 pub(super) const FILE: &str = "manifest.json";
+
+/// The file of its signature, beside it.
+pub(super) fn signature_file() -> String {
+    format!("{FILE}{SUFFIX}")
+}
+
 /// Grows with each change of the format that a reader must know of.
 pub(super) const FORMAT_VERSION: u32 = 1;
 /// The version of the byte format under the table digests.

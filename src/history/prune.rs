@@ -4,10 +4,12 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::folder::{PRUNED, remove_leftovers};
 use super::ledger::{self, Draft, Ledger};
 use super::place::{at, invalid, sync_folder};
+use super::sign::Signer;
 use super::verify::check_folder;
 
 /// What `audit prune` is asked to keep.
@@ -22,14 +24,21 @@ pub struct Retention {
 }
 
 /// Removes old run folders; their ledger lines stay, and a ledger line says what was pruned. A run goes only where
-/// everything that `retention` says lets it go, so saying nothing removes nothing. Returns the runs, oldest first.
+/// everything that `retention` says lets it go, so saying nothing removes nothing. Returns the runs, oldest first. A ledger
+/// that is signed takes no line that is not.
 ///
 /// # Errors
 /// What could not be removed or written, or a run that was changed and is therefore kept, with all others.
-pub fn prune(reports: &Path, retention: Retention, now: jiff::Timestamp) -> io::Result<Vec<String>> {
+pub fn prune(
+    reports: &Path,
+    retention: Retention,
+    now: jiff::Timestamp,
+    signer: Option<&Arc<Signer>>,
+) -> io::Result<Vec<String>> {
     fs::read_dir(reports).map_err(at(reports))?;
     let lock = ledger::lock(reports)?;
-    let mut ledger = Ledger::read(reports)?;
+    let mut ledger = Ledger::read(reports)?.signed_with(signer);
+    ledger.unsigned_line(signer.is_some()).map_err(|problem| invalid(reports, problem))?;
     if let Some(complaint) = ledger.complaints().first() {
         return Err(invalid(reports, format!("{complaint}; nothing is pruned from a ledger that was changed")));
     }
@@ -43,8 +52,8 @@ pub fn prune(reports: &Path, retention: Retention, now: jiff::Timestamp) -> io::
     let gone = going(reports, &ledger, retention, now)?;
     if !retention.dry_run {
         for run_id in &gone {
-            let digest = ledger.runs().find(|(_, run)| &run.run_id == run_id).map(|(_, run)| run.manifest.as_str());
-            if let Some(problem) = check_folder(&reports.join(run_id), run_id, digest)?.0.first() {
+            let line = ledger.runs().find(|(_, run)| &run.run_id == run_id).map(|(_, run)| run);
+            if let Some(problem) = check_folder(&reports.join(run_id), run_id, line)?.0.first() {
                 return Err(invalid(reports, format!("{problem}; nothing is pruned before that is looked at")));
             }
         }

@@ -139,7 +139,7 @@ impl<'t> Entry<'t> {
     /// # Errors
     /// What kept the folder from being read.
     pub fn check(&self) -> io::Result<Vec<String>> {
-        Ok(check_folder(&self.folder(), self.run_id(), Some(&self.line.manifest))?.0)
+        Ok(check_folder(&self.folder(), self.run_id(), Some(self.line))?.0)
     }
 
     /// A file of the run, whose bytes were held against the manifest; None where the run has none of the name.

@@ -9,6 +9,8 @@ use super::folder::{strays, without_line};
 use super::ledger::{self, ContractVerdict, FILE, Ledger, RunRecord};
 use super::manifest::{self, Manifest};
 use super::place::{at, names, record};
+use super::sign::PublicKeys;
+use super::signatures::Signatures;
 
 /// What `audit verify` found.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +21,8 @@ pub struct Verification {
     pub changed: Vec<String>,
     /// Legal but worth a word: an adopted or pruned run, what lies beside the runs and is none.
     pub notes: Vec<String>,
+    /// What was signed.
+    pub signatures: Signatures,
 }
 
 /// Proves that ledger and run folders are unchanged.
@@ -26,6 +30,14 @@ pub struct Verification {
 /// # Errors
 /// What could not be read at all. Of kind `NotFound` where there is no folder, or no ledger in it.
 pub fn verify(reports: &Path) -> io::Result<Verification> {
+    verify_signed(reports, &PublicKeys::default())
+}
+
+/// The same, and that every line and every manifest was signed by one of these keys, where there are any.
+///
+/// # Errors
+/// What could not be read at all. Of kind `NotFound` where there is no folder, or no ledger in it.
+pub fn verify_signed(reports: &Path, keys: &PublicKeys) -> io::Result<Verification> {
     // Held to the end, so that neither a publication nor a prune is seen half-way.
     fs::read_dir(reports).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("{}: does not exist", reports.display())),
@@ -41,7 +53,8 @@ pub fn verify(reports: &Path) -> io::Result<Verification> {
         _ => at(&path)(error),
     })?;
     let ledger = Ledger::read(reports)?;
-    let mut found = Verification { unchanged: 0, changed: ledger.complaints(), notes: ledger::notes(&ledger) };
+    let mut found = Verification { unchanged: 0, changed: ledger.complaints(), ..Verification::default() };
+    found.notes = ledger::notes(&ledger);
     let (changed, note) = super::decisions::check(reports, &ledger)?;
     found.changed.extend(changed);
     found.notes.extend(note);
@@ -67,7 +80,7 @@ pub fn verify(reports: &Path) -> io::Result<Verification> {
         if pruned.contains(run.run_id.as_str()) {
             found.notes.push(format!("run `{}` was pruned, but its folder is still there", run.run_id));
         }
-        let (mut changed, manifest) = check_folder(&folder, &run.run_id, Some(&run.manifest))?;
+        let (mut changed, manifest) = check_folder(&folder, &run.run_id, Some(run))?;
         if changed.is_empty() {
             changed = manifest.map(|manifest| contradictions(number, run, &manifest)).unwrap_or_default();
         }
@@ -77,6 +90,7 @@ pub fn verify(reports: &Path) -> io::Result<Verification> {
     for run in pruned.difference(&known) {
         found.changed.push(format!("run `{run}` is named as pruned, but no line of {FILE} holds it"));
     }
+    found.changed.extend(found.signatures.check(reports, &ledger, keys)?);
     let without_line = without_line(reports, &ledger)?;
     let strays = strays(reports, &ledger, &without_line)?;
     found.notes.extend(strays.iter().map(|name| format!("`{name}` is neither a run nor the ledger")));
@@ -89,12 +103,12 @@ pub fn verify(reports: &Path) -> io::Result<Verification> {
     Ok(found)
 }
 
-/// What in a run folder is not as its manifest says, and the manifest where it can be read. `digest` is what the ledger
-/// says of the manifest, where it does.
+/// What in a run folder is not as its manifest says, and the manifest where it can be read. `line` is what the ledger says
+/// of the run, where it does.
 pub(super) fn check_folder(
     folder: &Path,
     run_id: &str,
-    digest: Option<&str>,
+    line: Option<&RunRecord>,
 ) -> io::Result<(Vec<String>, Option<Manifest>)> {
     let mut changed = Vec::new();
     let mut complain = |file: &str, problem: &str| changed.push(format!("run `{run_id}`: {file} {problem}"));
@@ -102,7 +116,7 @@ pub(super) fn check_folder(
         complain(manifest::FILE, "is missing");
         return Ok((changed, None));
     };
-    if digest.is_some_and(|digest| digest != seen.blake3) {
+    if line.is_some_and(|line| line.manifest != seen.blake3) {
         complain(manifest::FILE, "was changed: its BLAKE3 is not the one in the ledger");
     }
     let path = folder.join(manifest::FILE);
@@ -135,8 +149,17 @@ pub(super) fn check_folder(
             Some(_) => {}
         }
     }
+    match (record(folder, &manifest::signature_file())?, line) {
+        (Some(seen), Some(line)) if line.manifest_signature.as_ref() != Some(&seen.blake3) => {
+            complain(&seen.name, "was put in or changed: its BLAKE3 is not the one in the ledger");
+        }
+        (None, Some(RunRecord { manifest_signature: Some(_), .. })) => {
+            complain(&manifest::signature_file(), "is missing");
+        }
+        _ => {}
+    }
     for name in names(folder)? {
-        if !listed.contains(name.as_str()) {
+        if name != manifest::signature_file() && !listed.contains(name.as_str()) {
             complain(&name, "was put in: manifest.json does not list it");
         }
     }
