@@ -2,3 +2,6 @@
 //! Reads no rows to compare and decides nothing about them; no secret leaves it.
 
 pub mod dialect;
+pub mod refused;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

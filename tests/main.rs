@@ -77,6 +77,10 @@ mod oracle;
 /// Sources in the order of their keys are merged, and say the same.
 mod merged;
 
+/// SQLite files against text and each other.
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
 /// The corpora of the fuzz targets, as ordinary tests.
 mod corpus;
 

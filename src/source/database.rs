@@ -1,19 +1,28 @@
 //! Rows of a database as units that are read in one snapshot. One file a system; what a build leaves out is said.
 
-use crate::contract::{Database, Source};
+use crate::contract::{Database, Source, System};
 
-use super::{Error, OpenOptions, Opened};
+use super::{Error, OpenOptions, Opened, Snapshot, Unit};
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the systems come one by one, and read at this pace"))]
 mod pace;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 /// Opens a table or query: connects, takes the snapshot, learns the columns, and cuts the rows into units.
 ///
 /// # Errors
 /// A server that cannot be reached or refuses, a table that is not there, a build without the system.
 pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) -> Result<Opened, Error> {
-    let _ = (source, options);
-    Err(absent(database))
+    match database.system {
+        #[cfg(feature = "sqlite")]
+        System::Sqlite => sqlite::open(source, database, options),
+        #[cfg(not(feature = "sqlite"))]
+        System::Sqlite => Err(absent(database)),
+        System::Postgres | System::Mysql => {
+            let _ = (source, options);
+            Err(absent(database))
+        }
+    }
 }
 
 /// What a build without a system says.

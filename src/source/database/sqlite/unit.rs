@@ -1,0 +1,182 @@
+//! A range of rowids, read page by page on the one connection that holds the snapshot. A page asks for the rows behind the
+//! last one, so nothing is held between two pages, and any number of units can be read in turn.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::SchemaRef;
+use rusqlite::Connection;
+
+use crate::database::sqlite::refused;
+
+use super::super::super::{Error, Piece, Pieces, Unit, Unreadable};
+use super::super::pace::Pace;
+use super::build::Columns;
+use super::kind::Kind;
+use super::place::Table;
+use super::survey::Range;
+
+/// Bytes of a page, at which it ends.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// What all units of a source share.
+pub(super) struct Shared {
+    /// For messages.
+    pub shown: String,
+    /// The connection whose transaction is the snapshot.
+    pub connection: Mutex<Connection>,
+    pub table: Table,
+    /// For each column what it is read as.
+    pub kinds: Vec<Kind>,
+    pub schema: SchemaRef,
+    pub pace: Pace,
+    /// Rows in a batch.
+    pub batch_rows: usize,
+    /// Bytes of the largest row.
+    pub largest_row: u64,
+}
+
+/// Rows between two rowids.
+pub(super) struct RangeUnit {
+    shared: Arc<Shared>,
+    range: Range,
+}
+
+impl RangeUnit {
+    pub(super) fn new(shared: Arc<Shared>, range: Range) -> Self {
+        Self { shared, range }
+    }
+}
+
+impl Unit for RangeUnit {
+    fn place(&self) -> String {
+        format!("{}, rows {} to {}", self.shared.shown, self.range.first, self.range.last)
+    }
+
+    fn rows(&self) -> Option<u64> {
+        Some(self.range.rows)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.range.bytes
+    }
+
+    fn memory(&self, _: &[usize]) -> u64 {
+        // A row comes on top of a page that is full, and stands in SQLite's memory as well; builders grow by doubling.
+        4 * (PAGE_BYTES as u64 + self.shared.largest_row)
+    }
+
+    fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        let shared = &self.shared;
+        let schema = shared.schema.project(columns).map_err(|error| Error::new(self.place(), error.to_string()))?;
+        let mut expressions = vec![shared.table.rowid];
+        expressions.extend(columns.iter().map(|column| shared.table.columns[*column].expression.as_str()));
+        let Table { from, rowid, .. } = &shared.table;
+        let sql = format!(
+            "SELECT {} FROM {from} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid} LIMIT ?3",
+            expressions.join(", ")
+        );
+        Ok(Box::new(Pages {
+            unit: self,
+            kinds: columns.iter().map(|column| &shared.kinds[*column]).collect(),
+            schema: Arc::new(schema),
+            sql,
+            next: Some(self.range.first),
+            rows: 0,
+            ready: VecDeque::new(),
+        }))
+    }
+}
+
+/// The pages of a unit.
+struct Pages<'a> {
+    unit: &'a RangeUnit,
+    kinds: Vec<&'a Kind>,
+    schema: SchemaRef,
+    sql: String,
+    /// The rowid that the next page begins at; None behind the last.
+    next: Option<i64>,
+    /// Rows so far.
+    rows: u64,
+    ready: VecDeque<Piece>,
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<Piece, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                return Some(Ok(piece));
+            }
+            let from = self.next.take()?;
+            if let Err(problem) = self.page(from) {
+                self.ready.clear();
+                self.next = None;
+                return Some(Err(problem));
+            }
+        }
+    }
+}
+
+impl Pages<'_> {
+    /// Reads a page, and says where the next begins.
+    fn page(&mut self, from: i64) -> Result<(), Error> {
+        let before = self.rows;
+        self.next = self.read_page(from)?;
+        let shared = &self.unit.shared;
+        let read = usize::try_from(self.rows - before).unwrap_or(usize::MAX);
+        shared.pace.wait(read).map_err(|said| Error::new(self.unit.place(), said))?;
+        let expected = self.unit.range.rows;
+        if self.next.is_none() && self.rows != expected {
+            let problem = format!("gave {} rows, and {expected} when it was first read", self.rows);
+            return Err(Error::new(self.unit.place(), problem));
+        }
+        Ok(())
+    }
+
+    fn read_page(&mut self, from: i64) -> Result<Option<i64>, Error> {
+        let (unit, shared) = (self.unit, &self.unit.shared);
+        let failed = |error: rusqlite::Error| {
+            let said = refused(&error);
+            Error { place: unit.place(), problem: said.problem, hint: said.hint }
+        };
+        let made = |error: arrow::error::ArrowError| Error::new(unit.place(), error.to_string());
+        let connection = shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut statement = connection.prepare_cached(&self.sql).map_err(failed)?;
+        let limit = i64::try_from(shared.batch_rows).unwrap_or(i64::MAX);
+        let mut rows = statement.query((from, unit.range.last, limit)).map_err(failed)?;
+        let mut columns = Columns::new(self.kinds.iter().copied());
+        let mut last = None;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let rowid: i64 = row.get(0).map_err(failed)?;
+            last = Some(rowid);
+            self.rows += 1;
+            let value = |index: usize| row.get_ref(index + 1);
+            let problem = (0..self.kinds.len()).find_map(|index| match value(index) {
+                Ok(value) => columns.problem(index, value).map(|problem| (index, problem)),
+                Err(_) => Some((index, "cannot be read")),
+            });
+            if let Some((index, problem)) = problem {
+                if columns.rows > 0 {
+                    self.ready.push_back(Piece::Rows(columns.finish(&self.schema).map_err(made)?));
+                }
+                let problem = format!("column `{}` {problem}", self.schema.field(index).name());
+                let place = format!("{}, row {rowid}", shared.shown);
+                self.ready.push_back(Piece::Unreadable(Unreadable { rows: 1, place, problem }));
+                continue;
+            }
+            for index in 0..self.kinds.len() {
+                columns.append(index, value(index).map_err(failed)?);
+            }
+            columns.rows += 1;
+            if columns.bytes >= PAGE_BYTES {
+                break;
+            }
+        }
+        if columns.rows > 0 {
+            self.ready.push_back(Piece::Rows(columns.finish(&self.schema).map_err(made)?));
+        }
+        Ok(last.filter(|last| *last < unit.range.last).map(|last| last + 1))
+    }
+}
