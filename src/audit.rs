@@ -298,4 +298,12 @@ pub trait Recorder {
     /// # Errors
     /// What kept it from being written.
     fn action(&mut self, action: &Action) -> std::io::Result<()>;
+    /// Whether it is told actions with the personal values in them, to carry them out. Nothing that is kept does.
+    fn reveals(&self) -> bool {
+        false
+    }
+    /// An action as it is written, and the same with its values.
+    fn revealed(&mut self, written: &Action, clear: &Action) {
+        let _ = (written, clear);
+    }
 }

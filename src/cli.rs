@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::console::ColorChoice;
 use values::{ColumnPair, ColumnType, Columns, ToleranceOf};
 
+mod apply;
 mod audit;
 mod check;
 mod configuration;
@@ -190,7 +191,11 @@ pub enum Command {
     #[command(after_help = help::PLAN)]
     Plan(Plan),
 
-    /// Apply a repair plan (not in this version)
+    /// Apply a repair plan, or undo what was applied
+    ///
+    /// Shows what it would do; `--execute` does it. A row that has moved since is skipped and said, never overwritten. What is
+    /// done stands in a receipt, which the ledger holds and `--rollback` undoes.
+    #[command(after_help = help::APPLY)]
     Apply(Apply),
 
     /// Hand divergences to people and take their decisions back
@@ -500,13 +505,53 @@ pub struct Plan {
 /// `reconcile apply`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Apply {
-    /// The plan
-    #[arg(value_name = "PLAN")]
-    pub plan: PathBuf,
+    /// A run whose plan is applied: a run id, the start of one, `latest`, the path of a run folder or of its plan.ndjson
+    #[arg(value_name = "PLAN", required_unless_present = "rollback")]
+    pub plan: Option<String>,
 
     /// Write, instead of only saying what would be written
     #[arg(long)]
     pub execute: bool,
+
+    /// Undo an apply: the id of its receipt, the start of one, `latest`, or its path
+    #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["plan", "only", "contracts", "include_review", "out"])]
+    pub rollback: Option<String>,
+
+    /// Only what answers this kind, this severity or this key (a JSON object, or the bare value); may be given more than once
+    #[arg(long, value_name = "KIND|SEVERITY|KEY")]
+    pub only: Vec<String>,
+
+    /// Only this contract's; may be given more than once
+    #[arg(long = "contract", value_name = "CONTRACT")]
+    pub contracts: Vec<String>,
+
+    /// Do no more than so many actions; the rest is said
+    #[arg(long, value_name = "N")]
+    pub max_actions: Option<usize>,
+
+    /// Only what is safe (this is so unless `--include-review` is given)
+    #[arg(long, conflicts_with = "include_review")]
+    pub safe_only: bool,
+
+    /// Also what a person ought to look at first
+    #[arg(long)]
+    pub include_review: bool,
+
+    /// Refuse a plan whose run began longer ago, like `24h` or `90m`
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = values::length)]
+    pub max_age: jiff::SignedDuration,
+
+    /// Write a repaired copy of a projection that is one CSV or Parquet file; the file itself is never touched
+    #[arg(long, value_name = "FILE", conflicts_with = "execute")]
+    pub out: Option<PathBuf>,
+
+    /// How many actions are printed [default: 20]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Where runs were written.
+    #[arg(long, value_name = "DIR")]
+    pub reports: Option<PathBuf>,
 }
 
 /// `reconcile review`.

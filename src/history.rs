@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::audit::Audit;
 
+mod applied;
 mod decisions;
 mod dossier;
 mod findings;
@@ -32,6 +33,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use applied::{Applied, Proved, proved, receipt, receipt_path, record_apply, unfinished};
 pub use decisions::{
     Line as DecisionLine, decisions, line as decision_line, personal_key, record as record_decisions, standing_lines,
 };

@@ -1,5 +1,6 @@
 //! Compares authoritative snapshots with downstream projections and never says `agreed` falsely.
 
+pub mod apply;
 pub mod audit;
 pub mod cache;
 pub mod causes;

@@ -26,6 +26,7 @@ mod marker;
 mod nested;
 mod number;
 mod numeric;
+mod owned;
 mod reading;
 mod rules;
 mod temporal;
@@ -38,6 +39,7 @@ pub use composed::{composed_column, composed_field, member_at};
 pub use ground::describe;
 pub use marker::{Clock, Flag, Greatest, Mark, Marker, Marks};
 pub use number::{ExactSum, Number};
+pub use owned::{local_time, owned_value};
 pub use reading::{Reading, Readings, collapsed, in_form, is_local, spelled_number, without_case, without_ends};
 pub use rules::SideRules;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::classify::Bench;
 use crate::contract::{Kind, Repair};
 use crate::diff::resolve::{Difference, RowAt, fault_at};
-use crate::normalise::{Comparison, FaultReason, canonical_json, canonical_text, show};
+use crate::normalise::{Comparison, FaultReason, canonical_json, canonical_text, local_time, owned_value, show};
 use crate::sides::{Side, Sides};
 
 mod lag;
@@ -126,7 +126,7 @@ impl Bench<'_> {
                 let manual = consent.safety == Safety::Manual;
                 let after =
                     (!manual).then(|| self.object(same.iter().copied(), |index| self.expected(rows.authority, index)));
-                let guard = (!manual).then(|| json!({ "row": "present", "values": before }));
+                let guard = (!manual).then(|| self.present(rows, &before));
                 let op = consent.op.unwrap_or(Op::Update);
                 self.action(kind, op, key.clone(), (Some(before), after, guard), consent)
             })
@@ -169,14 +169,42 @@ impl Bench<'_> {
         Value::Object(members)
     }
 
-    /// What the projection ought to hold: the authority's value after the contract's options.
+    /// What the projection ought to hold: the authority's value, translated, before what makes unlike values alike.
     fn expected(self, row: RowAt, index: usize) -> Value {
         let column = &self.rows.authority.canonical[row.batch].columns[index];
-        let comparison = &self.binding.attributes[index].comparison;
+        let attribute = &self.binding.attributes[index];
+        let comparison = &attribute.comparison;
+        let owned = || owned_value(self.binding, index, &self.rows.authority.raw[row.batch], row.row);
         match comparison {
-            Comparison::Boolean | Comparison::Integer => canonical_json(comparison, column, row.row),
-            _ => canonical_text(comparison, column, row.row).map_or(Value::Null, Value::String),
+            Comparison::Boolean => canonical_json(comparison, column, row.row),
+            Comparison::Integer if attribute.options.round.is_none() => canonical_json(comparison, column, row.row),
+            _ => {
+                let text = owned().or_else(|| canonical_text(comparison, column, row.row));
+                let local = text.as_deref().and_then(|text| local_time(attribute, text));
+                local.or(text).map_or(Value::Null, Value::String)
+            }
         }
+    }
+
+    /// The guard of a pair. Where the projection spells the key otherwise than it compares, the spelling is part of it.
+    fn present(self, rows: Sides<RowAt>, before: &Value) -> Value {
+        let key = 0..self.binding.key_count;
+        let canonical = &self.rows.authority.canonical[rows.authority.batch].columns;
+        let spelled_alike = key.clone().all(|index| {
+            let comparison = &self.binding.attributes[index].comparison;
+            let text = canonical_text(comparison, &canonical[index], rows.authority.row);
+            let seen = match self.seen(rows.projection, index) {
+                Value::String(seen) => Some(seen),
+                Value::Null => None,
+                other => Some(other.to_string()),
+            };
+            seen == text
+        });
+        if spelled_alike {
+            return json!({ "row": "present", "values": before });
+        }
+        let key = self.object(key, |index| self.seen(rows.projection, index));
+        json!({ "row": "present", "key": key, "values": before })
     }
 
     /// What the projection holds, as it stands.

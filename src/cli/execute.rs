@@ -8,7 +8,7 @@ use clap::Parser;
 
 use super::failure::{self, Failure};
 use super::{
-    Arguments, Audit, Command, ExitStatus, Format, Global, Review, audit, check, contracts, diff, explain, generate,
+    Arguments, Audit, Command, ExitStatus, Format, Global, Review, apply, audit, check, contracts, diff, explain, generate,
     history, init, parity, plan, report, review, run,
 };
 use crate::console::{Console, Wishes};
@@ -96,9 +96,7 @@ fn dispatch(arguments: &Arguments, console: &mut Console) -> Result<ExitStatus, 
         Command::Init(options) => init::run(options, global, console),
         Command::Parity(options) => parity::run(options, global, console),
         Command::Plan(options) => plan::run(options, global, console),
-        Command::Apply(_) => {
-            Err(not_yet("apply plans", "each run's plan is `plan.ndjson` in its folder, with a guard for every action"))
-        }
+        Command::Apply(options) => apply::run(options, global, console),
         Command::Review(Review::Export(options)) => review::export(options, global, console),
         Command::Review(Review::Import(options)) => review::import(options, global, console),
         Command::History(options) => history::run(options, global, console),
@@ -112,10 +110,6 @@ fn check_threads(global: &Global) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-fn not_yet(what: &str, instead: &str) -> Failure {
-    Failure::with_hint(format!("this version does not {what} yet; {instead}"), "`reconcile --help` lists what it does")
 }
 
 /// Under the formats of machines, stdout holds a document also where there is no result.

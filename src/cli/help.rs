@@ -92,6 +92,19 @@ Examples:
   reconcile plan latest --severity critical --contract crm-policy-view --format ndjson
 ";
 
+pub(super) const APPLY: &str = "\
+Examples:
+  reconcile apply latest
+  reconcile apply latest --execute --only missing --max-actions 100
+  reconcile apply latest --out repaired.csv
+  reconcile apply --rollback latest --execute
+
+Exit status:
+    0  all was done, or would be
+    1  some was skipped, or still diverges
+    2  failed or refused
+";
+
 pub(super) const REVIEW: &str = "\
 Examples:
   reconcile review export --out review.csv

@@ -103,6 +103,16 @@ pub(super) fn column_type(text: &str) -> Result<ColumnType, String> {
     }
 }
 
+/// Reads a length of time like `24h`, `90m` or `1d`.
+pub(super) fn length(text: &str) -> Result<jiff::SignedDuration, String> {
+    let days = text.trim().strip_suffix('d').and_then(|days| days.trim().parse::<i64>().ok());
+    let length = match days {
+        Some(days) => days.checked_mul(24).map(jiff::SignedDuration::from_hours),
+        None => text.trim().parse().ok(),
+    };
+    length.filter(|length| !length.is_negative()).ok_or_else(|| "expected a length of time like `24h` or `90m`".to_owned())
+}
+
 /// Reads a size like `4GiB`, `512 MB` or `1048576` into bytes. Decimal and binary units are kept apart.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let expected = || "expected a size like `4GiB`, `512 MB` or a number of bytes".to_owned();

@@ -327,7 +327,7 @@ pub(super) fn strays(reports: &Path, ledger: &Ledger, without_line: &[String]) -
     known.extend(without_line.iter().map(String::as_str));
     // A checkout keeps its runs out of git with the last of these; what is kept between runs proves nothing.
     known.extend([ledger::FILE, ledger::LOCK, cache::FOLDER, ".gitignore"]);
-    known.extend([super::decisions::FILE, super::decisions::KEY_FILE]);
+    known.extend([super::decisions::FILE, super::decisions::KEY_FILE, super::applied::FOLDER]);
     let mut strays = Vec::new();
     for name in names(reports)? {
         let staging = name.starts_with('.') && name.ends_with(PARTIAL) && reports.join(&name).is_dir();

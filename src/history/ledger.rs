@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::applied::Applied;
 use super::decisions::Recorded;
 use super::manifest::Manifest;
 use super::merkle;
@@ -37,6 +38,7 @@ pub(super) enum Record {
     Run(RunRecord),
     Prune(PruneRecord),
     Decisions(DecisionsRecord),
+    Apply(ApplyRecord),
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -89,6 +91,20 @@ pub(super) struct DecisionsRecord {
     merkle_root: String,
 }
 
+/// A plan was applied, or an apply undone.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct ApplyRecord {
+    format_version: u32,
+    pub(super) sequence: u64,
+    pub(super) recorded_at: String,
+    #[serde(flatten)]
+    pub(super) applied: Applied,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) torn_bytes: u64,
+    previous: String,
+    merkle_root: String,
+}
+
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ContractVerdict {
@@ -107,6 +123,7 @@ impl Record {
             Self::Run(run) => run.format_version,
             Self::Prune(prune) => prune.format_version,
             Self::Decisions(line) => line.format_version,
+            Self::Apply(line) => line.format_version,
         }
     }
 
@@ -115,6 +132,7 @@ impl Record {
             Self::Run(run) => run.sequence,
             Self::Prune(prune) => prune.sequence,
             Self::Decisions(line) => line.sequence,
+            Self::Apply(line) => line.sequence,
         }
     }
 
@@ -123,6 +141,7 @@ impl Record {
             Self::Run(run) => &run.previous,
             Self::Prune(prune) => &prune.previous,
             Self::Decisions(line) => &line.previous,
+            Self::Apply(line) => &line.previous,
         }
     }
 
@@ -131,6 +150,7 @@ impl Record {
             Self::Run(run) => &run.merkle_root,
             Self::Prune(prune) => &prune.merkle_root,
             Self::Decisions(line) => &line.merkle_root,
+            Self::Apply(line) => &line.merkle_root,
         }
     }
 
@@ -139,6 +159,7 @@ impl Record {
             Self::Run(run) => run.torn_bytes,
             Self::Prune(prune) => prune.torn_bytes,
             Self::Decisions(line) => line.torn_bytes,
+            Self::Apply(line) => line.torn_bytes,
         }
     }
 }
@@ -161,6 +182,10 @@ pub(super) enum Draft {
     Decisions {
         recorded_at: String,
         recorded: Recorded,
+    },
+    Apply {
+        recorded_at: String,
+        applied: Applied,
     },
 }
 
@@ -279,7 +304,7 @@ impl Ledger {
     pub(super) fn pruned(&self) -> BTreeSet<&str> {
         let prunes = self.records().filter_map(|(_, record)| match record {
             Record::Prune(prune) => Some(prune),
-            Record::Run(_) | Record::Decisions(_) => None,
+            Record::Run(_) | Record::Decisions(_) | Record::Apply(_) => None,
         });
         prunes.flat_map(|prune| prune.runs.iter().map(String::as_str)).collect()
     }
@@ -386,7 +411,7 @@ impl Ledger {
         let previous = self.lines.last().map_or_else(|| "0".repeat(64), |line| line.digest.clone());
         let new_manifest = match &draft {
             Draft::Run { manifest, .. } => Some(manifest),
-            Draft::Prune { .. } | Draft::Decisions { .. } => None,
+            Draft::Prune { .. } | Draft::Decisions { .. } | Draft::Apply { .. } => None,
         };
         let mut tree = merkle::Tree::default();
         for manifest in self.runs().map(|(_, run)| &run.manifest).chain(new_manifest) {
@@ -425,6 +450,15 @@ impl Ledger {
                 sequence,
                 recorded_at,
                 recorded,
+                torn_bytes,
+                previous,
+                merkle_root,
+            }),
+            Draft::Apply { recorded_at, applied } => Record::Apply(ApplyRecord {
+                format_version,
+                sequence,
+                recorded_at,
+                applied,
                 torn_bytes,
                 previous,
                 merkle_root,

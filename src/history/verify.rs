@@ -58,6 +58,9 @@ pub fn verify_signed(reports: &Path, keys: &PublicKeys) -> io::Result<Verificati
     let (changed, note) = super::decisions::check(reports, &ledger)?;
     found.changed.extend(changed);
     found.notes.extend(note);
+    let (changed, notes) = super::applied::check(reports, &ledger)?;
+    found.changed.extend(changed);
+    found.notes.extend(notes);
     let pruned = ledger.pruned();
     let mut known = BTreeSet::new();
     for (number, run) in ledger.runs() {

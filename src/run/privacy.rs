@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::classify::Divergence;
 use crate::contract::{Contract, Kind, Pii};
@@ -145,8 +145,9 @@ impl Privacy {
             return action;
         }
         let touched = [&mut action.before, &mut action.after].into_iter().flatten();
+        let guarded = action.guard.iter_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut);
         let mut personal = self.in_key;
-        for object in touched.chain(action.guard.iter_mut().filter_map(|guard| guard.get_mut("values"))) {
+        for object in touched.chain(guarded) {
             let Value::Object(members) = object else { continue };
             for (name, value) in members.iter_mut().filter(|(name, _)| self.ways.contains_key(*name)) {
                 *value = json!({ "pii": self.digest(name, &value.to_string()) });

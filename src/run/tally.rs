@@ -284,7 +284,10 @@ impl<'a> Tally<'a> {
                 recorder.divergence(&self.contract.name, &self.privacy.divergence(divergence))?;
             }
             for action in actions {
-                self.act(&self.privacy().action(action), recorder)?;
+                let clear = recorder.reveals().then(|| action.clone());
+                let written = self.privacy().action(action);
+                clear.iter().for_each(|clear| recorder.revealed(&written, clear));
+                self.act(&written, recorder)?;
             }
         }
         Ok(())

@@ -1,0 +1,240 @@
+//! The journal of an apply, which becomes its receipt: what every row was and what it became, on the disk before the rows are.
+//!
+//! ```text
+//! {"record":"apply", …}                       which plan, when
+//! {"record":"batch","batch":1,"writes":[…]}   on the disk before the transaction is committed
+//! {"record":"committed","batch":1}            or "given_up": it was not
+//! …
+//! {"record":"end", …}                         then the ledger holds the digest of all of it
+//! ```
+//!
+//! A line is whole or it is not there: what a crash cut short is taken away when the apply goes on. It decides nothing.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Of the lines.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A line.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Line {
+    /// The first.
+    Apply(Begun),
+    /// What a transaction is about to make durable.
+    Batch {
+        /// Its number, from 1.
+        batch: u64,
+        /// In order.
+        writes: Vec<Written>,
+    },
+    /// The transaction is durable.
+    Committed {
+        /// Its number.
+        batch: u64,
+    },
+    /// The transaction was not durable, as was found later.
+    GivenUp {
+        /// Its number.
+        batch: u64,
+    },
+    /// An action that was not done, and why.
+    Skipped {
+        /// Which.
+        action_id: String,
+        /// As a sentence part.
+        why: String,
+    },
+    /// The touched keys were compared again.
+    Compared {
+        /// Keys that agree now.
+        agree: u64,
+        /// Keys that still diverge.
+        diverge: u64,
+        /// Why nothing can be said, where that is so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unknown: Option<String>,
+    },
+    /// The last.
+    End(Ended),
+}
+
+/// The first line.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Begun {
+    /// Of the lines.
+    pub format_version: u32,
+    /// Its id, which is the file's name.
+    pub apply_id: String,
+    /// The run whose plan it is.
+    pub run_id: String,
+    /// The target, without any secret.
+    pub target: String,
+    /// BLAKE3 of the plan, or of the receipt that is rolled back.
+    pub plan: String,
+    /// When it began.
+    pub started_at: String,
+    /// The apply that it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolls_back: Option<String>,
+}
+
+/// The last line.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Ended {
+    /// Actions that were done.
+    pub done: u64,
+    /// Actions whose rows were as they ought to be already.
+    pub already: u64,
+    /// Actions that were not done.
+    pub skipped: u64,
+    /// When it ended.
+    pub ended_at: String,
+}
+
+/// A row that is written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Written {
+    /// The action.
+    pub action_id: String,
+    /// The contract.
+    pub contract: String,
+    /// The key, as the plan has it.
+    pub key: Box<RawValue>,
+    /// `insert`, `update`, `delete`.
+    pub op: String,
+    /// The table as the contract names it.
+    pub table: String,
+    /// The columns of the key.
+    pub key_columns: Vec<String>,
+    /// The columns that the repair wrote.
+    pub columns: Vec<String>,
+    /// All columns before; None where there was no row.
+    pub before: Option<Image>,
+    /// All columns after; None where there is no row.
+    pub after: Option<Image>,
+}
+
+/// The columns of a row as the server wrote them as text.
+pub type Image = BTreeMap<String, Value>;
+
+/// A value of a row.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// As `literal::reading` reads it.
+    Read(Option<String>),
+    /// The keyed digest of what is personal, or may be.
+    Personal {
+        /// BLAKE3.
+        pii: String,
+    },
+}
+
+/// What stands in a journal.
+#[derive(Debug, Default)]
+pub struct Story {
+    /// The first line.
+    pub begun: Option<Begun>,
+    /// The batches with their numbers, and whether each is durable; None: not known.
+    pub batches: Vec<(u64, Vec<Written>, Option<bool>)>,
+    /// The last line, where it ended.
+    pub ended: Option<Ended>,
+    /// Bytes of whole lines.
+    pub bytes: u64,
+}
+
+impl Story {
+    /// Reads a journal.
+    ///
+    /// # Errors
+    /// What could not be read, or is no journal.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let content = std::fs::read(path).map_err(|error| named(path, &error))?;
+        let mut story = Self::default();
+        for line in content.split_inclusive(|byte| *byte == b'\n') {
+            if !line.ends_with(b"\n") {
+                break;
+            }
+            let read: Line = serde_json::from_slice(line)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))?;
+            story.bytes += line.len() as u64;
+            story.add(read);
+        }
+        Ok(story)
+    }
+
+    fn add(&mut self, line: Line) {
+        let mut settle = |number: u64, durable: bool| {
+            if let Some(batch) = self.batches.iter_mut().find(|(batch, ..)| *batch == number) {
+                batch.2 = Some(durable);
+            }
+        };
+        match line {
+            Line::Apply(begun) => self.begun = Some(begun),
+            Line::Batch { batch, writes } => self.batches.push((batch, writes, None)),
+            Line::Committed { batch } => settle(batch, true),
+            Line::GivenUp { batch } => settle(batch, false),
+            Line::End(ended) => self.ended = Some(ended),
+            Line::Skipped { .. } | Line::Compared { .. } => {}
+        }
+    }
+
+    /// What was durably written.
+    pub fn written(&self) -> impl DoubleEndedIterator<Item = &Written> {
+        self.batches.iter().filter(|(.., durable)| *durable == Some(true)).flat_map(|(_, writes, _)| writes)
+    }
+}
+
+/// A journal that is being written.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// Begins one; there must be none of this name.
+    ///
+    /// # Errors
+    /// What kept it from being written.
+    pub fn begin(path: &Path, begun: &Begun) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| named(path, &error))?;
+        let mut journal = Self { path: path.to_owned(), file };
+        journal.write(&Line::Apply(begun.clone()))?;
+        if let Some(folder) = path.parent() {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| named(folder, &error))?;
+        }
+        Ok(journal)
+    }
+
+    /// Goes on with one, behind its last whole line.
+    ///
+    /// # Errors
+    /// What kept it from being written.
+    pub fn go_on(path: &Path, story: &Story) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).open(path).map_err(|error| named(path, &error))?;
+        file.set_len(story.bytes).map_err(|error| named(path, &error))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Writes a line and brings it to the disk.
+    ///
+    /// # Errors
+    /// What kept it from being written.
+    pub fn write(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.file.write_all(&text).and_then(|()| self.file.sync_data()).map_err(|error| named(&self.path, &error))
+    }
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,110 @@
+//! A connection that repairs: statements as text, answers as text, one session to the end. One file a system; what a build
+//! leaves out is said. It decides nothing about rows.
+
+use crate::contract::{Database, Rows, System};
+
+use super::table::Table;
+
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+/// What a server refused or could not do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// Its code, which says nothing of any value.
+    pub code: String,
+    /// What it said, which may name values.
+    pub message: String,
+    /// The connection is gone or of no further use.
+    pub lost: bool,
+}
+
+/// A row as text, None for NULL.
+pub type Answer = Vec<Option<String>>;
+
+/// A session of a target.
+pub trait Link {
+    /// Carries out a statement that answers nothing.
+    ///
+    /// # Errors
+    /// What the server refused.
+    fn run(&mut self, sql: &str) -> Result<(), Refused>;
+
+    /// Carries out a query. All of it is held, so it is for few rows.
+    ///
+    /// # Errors
+    /// What the server refused.
+    fn rows(&mut self, sql: &str) -> Result<Vec<Answer>, Refused>;
+
+    /// What the catalog says of a table; `written` is its name as users write it.
+    ///
+    /// # Errors
+    /// That there is no such table, or what the server refused.
+    fn table(&mut self, written: &str) -> Result<Table, Refused>;
+
+    /// Takes the target for this session alone among all repairs; false where another has it.
+    ///
+    /// # Errors
+    /// What the server refused.
+    fn take(&mut self) -> Result<bool, Refused>;
+
+    /// What begins a transaction in which repairs are written.
+    fn begin(&self) -> &'static [&'static str];
+}
+
+/// What a session begins with, so that literals mean what they say whatever the server's settings are. The same lines begin
+/// `plan.sql`.
+#[must_use]
+pub fn preamble(system: System) -> &'static [&'static str] {
+    match system {
+        System::Postgres => &[
+            "SET client_encoding = 'UTF8'",
+            "SET standard_conforming_strings = on",
+            "SET DateStyle = 'ISO, YMD'",
+            "SET IntervalStyle = 'postgres'",
+            "SET TimeZone = 'UTC'",
+            "SET extra_float_digits = 3",
+            "SET bytea_output = 'hex'",
+        ],
+        System::Mysql => &[
+            "SET NAMES utf8mb4",
+            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ERROR_FOR_DIVISION_BY_ZERO'",
+            "SET SESSION time_zone = '+00:00'",
+            "SET SESSION transaction_isolation = 'READ-COMMITTED'",
+        ],
+        System::Sqlite => &["PRAGMA foreign_keys = ON"],
+    }
+}
+
+/// Opens a session that may write.
+///
+/// # Errors
+/// A server that cannot be reached or refuses, a build without the system.
+pub fn open(database: &Database) -> Result<Box<dyn Link>, Refused> {
+    let _ = &database.url;
+    match database.system {
+        #[cfg(feature = "sqlite")]
+        System::Sqlite => sqlite::open(database),
+        
+        system => Err(Refused {
+            code: "build".to_owned(),
+            message: format!("this build does not repair {}: build it with the feature `{}`", system.called(), system.name()),
+            lost: true,
+        }),
+    }
+}
+
+/// The table that a plan repairs; None for a query, which has none of its own.
+#[must_use]
+pub fn repaired(database: &Database) -> Option<&str> {
+    match &database.rows {
+        Rows::Table(written) => Some(written),
+        Rows::Query(_) => None,
+    }
+}
+
+/// A table that is not there.
+fn unknown(written: &str) -> Refused {
+    Refused { code: "table".to_owned(), message: format!("there is no table `{written}`"), lost: false }
+}

@@ -1,0 +1,232 @@
+//! The statements of one repair: what it finds, writes and leaves, and how it is undone. Every write is guarded by what was
+//! seen. It only makes text, and says of what it cannot make why.
+
+use super::given::{Action, Given, Members};
+use super::literal::{as_read, holds, literal, names, reading};
+use super::table::{Column, Family, Table, Unique};
+use crate::contract::{Contract, System};
+
+/// A column with the literal that it holds or ought to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Index of the column.
+    pub column: usize,
+    /// In SQL.
+    pub literal: String,
+}
+
+/// What a repair does to its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Adds it.
+    Insert,
+    /// Changes it.
+    Update,
+    /// Removes it.
+    Delete,
+}
+
+/// One repair, in SQL.
+#[derive(Clone, Debug)]
+pub struct Repair {
+    /// What it does.
+    pub write: Write,
+    /// The columns of the key.
+    pub key: Vec<Cell>,
+    /// What was seen.
+    pub seen: Vec<Cell>,
+    /// What ought to be.
+    pub wanted: Vec<Cell>,
+}
+
+/// Brings an action into the table's terms.
+///
+/// # Errors
+/// Why only a person can do it, as a sentence part.
+pub fn repair(contract: &Contract, table: &Table, action: &Action) -> Result<Repair, String> {
+    if let Some(why) = &table.refused {
+        return Err(why.clone());
+    }
+    let write = match (action.op.as_str(), action.safety.as_str()) {
+        ("insert", "safe" | "review") => Write::Insert,
+        ("update", "safe" | "review") => Write::Update,
+        ("delete", "safe" | "review") => Write::Delete,
+        ("replay", _) => return Err("its owner is asked to send it again (`reconcile plan --replay`)".to_owned()),
+        _ => return Err(action.reason.clone()),
+    };
+    let none = Members::new();
+    let (before, after) = (action.before.as_ref().unwrap_or(&none), action.after.as_ref().unwrap_or(&none));
+    let key: Vec<Cell> = match write {
+        // The row's own spelling of its key, where it differs from how keys compare.
+        Write::Insert => cells(contract, table, &own_key(action, after))?,
+        Write::Update => cells(contract, table, &action.key)?,
+        Write::Delete => cells(contract, table, &own_key(action, before))?,
+    };
+    if key.is_empty() {
+        return Err("the row cannot be addressed by a key".to_owned());
+    }
+    let repair = Repair { write, key, seen: cells(contract, table, before)?, wanted: cells(contract, table, after)? };
+    repair.writable(table)?;
+    Ok(repair)
+}
+
+fn own_key(action: &Action, row: &Members) -> Members {
+    let own = |name: &String| row.iter().find(|(other, _)| other == name).cloned();
+    action.key.iter().map(|(name, value)| own(name).unwrap_or_else(|| (name.clone(), value.clone()))).collect()
+}
+
+fn cells(contract: &Contract, table: &Table, members: &Members) -> Result<Vec<Cell>, String> {
+    members.iter().map(|(attribute, value)| cell(contract, table, attribute, value)).collect()
+}
+
+fn cell(contract: &Contract, table: &Table, attribute: &str, value: &Given) -> Result<Cell, String> {
+    let declared = contract.attributes.iter().find(|one| one.name == attribute);
+    let path = declared.map(|one| one.projected_as.as_slice()).filter(|path| !path.is_empty());
+    let name = match path {
+        None => attribute,
+        Some([name]) => name.as_str(),
+        Some(_) => return Err(format!("`{attribute}` is a part of a column, which is not written by itself")),
+    };
+    let column = table.column(name).ok_or_else(|| format!("`{name}` is no column of the table"))?;
+    Ok(Cell { column, literal: literal(table.system, &table.columns[column], value)? })
+}
+
+impl Repair {
+    fn writable(&self, table: &Table) -> Result<(), String> {
+        if self.write == Write::Delete {
+            return Ok(());
+        }
+        if let Some(cell) = self.wanted.iter().find(|cell| table.columns[cell.column].generated) {
+            return Err(format!("column `{}` is computed by the server", table.columns[cell.column].name));
+        }
+        let mut required = table.columns.iter().enumerate().filter(|(_, column)| column.required);
+        let unknown = required.find(|(index, _)| !self.wanted.iter().any(|cell| cell.column == *index));
+        match (self.write, unknown) {
+            (Write::Insert, Some((_, column))) => {
+                Err(format!("column `{}` needs a value that the contract does not know", column.name))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The condition that names the row.
+    #[must_use]
+    pub fn at(&self, table: &Table) -> String {
+        let one = |cell: &Cell| names(table.system, &table.columns[cell.column], &table.name(cell.column), &cell.literal);
+        self.key.iter().map(one).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// The condition that names the row as it was seen.
+    #[must_use]
+    pub fn as_seen(&self, table: &Table) -> String {
+        with(self.at(table), table, &self.seen)
+    }
+
+    /// The condition that names the row as it ought to be.
+    #[must_use]
+    pub fn as_wanted(&self, table: &Table) -> String {
+        with(self.at(table), table, &self.wanted)
+    }
+
+    /// The statement that writes. A delete holds the row to `row` too, where it is known: all its columns as they were read.
+    #[must_use]
+    pub fn statement(&self, table: &Table, row: &[Cell]) -> String {
+        match self.write {
+            Write::Insert => insert(table, &self.wanted, &self.at(table)),
+            Write::Update => update(table, &self.wanted, &self.as_seen(table)),
+            Write::Delete => format!("DELETE FROM {} WHERE {}", table.sql, with(self.as_seen(table), table, row)),
+        }
+    }
+
+    /// The statement that undoes it, where the row is still what the repair left. `row` is a deleted row, all its columns.
+    #[must_use]
+    pub fn undo(&self, table: &Table, row: &[Cell]) -> String {
+        match self.write {
+            Write::Insert => format!("DELETE FROM {} WHERE {}", table.sql, self.as_wanted(table)),
+            Write::Update => update(table, &self.seen, &self.as_wanted(table)),
+            Write::Delete => insert(table, row, &self.at(table)),
+        }
+    }
+
+    /// The values under a unique constraint before and after, where it changes them; None where one is not known or is NULL.
+    #[must_use]
+    pub fn unique(&self, unique: &Unique, of: &[Cell]) -> Option<Vec<String>> {
+        if !unique.columns.iter().any(|column| of.iter().any(|cell| cell.column == *column)) {
+            return None;
+        }
+        let value = |column: &usize| {
+            let cell = of.iter().chain(&self.key).chain(&self.seen).find(|cell| cell.column == *column)?;
+            (cell.literal != "NULL").then(|| cell.literal.clone())
+        };
+        unique.columns.iter().map(value).collect()
+    }
+}
+
+/// A condition, and that the columns hold these values besides.
+#[must_use]
+pub fn with(condition: String, table: &Table, cells: &[Cell]) -> String {
+    cells.iter().fold(condition, |mut all, cell| {
+        let one = holds(table.system, &table.columns[cell.column], &table.name(cell.column), &cell.literal);
+        if !all.is_empty() {
+            all.push_str(" AND ");
+        }
+        all.push_str(&one);
+        all
+    })
+}
+
+/// An update of the rows of a condition.
+#[must_use]
+pub fn update(table: &Table, cells: &[Cell], condition: &str) -> String {
+    let writable = cells.iter().filter(|cell| !table.columns[cell.column].generated);
+    let set: Vec<String> =
+        writable.map(|cell| format!("{} = {}", table.name(cell.column), cell.literal)).collect();
+    format!("UPDATE {} SET {} WHERE {condition}", table.sql, set.join(", "))
+}
+
+/// An insert where no row of the condition is there.
+#[must_use]
+pub fn insert(table: &Table, cells: &[Cell], condition: &str) -> String {
+    let written: Vec<&Cell> = cells.iter().filter(|cell| !table.columns[cell.column].generated).collect();
+    let columns: Vec<String> = written.iter().map(|cell| table.name(cell.column)).collect();
+    let values: Vec<&str> = written.iter().map(|cell| cell.literal.as_str()).collect();
+    let own = written.iter().any(|cell| table.columns[cell.column].identity_always);
+    let own = if own { " OVERRIDING SYSTEM VALUE" } else { "" };
+    let (from, conflict) = match table.system {
+        System::Mysql => (" FROM DUAL", ""),
+        // PostgreSQL refuses the words where a constraint can wait.
+        System::Postgres if table.unique.iter().any(|unique| unique.deferrable) => ("", ""),
+        System::Postgres | System::Sqlite => ("", " ON CONFLICT DO NOTHING"),
+    };
+    format!(
+        "INSERT INTO {table} ({}){own} SELECT {}{from} WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {condition}){conflict}",
+        columns.join(", "),
+        values.join(", "),
+        table = table.sql,
+    )
+}
+
+/// The columns of a table as `reading` reads them, as the list of a SELECT.
+#[must_use]
+pub fn readings(table: &Table) -> String {
+    let one = |(index, column): (usize, &Column)| reading(table.system, column, &table.name(index));
+    table.columns.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// A whole row as it was read, in literals.
+#[must_use]
+pub fn row_cells(table: &Table, row: &[Option<String>]) -> Vec<Cell> {
+    let one = |(column, value): (usize, &Option<String>)| Cell {
+        column,
+        literal: as_read(table.system, &table.columns[column], value.as_deref()),
+    };
+    row.iter().enumerate().map(one).collect()
+}
+
+/// The cells of a row that can be held against the table: all but those without an equality of their own that the server
+/// computes.
+#[must_use]
+pub fn comparable(table: &Table, cells: Vec<Cell>) -> Vec<Cell> {
+    let fits = |cell: &Cell| !(table.columns[cell.column].generated && table.columns[cell.column].family == Family::Opaque);
+    cells.into_iter().filter(fits).collect()
+}

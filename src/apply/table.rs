@@ -1,0 +1,126 @@
+//! What a target's catalog says of the table that a plan repairs: columns, what must be unique, what refers to what, what
+//! happens by itself when a row is written. Only values; it asks no server.
+
+use crate::contract::System;
+use crate::database::dialect::quoted_name;
+
+/// A table that is repaired.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Whose dialect.
+    pub system: System,
+    /// Its name in SQL.
+    pub sql: String,
+    /// The name that tells it from all others of the target.
+    pub identity: String,
+    /// In their order.
+    pub columns: Vec<Column>,
+    /// What must be unique, the primary key too.
+    pub unique: Vec<Unique>,
+    /// What its rows refer to.
+    pub foreign: Vec<Foreign>,
+    /// Triggers, and foreign keys of other tables that act on their own: each a sentence part for people.
+    pub by_itself: Vec<String>,
+    /// Why none of its rows can be repaired (a view, say).
+    pub refused: Option<String>,
+}
+
+/// A column.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// How its values are written.
+    pub family: Family,
+    /// Its type in SQL, without length, to write a literal of it.
+    pub type_sql: String,
+    /// The type as people know it.
+    pub shown: String,
+    /// A row cannot be inserted without a value for it.
+    pub required: bool,
+    /// The server computes it, so that it is never written.
+    pub generated: bool,
+    /// The server gives it on insert and takes another only when told so (`GENERATED ALWAYS AS IDENTITY`).
+    pub identity_always: bool,
+}
+
+/// How values of a type are written and compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// True and false.
+    Boolean,
+    /// Whole numbers.
+    Integer,
+    /// Exact numbers.
+    Decimal,
+    /// 32 bits.
+    Float32,
+    /// 64 bits.
+    Float64,
+    /// Characters.
+    Text,
+    /// Characters, filled up with blanks.
+    Padded,
+    /// Bytes.
+    Binary,
+    /// Some bits.
+    Bits,
+    /// A day.
+    Date,
+    /// A time of the day, or a length of time.
+    Time,
+    /// A local time.
+    Timestamp,
+    /// A moment.
+    Instant,
+    /// JSON.
+    Json,
+    /// Whatever a text of its own stands for, with an equality.
+    Spelled,
+    /// Whatever a text of its own stands for, without one.
+    Opaque,
+    /// SQLite: as each value is stored.
+    Numeric,
+    /// SQLite: no affinity.
+    Anything,
+}
+
+/// Columns that no two rows may share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unique {
+    /// Indices of columns.
+    pub columns: Vec<usize>,
+    /// Whether it can wait for the end of the transaction.
+    pub deferrable: bool,
+}
+
+/// Columns that name a row of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// Indices of columns.
+    pub columns: Vec<usize>,
+    /// The `identity` of the table that they refer to.
+    pub refers_to: String,
+    /// The columns there, by name.
+    pub referred: Vec<String>,
+}
+
+impl Table {
+    /// The place of a column.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// A column's name in SQL.
+    #[must_use]
+    pub fn name(&self, index: usize) -> String {
+        quoted_name(self.system, &self.columns[index].name)
+    }
+
+    /// Whether all that must be unique can wait for the end of the transaction, where it holds one of these columns.
+    #[must_use]
+    pub fn waits(&self, unique: &Unique) -> bool {
+        self.system == System::Postgres && unique.deferrable
+    }
+}

@@ -1,0 +1,426 @@
+//! A target on its way: its actions brought into SQL and order, what keeps any of them from being done, the writing with
+//! journal and receipt, and the undoing. It knows the order of the steps and nothing of dialects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+
+use super::engine::{Engine, Halt, Item, Outcome, Steps, cell, op};
+use super::given::Action;
+use super::journal::{Begun, Ended, Image, Journal, Line, Story, Value, Written};
+use super::link::{Link, Refused, open, preamble, repaired};
+use super::order::{Ordered, order};
+use super::statement::{Cell, Repair, Write, repair};
+use super::table::Table;
+use crate::contract::{Contract, Database, System};
+
+/// An action that was chosen, with its contract.
+#[derive(Clone, Debug)]
+pub struct Chosen<'a> {
+    /// Its contract.
+    pub contract: &'a Contract,
+    /// The action, with its values.
+    pub action: Action,
+    /// Attributes whose values the plan does not hold.
+    pub personal: BTreeSet<String>,
+}
+
+/// A target with everything that can be done there.
+pub struct Target {
+    /// The session.
+    pub link: Box<dyn Link>,
+    /// Whose dialect.
+    pub system: System,
+    /// The tables, by the names that the contracts give them.
+    pub tables: Vec<(String, Table)>,
+    /// In the order in which they are written; each with its place among the chosen.
+    pub items: Vec<(usize, Item)>,
+    /// What only a person can do: the place among the chosen, and why.
+    pub manual: BTreeMap<usize, String>,
+    /// What happens by itself when rows are written, for people.
+    pub by_itself: Vec<String>,
+}
+
+/// Opens a target and brings actions into its terms. All of them are of contracts whose projection this database is.
+///
+/// # Errors
+/// A server that cannot be reached, a table that is not there.
+pub fn prepare(database: &Database, chosen: &[Chosen<'_>]) -> Result<Target, Refused> {
+    let mut link = open(database)?;
+    let mut manual = BTreeMap::new();
+    let mut tables: Vec<(String, Table)> = Vec::new();
+    let mut repairs: Vec<(usize, usize, Repair)> = Vec::new();
+    for (place, one) in chosen.iter().enumerate() {
+        let written = one.contract.sources.projection.database().and_then(repaired);
+        let Some(written) = written else {
+            manual.insert(place, "the projection is a query, which has no table of its own to repair".to_owned());
+            continue;
+        };
+        let known = tables.iter().position(|(name, _)| name == written);
+        let table = match known {
+            Some(table) => table,
+            None => {
+                tables.push((written.to_owned(), link.table(written)?));
+                tables.len() - 1
+            }
+        };
+        match repair(one.contract, &tables[table].1, &one.action) {
+            Ok(repair) => repairs.push((place, table, repair)),
+            Err(why) => _ = manual.insert(place, why),
+        }
+    }
+    let bare: Vec<Table> = tables.iter().map(|(_, table)| table.clone()).collect();
+    let ordered: Vec<Ordered<'_>> =
+        repairs.iter().enumerate().map(|(index, (_, table, repair))| Ordered { index, table: *table, repair }).collect();
+    let order = order(&bare, &ordered);
+    manual.extend(order.refused.iter().map(|(index, why)| (repairs[*index].0, why.clone())));
+    let item = |(index, tied): (&usize, &bool)| {
+        let (place, table, repair) = &repairs[*index];
+        let one = &chosen[*place];
+        let item = Item {
+            id: one.action.id.clone(),
+            contract: one.contract.name.clone(),
+            key: one.action.key_text.clone(),
+            table: *table,
+            open: open_columns(one, &tables[*table].1, repair),
+            repair: repair.clone(),
+            tied: *tied,
+        };
+        (*place, item)
+    };
+    let items = order.places.iter().zip(&order.tied).map(item).collect();
+    let told = |(name, table): &(String, Table)| {
+        table.by_itself.iter().map(|what| format!("table `{name}`: {what}")).collect::<Vec<_>>()
+    };
+    let by_itself = tables.iter().flat_map(told).collect();
+    Ok(Target { link, system: database.system, items, manual, by_itself, tables })
+}
+
+/// The columns whose values a receipt may hold as they are, where the contract has personal data: those that the action names
+/// and that are not personal.
+fn open_columns(one: &Chosen<'_>, table: &Table, repair: &Repair) -> Option<Vec<String>> {
+    if !one.contract.has_pii() {
+        return None;
+    }
+    let column = |name: &str| {
+        let declared = one.contract.attributes.iter().find(|attribute| attribute.name == name);
+        declared.and_then(|attribute| attribute.projected_as.first()).map_or_else(|| name.to_owned(), Clone::clone)
+    };
+    let declared = one.contract.personal().map(|(attribute, _)| attribute.name.clone());
+    let personal: BTreeSet<String> = declared.chain(one.personal.iter().cloned()).map(|name| column(&name)).collect();
+    let cells = repair.key.iter().chain(&repair.seen).chain(&repair.wanted);
+    let names = cells.map(|cell| table.columns[cell.column].name.clone());
+    Some(names.filter(|name| !personal.contains(name)).collect())
+}
+
+/// What an apply is recorded under, and how.
+pub struct Recording<'a> {
+    /// The file, which becomes the receipt.
+    pub path: &'a Path,
+    /// Its first line.
+    pub begun: Begun,
+    /// What digests of personal values are keyed with.
+    pub key: [u8; 32],
+    /// The clock.
+    pub now: &'a dyn Fn() -> String,
+    /// Who is told each step.
+    pub steps: &'a dyn Steps,
+}
+
+/// What came of a target.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Of each item: its place among the chosen, and what came of it.
+    pub outcomes: Vec<(usize, Outcome)>,
+    /// What ended it before its end, if anything.
+    pub halted: Option<String>,
+}
+
+/// What is known of the touched keys after the writing: how many agree, how many still diverge; or why nothing is.
+pub type Again = Result<(u64, u64), String>;
+
+impl Target {
+    /// Takes the target for itself. False where another apply has it.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub fn take(&mut self) -> Result<bool, Refused> {
+        self.link.take()
+    }
+
+    /// Writes everything; then `again` compares the touched keys. The receipt ends with what came of it, and is not yet in the
+    /// ledger.
+    ///
+    /// # Errors
+    /// What kept the journal from being written.
+    pub fn write(
+        &mut self,
+        recording: &Recording<'_>,
+        again: &mut dyn FnMut(&[(usize, Outcome)]) -> Again,
+    ) -> io::Result<(Told, Ended)> {
+        let mut journal = Journal::begin(recording.path, &recording.begun)?;
+        recording.steps.taken("journal begun");
+        let items: Vec<Item> = self.items.iter().map(|(_, item)| item.clone()).collect();
+        let mut told = Told::default();
+        let places: Vec<usize> = self.items.iter().map(|(place, _)| *place).collect();
+        let ended = {
+            let mut engine = Engine {
+                link: &mut *self.link,
+                system: self.system,
+                tables: &self.tables,
+                journal: &mut journal,
+                batch: 0,
+                key: recording.key,
+                steps: recording.steps,
+            };
+            engine.write(&items, &mut |place, outcome| told.outcomes.push((places[place], outcome)))
+        };
+        match ended {
+            Ok(()) => {}
+            Err(Halt::Journal(error)) => return Err(error),
+            Err(Halt::Server(refused)) => told.halted = Some(refused.message),
+        }
+        for (place, outcome) in &told.outcomes {
+            if let (Outcome::Skipped(why), Some((_, item))) = (outcome, self.items.iter().find(|(at, _)| at == place)) {
+                journal.write(&Line::Skipped { action_id: item.id.clone(), why: why.clone() })?;
+            }
+        }
+        let count = |wanted: fn(&Outcome) -> bool| told.outcomes.iter().filter(|(_, one)| wanted(one)).count() as u64;
+        let done = count(|one| *one == Outcome::Done);
+        let mut ended = Ended {
+            done,
+            already: count(|one| *one == Outcome::Already),
+            skipped: count(|one| matches!(one, Outcome::Skipped(_))),
+            ended_at: String::new(),
+        };
+        if told.halted.is_some() {
+            // A batch may be on its way: the apply goes on, and ends, when it is called again.
+            return Ok((told, ended));
+        }
+        let line = match again(&told.outcomes) {
+            Ok((agree, diverge)) => Line::Compared { agree, diverge, unknown: None },
+            Err(why) => Line::Compared { agree: 0, diverge: 0, unknown: Some(why) },
+        };
+        journal.write(&line)?;
+        recording.steps.taken("compared again");
+        ended.ended_at = (recording.now)();
+        journal.write(&Line::End(ended.clone()))?;
+        recording.steps.taken("receipt ended");
+        Ok((told, ended))
+    }
+
+    /// Ends the journal of an apply that was stopped: finds whether its last batch is durable, and says so in it. The counts are
+    /// of what it did; None where it had ended already.
+    ///
+    /// # Errors
+    /// What kept the server from being asked or the journal from being written, as a sentence.
+    pub fn settle(&mut self, path: &Path, recording: &Recording<'_>) -> Result<(Story, Ended), String> {
+        let mut story = Story::read(path).map_err(|error| error.to_string())?;
+        if let Some(ended) = story.ended.clone() {
+            return Ok((story, ended));
+        }
+        let mut journal = Journal::go_on(path, &story).map_err(|error| error.to_string())?;
+        let names: BTreeSet<String> = story.batches.iter().flat_map(|(_, all, _)| all).map(|one| one.table.clone()).collect();
+        for name in names {
+            self.know(&name).map_err(|refused| refused.message)?;
+        }
+        for place in 0..story.batches.len() {
+            let (number, writes, durable) = &story.batches[place];
+            if durable.is_some() {
+                continue;
+            }
+            let (number, writes) = (*number, writes.clone());
+            let mut engine = Engine {
+                link: &mut *self.link,
+                system: self.system,
+                tables: &self.tables,
+                journal: &mut journal,
+                batch: number,
+                key: recording.key,
+                steps: recording.steps,
+            };
+            let durable = engine.is_durable(&writes).map_err(|refused| refused.message)?;
+            let line = match durable {
+                Some(true) => Line::Committed { batch: number },
+                Some(false) => Line::GivenUp { batch: number },
+                None => {
+                    let why = "the apply was stopped while it was written, and the row has moved since".to_owned();
+                    for written in &writes {
+                        let line = Line::Skipped { action_id: written.action_id.clone(), why: why.clone() };
+                        journal.write(&line).map_err(|error| error.to_string())?;
+                    }
+                    continue;
+                }
+            };
+            journal.write(&line).map_err(|error| error.to_string())?;
+            story.batches[place].2 = durable;
+        }
+        let done = story.written().count() as u64;
+        let ended = Ended { done, already: 0, skipped: 0, ended_at: (recording.now)() };
+        journal.write(&Line::End(ended.clone())).map_err(|error| error.to_string())?;
+        recording.steps.taken("unfinished receipt ended");
+        story.ended = Some(ended.clone());
+        Ok((story, ended))
+    }
+
+    /// Learns a table that no action names.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub fn know(&mut self, name: &str) -> Result<usize, Refused> {
+        if let Some(known) = self.tables.iter().position(|(other, _)| other == name) {
+            return Ok(known);
+        }
+        let table = self.link.table(name)?;
+        self.tables.push((name.to_owned(), table));
+        Ok(self.tables.len() - 1)
+    }
+
+    /// Puts what undoes a receipt in place of the items, the last first.
+    ///
+    /// # Errors
+    /// A table that is not there any more.
+    pub fn undo(&mut self, story: &Story) -> Result<(), Refused> {
+        self.items.clear();
+        self.manual.clear();
+        for (place, written) in story.written().rev().enumerate() {
+            let table = self.know(&written.table)?;
+            match undoing(&self.tables[table].1, written) {
+                Ok(repair) => {
+                    let personal = written.before.iter().chain(&written.after).any(is_personal);
+                    let open = || repair.key.iter().chain(&repair.seen).chain(&repair.wanted);
+                    let names = || open().map(|cell| self.tables[table].1.columns[cell.column].name.clone()).collect();
+                    let item = Item {
+                        id: written.action_id.clone(),
+                        contract: written.contract.clone(),
+                        key: written.key.get().to_owned(),
+                        table,
+                        open: personal.then(names),
+                        repair,
+                        tied: false,
+                    };
+                    self.items.push((place, item));
+                }
+                Err(why) => _ = self.manual.insert(place, why),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_personal(image: &Image) -> bool {
+    image.values().any(|value| matches!(value, Value::Personal { .. }))
+}
+
+/// The repair that brings a row back to what it was, where it is still what it became.
+fn undoing(table: &Table, written: &Written) -> Result<Repair, String> {
+    let hidden = || "the receipt holds no personal value, so it cannot bring it back".to_owned();
+    let of = |image: &Option<Image>, names: &[String]| -> Result<Vec<Cell>, String> {
+        let image = image.as_ref().ok_or_else(hidden)?;
+        names.iter().map(|name| cell(table, image, name).ok_or_else(hidden)).collect()
+    };
+    let all = |image: &Option<Image>| -> Vec<String> {
+        let known = |name: &&String| table.column(name).is_some_and(|column| !table.columns[column].generated);
+        image.iter().flat_map(BTreeMap::keys).filter(known).cloned().collect()
+    };
+    let of_key = if written.after.is_some() { &written.after } else { &written.before };
+    let key = of(of_key, &written.key_columns)?;
+    let repair = match written.op.as_str() {
+        "insert" => {
+            Repair { write: Write::Delete, key, seen: of(&written.after, &all(&written.after))?, wanted: Vec::new() }
+        }
+        "delete" => {
+            Repair { write: Write::Insert, key, seen: Vec::new(), wanted: of(&written.before, &all(&written.before))? }
+        }
+        _ => Repair {
+            write: Write::Update,
+            key,
+            seen: of(&written.after, &written.columns)?,
+            wanted: of(&written.before, &written.columns)?,
+        },
+    };
+    Ok(repair)
+}
+
+/// What an item does, as a few words.
+#[must_use]
+pub fn doing(item: &Item) -> &'static str {
+    op(item.repair.write)
+}
+
+/// Writes `plan.sql` and `rollback.sql` of a target: the statements of its items in transactions, and what undoes them, the
+/// last first. What only a person can do is a comment.
+///
+/// # Errors
+/// What kept the files from being written, or the server from being asked for the rows that are deleted.
+pub fn scripts(
+    target: &mut Target,
+    title: &str,
+    chosen: &[Chosen<'_>],
+    plan: &mut dyn io::Write,
+    rollback: &mut dyn io::Write,
+) -> io::Result<()> {
+    let mut undo = Vec::new();
+    for line in head(target, title, "repairs what the run found; apply it with `reconcile apply`, which also checks, records and can undo it") {
+        writeln!(plan, "{line}")?;
+    }
+    for (place, why) in &target.manual {
+        let action = &chosen[*place].action;
+        let key = comment(&action.key_text);
+        writeln!(plan, "-- manual: {} {} {key}: {}", action.contract, action.kind, comment(why))?;
+    }
+    let items: Vec<Item> = target.items.iter().map(|(_, item)| item.clone()).collect();
+    for batch in super::engine::batches(&items, &target.tables) {
+        let mut undo_batch = Vec::new();
+        begin(target, plan)?;
+        for item in &items[batch] {
+            let table = &target.tables[item.table].1;
+            let row = if item.repair.write == Write::Delete { whole(&mut *target.link, table, item)? } else { Vec::new() };
+            let about = format!("-- {} {}", item.id, comment(&item.contract));
+            if item.repair.write == Write::Delete && row.is_empty() {
+                writeln!(plan, "{about}: its row is not there any more, or is not the only one of its key")?;
+                continue;
+            }
+            writeln!(plan, "{about}\n{};", item.repair.statement(table, &row))?;
+            undo_batch.push(format!("{about}\n{};", item.repair.undo(table, &row)));
+        }
+        writeln!(plan, "COMMIT;")?;
+        undo.push(undo_batch);
+    }
+    for line in head(target, title, "undoes `plan.sql`, where its rows are still what it made of them") {
+        writeln!(rollback, "{line}")?;
+    }
+    for batch in undo.iter().rev() {
+        begin(target, rollback)?;
+        batch.iter().rev().try_for_each(|statement| writeln!(rollback, "{statement}"))?;
+        writeln!(rollback, "COMMIT;")?;
+    }
+    Ok(())
+}
+
+fn head(target: &Target, title: &str, what: &str) -> Vec<String> {
+    let mut lines = vec![format!("-- {}: {what}", comment(title))];
+    lines.extend(target.by_itself.iter().map(|told| format!("-- acts by itself: {}", comment(told))));
+    lines.extend(preamble(target.system).iter().map(|line| format!("{line};")));
+    lines
+}
+
+fn begin(target: &Target, out: &mut dyn io::Write) -> io::Result<()> {
+    target.link.begin().iter().try_for_each(|line| writeln!(out, "{line};"))
+}
+
+/// One line, whatever a name holds.
+fn comment(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
+}
+
+/// A row that a delete removes, all its columns; empty where it is not there any more.
+fn whole(link: &mut dyn Link, table: &Table, item: &Item) -> io::Result<Vec<Cell>> {
+    let list = super::statement::readings(table);
+    let query = format!("SELECT {list} FROM {} WHERE {} LIMIT 2", table.sql, item.repair.at(table));
+    let rows = link.rows(&query).map_err(|refused| io::Error::other(refused.message))?;
+    Ok(match rows.as_slice() {
+        [row] => super::statement::row_cells(table, row),
+        _ => Vec::new(),
+    })
+}

@@ -1,0 +1,261 @@
+//! `reconcile apply`: which plan, which of its actions, may it be done at all; then each target, and what came of it. How rows
+//! are written is `apply`'s business.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::failure::{self, Failure};
+use super::{Apply, ExitStatus, Global, configuration};
+use crate::apply::journal::Begun;
+use crate::apply::work::{Chosen, Recording, Target, Told, prepare};
+use crate::apply::{Outcome, Quietly};
+use crate::console::Console;
+use crate::contract::{Configuration, Database, PiiKey};
+use crate::history::{self, Applied, Proved};
+
+mod again;
+mod choose;
+mod copy;
+mod shown;
+mod undo;
+
+use shown::Line;
+
+/// How many actions one apply takes on; the rest is said, and the next apply takes it on.
+pub(super) const MOST: usize = 100_000;
+
+/// One call of the command.
+pub(super) struct Call<'a> {
+    options: &'a Apply,
+    global: &'a Global,
+    configuration: Configuration,
+    started_at: Timestamp,
+}
+
+pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    let configuration = configuration::load(global)?;
+    let call = Call { options, global, configuration, started_at: Timestamp::now() };
+    let reports = options.reports.clone().unwrap_or_else(|| call.configuration.run.reports.clone());
+    if let Some(receipt) = &options.rollback {
+        return undo::run(&call, &reports, receipt, console);
+    }
+    let wanted = choose::plan_of(options.plan.as_deref().unwrap_or("latest"));
+    let proved = history::proved(&reports, &wanted)
+        .map_err(|error| Failure::path(&reports, &format!("the plan of run `{wanted}` cannot be applied"), &error))?;
+    choose::may_be_applied(&call, &proved)?;
+    let picked = choose::actions(&call, &proved)?;
+    if let Some(out) = &options.out {
+        return copy::run(&call, &picked, out, console);
+    }
+    let (mut lines, targets) = split(&picked.chosen);
+    let chosen = again::in_clear(&call, &proved, &picked.chosen)?;
+    let mut status = if picked.left > 0 { ExitStatus::Drifted } else { ExitStatus::Agreed };
+    for (database, places) in targets {
+        let part: Vec<Chosen<'_>> = places.iter().map(|&place| chosen[place].clone()).collect();
+        let came = one_target(&call, &proved, &database, &part, console)?;
+        status = status.max(came.status);
+        lines.extend(came.lines.into_iter().map(|(place, line)| (places[place], line)));
+    }
+    shown::print(&call, &proved.audit.run_id, &picked, lines, status, console)
+}
+
+/// The targets with the places of their actions, and what has none.
+fn split(chosen: &[Chosen<'_>]) -> (BTreeMap<usize, Line>, Vec<(Database, Vec<usize>)>) {
+    let mut lines = BTreeMap::new();
+    let mut targets: Vec<(Database, Vec<usize>)> = Vec::new();
+    for (place, one) in chosen.iter().enumerate() {
+        let Some(database) = one.contract.sources.projection.database() else {
+            let why = "the projection is no table of a database: `--out FILE` writes a repaired copy of a file";
+            lines.insert(place, Line::manual(&one.action, why));
+            continue;
+        };
+        match targets.iter_mut().find(|(known, _)| (known.system, &known.url) == (database.system, &database.url)) {
+            Some((_, places)) => places.push(place),
+            None => targets.push((database.clone(), vec![place])),
+        }
+    }
+    (lines, targets)
+}
+
+/// What came of a target: the actions by their place among those that were handed in.
+struct Came {
+    lines: BTreeMap<usize, Line>,
+    status: ExitStatus,
+}
+
+fn one_target(
+    call: &Call<'_>,
+    proved: &Proved,
+    database: &Database,
+    part: &[Chosen<'_>],
+    console: &mut Console,
+) -> Result<Came, Failure> {
+    let at = |problem: &str| Failure::new(format!("{}: {problem}", database.shown));
+    let mut target = prepare(database, part).map_err(|refused| at(&refused.message))?;
+    for told in &target.by_itself {
+        console.warning(&format!("{}: {told} acts by itself when rows are written, and no rollback undoes what it does", database.shown), None);
+    }
+    let mut lines: BTreeMap<usize, Line> =
+        target.manual.iter().map(|(&place, why)| (place, Line::manual(&part[place].action, why))).collect();
+    let mut status = if lines.is_empty() { ExitStatus::Agreed } else { ExitStatus::Drifted };
+    if !call.options.execute {
+        lines.extend(target.items.iter().map(|(place, _)| (*place, Line::would(&part[*place].action))));
+        return Ok(Came { lines, status });
+    }
+    taken(&mut target, database)?;
+    settle(call, &proved.reports, &mut target, database, console)?;
+    let apply_id = apply_id(call.started_at, &database.shown);
+    let begun = begun(call, &apply_id, &proved.audit.run_id, &proved.plan, &database.shown, None);
+    let touched: Vec<&Chosen<'_>> = part.iter().collect();
+    let (told, applied) = carry_out(call, &proved.reports, &mut target, begun, console, &touched)?;
+    for (place, outcome) in &told.outcomes {
+        if let Outcome::Skipped(_) = outcome {
+            status = status.max(ExitStatus::Drifted);
+        }
+        lines.insert(*place, Line::came(&part[*place].action, outcome));
+    }
+    if let Some(halted) = told.halted {
+        console.error(
+            &format!("{}: {halted}; the apply ended here", database.shown),
+            Some("the same command goes on with it"),
+        );
+        let not_reached: Vec<usize> = (0..part.len()).filter(|place| !lines.contains_key(place)).collect();
+        for place in not_reached {
+            lines.insert(place, Line::skipped(&part[place].action, "the apply ended before it"));
+        }
+        return Ok(Came { lines, status: ExitStatus::Unverified });
+    }
+    if let Some((_, diverge)) = applied.filter(|(_, diverge)| *diverge > 0) {
+        console.warning(
+            &format!("{}: {diverge} of the keys that were written still diverge", database.shown),
+            Some("`reconcile run` says how"),
+        );
+        status = status.max(ExitStatus::Drifted);
+    }
+    Ok(Came { lines, status })
+}
+
+/// Only one apply at a time.
+fn taken(target: &mut Target, database: &Database) -> Result<(), Failure> {
+    match target.take() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::with_hint(
+            format!("{}: another apply is writing to it", database.shown),
+            "wait until it has ended; nothing was written",
+        )),
+        Err(refused) => Err(Failure::new(format!("{}: {}", database.shown, refused.message))),
+    }
+}
+
+/// The first line of a journal.
+fn begun(call: &Call<'_>, id: &str, run_id: &str, plan: &str, target: &str, rolls_back: Option<&str>) -> Begun {
+    Begun {
+        format_version: crate::apply::journal::FORMAT_VERSION,
+        apply_id: id.to_owned(),
+        run_id: run_id.to_owned(),
+        plan: plan.to_owned(),
+        target: target.to_owned(),
+        started_at: call.started_at.to_string(),
+        rolls_back: rolls_back.map(ToOwned::to_owned),
+    }
+}
+
+/// Sorts by time; the digits at the end tell targets apart.
+fn apply_id(started_at: Timestamp, target: &str) -> String {
+    let target = blake3::hash(target.as_bytes()).to_hex();
+    format!("A{}{:03}Z-{}", started_at.strftime("%Y%m%dT%H%M%S"), started_at.subsec_millisecond(), &target[..4])
+}
+
+/// Writes what the target holds, compares the touched keys again, and records the receipt. How many of them agree and diverge,
+/// where that was found.
+fn carry_out(
+    call: &Call<'_>,
+    reports: &Path,
+    target: &mut Target,
+    begun: Begun,
+    console: &mut Console,
+    touched: &[&Chosen<'_>],
+) -> Result<(Told, Option<(u64, u64)>), Failure> {
+    let unwritable = |error: &io::Error| Failure::path(reports, "the receipt cannot be written", error);
+    let path = history::receipt_path(reports, &begun.apply_id).map_err(|error| unwritable(&error))?;
+    let key = again::digest_key(reports, call, touched)?;
+    let recording =
+        Recording { path: &path, begun: begun.clone(), key, now: &|| Timestamp::now().to_string(), steps: &Quietly };
+    let mut compared = None;
+    let (told, ended) = target
+        .write(&recording, &mut |outcomes| {
+            let known = again::compare(call, touched, outcomes);
+            compared = known.as_ref().ok().copied();
+            if let Err(why) = &known {
+                console.warning(&format!("the keys that were written could not be compared again: {why}"), None);
+            }
+            known
+        })
+        .map_err(|error| unwritable(&error))?;
+    if told.halted.is_none() {
+        let applied = Applied {
+            apply_id: begun.apply_id.clone(),
+            run_id: begun.run_id,
+            rolls_back: begun.rolls_back,
+            done: ended.done,
+            skipped: ended.skipped,
+            receipt: String::new(),
+        };
+        history::record_apply(reports, applied, Timestamp::now()).map_err(|error| unwritable(&error))?;
+        console.note(&format!("receipt {} is in {}", begun.apply_id, failure::shown(&path)));
+    }
+    Ok((told, compared))
+}
+
+/// Ends what an apply that was stopped left of this target, and records it.
+fn settle(
+    call: &Call<'_>,
+    reports: &Path,
+    target: &mut Target,
+    database: &Database,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let cannot = |said: &str| Failure::new(format!("an apply that did not end cannot be ended: {said}"));
+    let left = history::unfinished(reports).map_err(|error| cannot(&error.to_string()))?;
+    for path in left {
+        let story = crate::apply::journal::Story::read(&path).map_err(|error| cannot(&error.to_string()))?;
+        let Some(begun) = story.begun else {
+            // Nothing was written before the first line was whole.
+            std::fs::remove_file(&path).map_err(|error| Failure::path(&path, "cannot be removed", &error))?;
+            continue;
+        };
+        if begun.target != database.shown {
+            continue;
+        }
+        let key = again::any_key(reports, call)?;
+        let now = || Timestamp::now().to_string();
+        let recording = Recording { path: &path, begun: begun.clone(), key, now: &now, steps: &Quietly };
+        let (story, ended) = target.settle(&path, &recording).map_err(|said| cannot(&said))?;
+        let unknown = story.batches.iter().filter(|(.., durable)| durable.is_none()).count();
+        let applied = Applied {
+            apply_id: begun.apply_id.clone(),
+            run_id: begun.run_id,
+            rolls_back: begun.rolls_back,
+            done: ended.done,
+            skipped: ended.skipped,
+            receipt: String::new(),
+        };
+        history::record_apply(reports, applied, Timestamp::now()).map_err(|error| cannot(&error.to_string()))?;
+        console.warning(
+            &format!(
+                "apply `{}` did not end: {} of its actions were done, which its receipt holds now; this one goes on with the rest",
+                begun.apply_id, ended.done
+            ),
+            (unknown > 0).then_some("what its last transaction did is not known, because its rows have moved since"),
+        );
+    }
+    Ok(())
+}
+
+/// What digests of personal values are keyed with, where the contract file says it.
+fn configured_key(call: &Call<'_>) -> Option<PiiKey> {
+    call.configuration.run.pii_key
+}

@@ -1,0 +1,75 @@
+//! `reconcile apply --rollback RECEIPT`: brings rows back to what they were, where they are still what the apply made of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::super::failure::Failure;
+use super::super::ExitStatus;
+use super::shown::{self, Line};
+use super::{Call, apply_id, begun, carry_out, settle, taken};
+use crate::apply::Outcome;
+use crate::apply::journal::{Story, Written};
+use crate::apply::work::prepare;
+use crate::console::Console;
+use crate::contract::Database;
+use crate::history;
+
+pub(super) fn run(
+    call: &Call<'_>,
+    reports: &Path,
+    wanted: &str,
+    console: &mut Console,
+) -> Result<ExitStatus, Failure> {
+    let cannot = |said: &str| Failure::new(format!("receipt `{wanted}` cannot be undone: {said}"));
+    let (path, applied) = history::receipt(reports, wanted).map_err(|error| cannot(&error.to_string()))?;
+    let story = Story::read(&path).map_err(|error| cannot(&error.to_string()))?;
+    let first = story.begun.clone().ok_or_else(|| cannot("it has no first line"))?;
+    let database = target(call, &story, &first.target).ok_or_else(|| {
+        Failure::with_hint(
+            format!("receipt `{wanted}` cannot be undone: no projection of the contract file is at {}", first.target),
+            "name the contract file of that apply with --config",
+        )
+    })?;
+    let reports = path.parent().and_then(Path::parent).unwrap_or(reports);
+    let mut target = prepare(&database, &[]).map_err(|refused| cannot(&refused.message))?;
+    target.undo(&story).map_err(|refused| cannot(&refused.message))?;
+    let written: Vec<&Written> = story.written().rev().collect();
+    let mut lines: BTreeMap<usize, Line> =
+        target.manual.iter().map(|(&place, why)| (place, Line::undone(written[place], "manual", why))).collect();
+    let mut status = if lines.is_empty() { ExitStatus::Agreed } else { ExitStatus::Drifted };
+    if call.options.execute {
+        taken(&mut target, &database)?;
+        settle(call, reports, &mut target, &database, console)?;
+        let id = apply_id(call.started_at, &database.shown);
+        let begun = begun(call, &id, &applied.run_id, &applied.receipt, &database.shown, Some(&applied.apply_id));
+        let (told, _) = carry_out(call, reports, &mut target, begun, console, &[])?;
+        for (place, outcome) in &told.outcomes {
+            let (name, why) = match outcome {
+                Outcome::Done => ("done", ""),
+                Outcome::Already => ("already", "the row is as it was"),
+                Outcome::Skipped(why) => ("skipped", why.as_str()),
+            };
+            status = if name == "skipped" { status.max(ExitStatus::Drifted) } else { status };
+            lines.insert(*place, Line::undone(written[*place], name, why));
+        }
+        if let Some(halted) = told.halted {
+            console.error(&format!("{}: {halted}; the rollback ended here", database.shown), Some("the same command goes on with it"));
+            status = ExitStatus::Unverified;
+        }
+    } else {
+        let would = target.items.iter().map(|(place, _)| (*place, Line::undone(written[*place], "would", "")));
+        lines.extend(would);
+    }
+    shown::write(call, &applied.run_id, &lines.into_values().collect::<Vec<_>>(), &[], console)?;
+    Ok(status)
+}
+
+/// The database of a receipt: a projection of the contract file at the same place.
+fn target(call: &Call<'_>, story: &Story, shown: &str) -> Option<Database> {
+    let names: Vec<&str> = story.written().map(|written| written.contract.as_str()).collect();
+    let of = |contract: &std::sync::Arc<crate::contract::Contract>| contract.sources.projection.database().cloned();
+    let contracts = &call.configuration.contracts;
+    let named = contracts.iter().filter(|contract| names.contains(&contract.name.as_str())).filter_map(of);
+    let all = contracts.iter().filter_map(of);
+    named.chain(all).find(|database| database.shown == shown)
+}
