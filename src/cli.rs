@@ -34,6 +34,7 @@ mod propose;
 mod report;
 mod review;
 mod run;
+mod scripts;
 mod signing;
 mod table;
 mod values;

@@ -89,3 +89,6 @@ mod operating;
 
 /// Rules about the code, its documents and its fixtures.
 mod tidy;
+
+/// Plans are applied to databases, once, and undone to the byte.
+mod apply;

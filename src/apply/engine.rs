@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use serde_json::value::RawValue;
-
 use super::journal::{Image, Journal, Line, Value, Written};
 use super::link::{Link, Refused};
 use super::literal::as_read;
@@ -224,6 +222,9 @@ impl Engine<'_> {
             Write::Delete => after.is_empty(),
             Write::Insert | Write::Update => after.len() == 1 && self.count(table, &repair.as_wanted(table))? == 1,
         };
+        if repair.write == Write::Insert && after.is_empty() {
+            return skipped("another row holds a value that must be unique");
+        }
         if !kept {
             return skipped("the target does not keep the values as they were written, so nothing was");
         }
@@ -242,15 +243,19 @@ impl Engine<'_> {
         Ok(rows.len())
     }
 
-    fn written(&self, item: &Item, before: Option<&super::link::Answer>, after: Option<&super::link::Answer>) -> Written {
+    fn written(
+        &self,
+        item: &Item,
+        before: Option<&super::link::Answer>,
+        after: Option<&super::link::Answer>,
+    ) -> Written {
         let (name, table) = &self.tables[item.table];
         let names = |cells: &[Cell]| cells.iter().map(|cell| table.columns[cell.column].name.clone()).collect();
         let image = |row: &super::link::Answer| image(table, row, item.open.as_deref(), &self.key);
-        let raw = RawValue::from_string(item.key.clone()).or_else(|_| RawValue::from_string("null".to_owned()));
         Written {
             action_id: item.id.clone(),
             contract: item.contract.clone(),
-            key: raw.expect("null is JSON"),
+            key: item.key.clone(),
             op: op(item.repair.write).to_owned(),
             table: name.clone(),
             key_columns: names(&item.repair.key),
@@ -268,7 +273,8 @@ impl Engine<'_> {
         for written in writes {
             let tables = self.tables;
             let Some((_, table)) = tables.iter().find(|(name, _)| *name == written.table) else { continue };
-            let (Some(before_or_after), columns) = (written.after.as_ref().or(written.before.as_ref()), &written.key_columns)
+            let (Some(before_or_after), columns) =
+                (written.after.as_ref().or(written.before.as_ref()), &written.key_columns)
             else {
                 continue;
             };

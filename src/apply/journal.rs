@@ -16,7 +16,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 /// Of the lines.
 pub const FORMAT_VERSION: u32 = 1;
@@ -105,8 +104,8 @@ pub struct Written {
     pub action_id: String,
     /// The contract.
     pub contract: String,
-    /// The key, as the plan has it.
-    pub key: Box<RawValue>,
+    /// The key as the plan has it, JSON text.
+    pub key: String,
     /// `insert`, `update`, `delete`.
     pub op: String,
     /// The table as the contract names it.

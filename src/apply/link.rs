@@ -86,10 +86,14 @@ pub fn open(database: &Database) -> Result<Box<dyn Link>, Refused> {
     match database.system {
         #[cfg(feature = "sqlite")]
         System::Sqlite => sqlite::open(database),
-        
+
         system => Err(Refused {
             code: "build".to_owned(),
-            message: format!("this build does not repair {}: build it with the feature `{}`", system.called(), system.name()),
+            message: format!(
+                "this build does not repair {}: build it with the feature `{}`",
+                system.called(),
+                system.name()
+            ),
             lost: true,
         }),
     }

@@ -19,14 +19,20 @@ pub fn literal(system: System, column: &Column, given: &Given) -> Result<String,
         Given::Bool(value) => return boolean(system, column, *value),
         Given::Number(text) | Given::Text(text) => text.as_str(),
     };
-    let cannot = |what: &str| format!("column `{}` ({}) cannot hold {what}", column.name, column.shown);
+    let cannot = |what: &'static str| format!("column `{}` ({}) cannot hold {what}", column.name, column.shown);
     let spelled = match column.family {
-        Family::Boolean => return boolean(system, column, truth(text).ok_or_else(|| cannot("what is no truth value"))?),
-        Family::Integer => return number(text, true).map(|text| typed_number(system, column, &text)).map_err(|what| cannot(what)),
-        Family::Decimal => return number(text, false).map(|text| typed_number(system, column, &text)).map_err(|what| cannot(what)),
+        Family::Boolean => {
+            return boolean(system, column, truth(text).ok_or_else(|| cannot("what is no truth value"))?);
+        }
+        Family::Integer => {
+            return number(text, true).map(|text| typed_number(system, column, &text)).map_err(cannot);
+        }
+        Family::Decimal => {
+            return number(text, false).map(|text| typed_number(system, column, &text)).map_err(cannot);
+        }
         Family::Float64 if system == System::Sqlite && Number::parse(text, '.').is_none() => text.to_owned(),
-        Family::Float32 | Family::Float64 => return float(system, column, text).map_err(|what| cannot(what)),
-        Family::Numeric => return Ok(sqlite_numeric(text)).and_then(|text| text.map_err(|what| cannot(what))),
+        Family::Float32 | Family::Float64 => return float(system, column, text).map_err(cannot),
+        Family::Numeric => return sqlite_numeric(text).map_err(cannot),
         Family::Binary if system == System::Sqlite && binary(system, text).is_none() => text.to_owned(),
         Family::Binary => return binary(system, text).ok_or_else(|| cannot("what is no binary value")),
         Family::Bits => return bits(system, column, text).ok_or_else(|| cannot("what are no bits")),
@@ -38,7 +44,7 @@ pub fn literal(system: System, column: &Column, given: &Given) -> Result<String,
             text.to_owned()
         }
     };
-    let quoted = quoted(system, &spelled).map_err(|what| cannot(&what))?;
+    let quoted = quoted(system, &spelled).map_err(cannot)?;
     Ok(match system {
         System::Postgres => format!("{quoted}::{}", column.type_sql),
         System::Mysql if column.family == Family::Json && !column.type_sql.is_empty() => {
@@ -66,7 +72,9 @@ pub fn holds(system: System, column: &Column, name: &str, literal: &str) -> Stri
         }
         (System::Postgres, _) => format!("{name} IS NOT DISTINCT FROM {literal}"),
         (System::Mysql, Family::Text | Family::Padded) => {
-            format!("CAST(CONVERT({name} USING utf8mb4) AS BINARY) <=> CAST(CONVERT({literal} USING utf8mb4) AS BINARY)")
+            format!(
+                "CAST(CONVERT({name} USING utf8mb4) AS BINARY) <=> CAST(CONVERT({literal} USING utf8mb4) AS BINARY)"
+            )
         }
         (System::Mysql, _) => format!("{name} <=> {literal}"),
         (System::Sqlite, _) => format!("{name} IS {literal} COLLATE BINARY"),
@@ -93,19 +101,18 @@ pub fn names(system: System, column: &Column, name: &str, literal: &str) -> Stri
 ///
 /// # Errors
 /// What the system's texts cannot hold.
-pub fn quoted(system: System, text: &str) -> Result<String, String> {
+pub fn quoted(system: System, text: &str) -> Result<String, &'static str> {
     let doubled = || text.replace('\'', "''");
     match system {
-        System::Postgres if text.contains('\0') => Err("the character NUL".to_owned()),
+        System::Postgres if text.contains('\0') => Err("the character NUL"),
         System::Postgres if text.contains('\\') => Ok(format!("E'{}'", doubled().replace('\\', "\\\\"))),
-        System::Postgres => Ok(format!("'{}'", doubled())),
         // Whatever the session's character set and modes are.
         System::Mysql if text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"'\\".contains(&byte)) => {
             Ok(format!("'{text}'"))
         }
         System::Mysql => Ok(format!("_utf8mb4 x'{}'", hex(text.as_bytes()))),
         System::Sqlite if text.contains('\0') => Ok(format!("CAST(x'{}' AS TEXT)", hex(text.as_bytes()))),
-        System::Sqlite => Ok(format!("'{}'", doubled())),
+        System::Postgres | System::Sqlite => Ok(format!("'{}'", doubled())),
     }
 }
 
@@ -169,23 +176,28 @@ fn float(system: System, column: &Column, text: &str) -> Result<String, &'static
     let special = !parsed.is_finite();
     match system {
         System::Postgres if special => {
-            let name = if lower.contains("nan") { "NaN" } else if lower.starts_with('-') { "-Infinity" } else { "Infinity" };
+            let name = if lower.contains("nan") {
+                "NaN"
+            } else if lower.starts_with('-') {
+                "-Infinity"
+            } else {
+                "Infinity"
+            };
             Ok(format!("'{name}'::{}", column.type_sql))
         }
         System::Postgres => Ok(format!("'{plain}'::{}", column.type_sql)),
         System::Mysql if special => Err("what is no finite number"),
         System::Mysql if column.family == Family::Float32 => Ok(format!("CAST({plain} AS FLOAT)")),
-        System::Mysql => Ok(plain),
         System::Sqlite if lower.contains("nan") => Err("NaN"),
         System::Sqlite if special => Ok(if lower.starts_with('-') { "-9e999" } else { "9e999" }.to_owned()),
-        System::Sqlite => Ok(plain),
+        System::Mysql | System::Sqlite => Ok(plain),
     }
 }
 
 /// A number or another text for a column whose affinity makes numbers of texts that look like them.
 fn sqlite_numeric(text: &str) -> Result<String, &'static str> {
     let Some(parsed) = Number::parse(text, '.').filter(Number::is_finite) else {
-        return quoted(System::Sqlite, text).map_err(|_| "this text");
+        return quoted(System::Sqlite, text);
     };
     if parsed.to_scaled(0).is_some_and(|whole| i64::try_from(whole).is_ok()) {
         return Ok(parsed.to_scaled(0).map_or_else(String::new, |whole| whole.to_string()));
@@ -249,7 +261,13 @@ fn time(text: &str) -> Option<String> {
     let seconds = length.as_secs().unsigned_abs();
     let nanoseconds = length.subsec_nanos().unsigned_abs();
     let fraction = if nanoseconds == 0 { String::new() } else { format!(".{nanoseconds:09}") };
-    Some(format!("{sign}{:02}:{:02}:{:02}{}", seconds / 3600, seconds / 60 % 60, seconds % 60, fraction.trim_end_matches('0')))
+    Some(format!(
+        "{sign}{:02}:{:02}:{:02}{}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        fraction.trim_end_matches('0')
+    ))
 }
 
 /// An expression that reads a column as text (or NULL) from which `as_read` makes the same value again, to the byte.

@@ -112,7 +112,8 @@ impl Repair {
     /// The condition that names the row.
     #[must_use]
     pub fn at(&self, table: &Table) -> String {
-        let one = |cell: &Cell| names(table.system, &table.columns[cell.column], &table.name(cell.column), &cell.literal);
+        let one =
+            |cell: &Cell| names(table.system, &table.columns[cell.column], &table.name(cell.column), &cell.literal);
         self.key.iter().map(one).collect::<Vec<_>>().join(" AND ")
     }
 
@@ -179,8 +180,7 @@ pub fn with(condition: String, table: &Table, cells: &[Cell]) -> String {
 #[must_use]
 pub fn update(table: &Table, cells: &[Cell], condition: &str) -> String {
     let writable = cells.iter().filter(|cell| !table.columns[cell.column].generated);
-    let set: Vec<String> =
-        writable.map(|cell| format!("{} = {}", table.name(cell.column), cell.literal)).collect();
+    let set: Vec<String> = writable.map(|cell| format!("{} = {}", table.name(cell.column), cell.literal)).collect();
     format!("UPDATE {} SET {} WHERE {condition}", table.sql, set.join(", "))
 }
 
@@ -227,6 +227,7 @@ pub fn row_cells(table: &Table, row: &[Option<String>]) -> Vec<Cell> {
 /// computes.
 #[must_use]
 pub fn comparable(table: &Table, cells: Vec<Cell>) -> Vec<Cell> {
-    let fits = |cell: &Cell| !(table.columns[cell.column].generated && table.columns[cell.column].family == Family::Opaque);
+    let fits =
+        |cell: &Cell| !(table.columns[cell.column].generated && table.columns[cell.column].family == Family::Opaque);
     cells.into_iter().filter(fits).collect()
 }

@@ -57,12 +57,11 @@ pub fn prepare(database: &Database, chosen: &[Chosen<'_>]) -> Result<Target, Ref
             continue;
         };
         let known = tables.iter().position(|(name, _)| name == written);
-        let table = match known {
-            Some(table) => table,
-            None => {
-                tables.push((written.to_owned(), link.table(written)?));
-                tables.len() - 1
-            }
+        let table = if let Some(table) = known {
+            table
+        } else {
+            tables.push((written.to_owned(), link.table(written)?));
+            tables.len() - 1
         };
         match repair(one.contract, &tables[table].1, &one.action) {
             Ok(repair) => repairs.push((place, table, repair)),
@@ -70,8 +69,11 @@ pub fn prepare(database: &Database, chosen: &[Chosen<'_>]) -> Result<Target, Ref
         }
     }
     let bare: Vec<Table> = tables.iter().map(|(_, table)| table.clone()).collect();
-    let ordered: Vec<Ordered<'_>> =
-        repairs.iter().enumerate().map(|(index, (_, table, repair))| Ordered { index, table: *table, repair }).collect();
+    let ordered: Vec<Ordered<'_>> = repairs
+        .iter()
+        .enumerate()
+        .map(|(index, (_, table, repair))| Ordered { index, table: *table, repair })
+        .collect();
     let order = order(&bare, &ordered);
     manual.extend(order.refused.iter().map(|(index, why)| (repairs[*index].0, why.clone())));
     let item = |(index, tied): (&usize, &bool)| {
@@ -122,7 +124,7 @@ pub struct Recording<'a> {
     /// What digests of personal values are keyed with.
     pub key: [u8; 32],
     /// The clock.
-    pub now: &'a dyn Fn() -> String,
+    pub now: &'a dyn Fn() -> jiff::Timestamp,
     /// Who is told each step.
     pub steps: &'a dyn Steps,
 }
@@ -203,7 +205,7 @@ impl Target {
         };
         journal.write(&line)?;
         recording.steps.taken("compared again");
-        ended.ended_at = (recording.now)();
+        ended.ended_at = (recording.now)().to_string();
         journal.write(&Line::End(ended.clone()))?;
         recording.steps.taken("receipt ended");
         Ok((told, ended))
@@ -220,7 +222,8 @@ impl Target {
             return Ok((story, ended));
         }
         let mut journal = Journal::go_on(path, &story).map_err(|error| error.to_string())?;
-        let names: BTreeSet<String> = story.batches.iter().flat_map(|(_, all, _)| all).map(|one| one.table.clone()).collect();
+        let names: BTreeSet<String> =
+            story.batches.iter().flat_map(|(_, all, _)| all).map(|one| one.table.clone()).collect();
         for name in names {
             self.know(&name).map_err(|refused| refused.message)?;
         }
@@ -256,7 +259,7 @@ impl Target {
             story.batches[place].2 = durable;
         }
         let done = story.written().count() as u64;
-        let ended = Ended { done, already: 0, skipped: 0, ended_at: (recording.now)() };
+        let ended = Ended { done, already: 0, skipped: 0, ended_at: (recording.now)().to_string() };
         journal.write(&Line::End(ended.clone())).map_err(|error| error.to_string())?;
         recording.steps.taken("unfinished receipt ended");
         story.ended = Some(ended.clone());
@@ -293,7 +296,7 @@ impl Target {
                     let item = Item {
                         id: written.action_id.clone(),
                         contract: written.contract.clone(),
-                        key: written.key.get().to_owned(),
+                        key: written.key.clone(),
                         table,
                         open: personal.then(names),
                         repair,
@@ -361,7 +364,11 @@ pub fn scripts(
     rollback: &mut dyn io::Write,
 ) -> io::Result<()> {
     let mut undo = Vec::new();
-    for line in head(target, title, "repairs what the run found; apply it with `reconcile apply`, which also checks, records and can undo it") {
+    for line in head(
+        target,
+        title,
+        "repairs what the run found; apply it with `reconcile apply`, which also checks, records and can undo it",
+    ) {
         writeln!(plan, "{line}")?;
     }
     for (place, why) in &target.manual {
@@ -375,7 +382,8 @@ pub fn scripts(
         begin(target, plan)?;
         for item in &items[batch] {
             let table = &target.tables[item.table].1;
-            let row = if item.repair.write == Write::Delete { whole(&mut *target.link, table, item)? } else { Vec::new() };
+            let row =
+                if item.repair.write == Write::Delete { whole(&mut *target.link, table, item)? } else { Vec::new() };
             let about = format!("-- {} {}", item.id, comment(&item.contract));
             if item.repair.write == Write::Delete && row.is_empty() {
                 writeln!(plan, "{about}: its row is not there any more, or is not the only one of its key")?;

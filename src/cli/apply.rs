@@ -2,19 +2,19 @@
 //! are written is `apply`'s business.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::failure::{self, Failure};
 use super::{Apply, ExitStatus, Global, configuration};
+use crate::apply::deed::Deed;
 use crate::apply::journal::Begun;
-use crate::apply::work::{Chosen, Recording, Target, Told, prepare};
+use crate::apply::work::{Chosen, Target, Told, prepare};
 use crate::apply::{Outcome, Quietly};
 use crate::console::Console;
 use crate::contract::{Configuration, Database, PiiKey};
-use crate::history::{self, Applied, Proved};
+use crate::history::{self, Proved};
 
 mod again;
 mod choose;
@@ -96,7 +96,13 @@ fn one_target(
     let at = |problem: &str| Failure::new(format!("{}: {problem}", database.shown));
     let mut target = prepare(database, part).map_err(|refused| at(&refused.message))?;
     for told in &target.by_itself {
-        console.warning(&format!("{}: {told} acts by itself when rows are written, and no rollback undoes what it does", database.shown), None);
+        console.warning(
+            &format!(
+                "{}: {told} acts by itself when rows are written, and no rollback undoes what it does",
+                database.shown
+            ),
+            None,
+        );
     }
     let mut lines: BTreeMap<usize, Line> =
         target.manual.iter().map(|(&place, why)| (place, Line::manual(&part[place].action, why))).collect();
@@ -179,14 +185,13 @@ fn carry_out(
     console: &mut Console,
     touched: &[&Chosen<'_>],
 ) -> Result<(Told, Option<(u64, u64)>), Failure> {
-    let unwritable = |error: &io::Error| Failure::path(reports, "the receipt cannot be written", error);
-    let path = history::receipt_path(reports, &begun.apply_id).map_err(|error| unwritable(&error))?;
     let key = again::digest_key(reports, call, touched)?;
-    let recording =
-        Recording { path: &path, begun: begun.clone(), key, now: &|| Timestamp::now().to_string(), steps: &Quietly };
+    let now = Timestamp::now;
+    let deed = Deed { reports, key, now: &now, steps: &Quietly };
     let mut compared = None;
-    let (told, ended) = target
-        .write(&recording, &mut |outcomes| {
+    let id = begun.apply_id.clone();
+    let told = deed
+        .carry_out(target, begun, &mut |outcomes| {
             let known = again::compare(call, touched, outcomes);
             compared = known.as_ref().ok().copied();
             if let Err(why) = &known {
@@ -194,18 +199,9 @@ fn carry_out(
             }
             known
         })
-        .map_err(|error| unwritable(&error))?;
+        .map_err(|error| Failure::path(reports, "the receipt cannot be written", &error))?;
     if told.halted.is_none() {
-        let applied = Applied {
-            apply_id: begun.apply_id.clone(),
-            run_id: begun.run_id,
-            rolls_back: begun.rolls_back,
-            done: ended.done,
-            skipped: ended.skipped,
-            receipt: String::new(),
-        };
-        history::record_apply(reports, applied, Timestamp::now()).map_err(|error| unwritable(&error))?;
-        console.note(&format!("receipt {} is in {}", begun.apply_id, failure::shown(&path)));
+        console.note(&format!("receipt {id} is in {}", failure::shown(&reports.join("applied"))));
     }
     Ok((told, compared))
 }
@@ -218,38 +214,18 @@ fn settle(
     database: &Database,
     console: &mut Console,
 ) -> Result<(), Failure> {
-    let cannot = |said: &str| Failure::new(format!("an apply that did not end cannot be ended: {said}"));
-    let left = history::unfinished(reports).map_err(|error| cannot(&error.to_string()))?;
-    for path in left {
-        let story = crate::apply::journal::Story::read(&path).map_err(|error| cannot(&error.to_string()))?;
-        let Some(begun) = story.begun else {
-            // Nothing was written before the first line was whole.
-            std::fs::remove_file(&path).map_err(|error| Failure::path(&path, "cannot be removed", &error))?;
-            continue;
-        };
-        if begun.target != database.shown {
-            continue;
-        }
-        let key = again::any_key(reports, call)?;
-        let now = || Timestamp::now().to_string();
-        let recording = Recording { path: &path, begun: begun.clone(), key, now: &now, steps: &Quietly };
-        let (story, ended) = target.settle(&path, &recording).map_err(|said| cannot(&said))?;
-        let unknown = story.batches.iter().filter(|(.., durable)| durable.is_none()).count();
-        let applied = Applied {
-            apply_id: begun.apply_id.clone(),
-            run_id: begun.run_id,
-            rolls_back: begun.rolls_back,
-            done: ended.done,
-            skipped: ended.skipped,
-            receipt: String::new(),
-        };
-        history::record_apply(reports, applied, Timestamp::now()).map_err(|error| cannot(&error.to_string()))?;
+    let key = again::any_key(reports, call)?;
+    let deed = Deed { reports, key, now: &Timestamp::now, steps: &Quietly };
+    let settled = deed
+        .settle(target, &database.shown)
+        .map_err(|said| Failure::new(format!("an apply that did not end cannot be ended: {said}")))?;
+    for one in settled {
         console.warning(
             &format!(
                 "apply `{}` did not end: {} of its actions were done, which its receipt holds now; this one goes on with the rest",
-                begun.apply_id, ended.done
+                one.apply_id, one.done
             ),
-            (unknown > 0).then_some("what its last transaction did is not known, because its rows have moved since"),
+            (one.unknown > 0).then_some("what its last transaction did is not known, because its rows have moved since"),
         );
     }
     Ok(())

@@ -8,8 +8,8 @@ use clap::Parser;
 
 use super::failure::{self, Failure};
 use super::{
-    Arguments, Audit, Command, ExitStatus, Format, Global, Review, apply, audit, check, contracts, diff, explain, generate,
-    history, init, parity, plan, report, review, run,
+    Arguments, Audit, Command, ExitStatus, Format, Global, Review, apply, audit, check, contracts, diff, explain,
+    generate, history, init, parity, plan, report, review, run,
 };
 use crate::console::{Console, Wishes};
 

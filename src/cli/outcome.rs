@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::failure::{self, Failure};
 use super::interrupt::Interrupt;
-use super::{Comparison, ExitStatus, Format, Global, people, signing};
+use super::{Comparison, ExitStatus, Format, Global, people, scripts, signing};
 use crate::audit::{Audit, ContractAudit, Recorder};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
@@ -90,6 +90,8 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     audit.warnings.splice(0..0, warnings);
     if let Some(folder) = &mut folder {
         folder.over_time(&mut audit, &batch.cadences).map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
+        scripts::write(folder, &batch.contracts, &mut audit)
+            .map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
     }
 
     let kept = match folder {

@@ -110,7 +110,9 @@ pub(super) fn length(text: &str) -> Result<jiff::SignedDuration, String> {
         Some(days) => days.checked_mul(24).map(jiff::SignedDuration::from_hours),
         None => text.trim().parse().ok(),
     };
-    length.filter(|length| !length.is_negative()).ok_or_else(|| "expected a length of time like `24h` or `90m`".to_owned())
+    length
+        .filter(|length| !length.is_negative())
+        .ok_or_else(|| "expected a length of time like `24h` or `90m`".to_owned())
 }
 
 /// Reads a size like `4GiB`, `512 MB` or `1048576` into bytes. Decimal and binary units are kept apart.

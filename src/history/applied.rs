@@ -63,11 +63,11 @@ pub fn proved(reports: &Path, run: &str) -> io::Result<Proved> {
     if let Some(complaint) = ledger.broken().first() {
         return Err(invalid(&reports, format!("{complaint}; nothing is applied by a ledger that was changed")));
     }
-    let line = ledger.runs().find(|(_, line)| line.run_id == audit.run_id).map(|(_, line)| line.manifest.clone());
-    let Some(manifest) = line else {
+    let line = ledger.runs().find(|(_, line)| line.run_id == audit.run_id);
+    let Some((_, line)) = line else {
         return Err(invalid(&folder, "no ledger beside it holds the run, so its plan proves nothing"));
     };
-    if let Some(problem) = check_folder(&folder, &audit.run_id, Some(&manifest))?.0.first() {
+    if let Some(problem) = check_folder(&folder, &audit.run_id, Some(line))?.0.first() {
         return Err(invalid(&reports, problem));
     }
     let plan = record(&folder, "plan.ndjson")?.ok_or_else(|| invalid(&folder, "holds no plan.ndjson"))?.blake3;

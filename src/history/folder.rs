@@ -26,6 +26,7 @@ use crate::plan::Action;
 use crate::report::parquet::DivergenceWriter;
 use crate::report::{json, markdown, plan, prometheus};
 
+mod of_plan;
 mod over_time;
 
 const PARTIAL: &str = ".partial";
@@ -44,6 +45,8 @@ pub struct RunFolder {
     fingerprints: Fingerprints,
     /// `recurrence.parquet`, once it is written.
     recurrence: Option<FileRecord>,
+    /// What was made of the plan.
+    made_of_plan: Vec<FileRecord>,
     standing: Vec<Standing>,
     signer: Option<Arc<Signer>>,
 }
@@ -98,7 +101,17 @@ impl RunFolder {
         let fingerprints = Fingerprints::new(&std::env::temp_dir());
         let writers = Some((divergences, plan));
         Ok((
-            Self { reports, run_id, staging, writers, fingerprints, recurrence: None, standing: Vec::new(), signer },
+            Self {
+                reports,
+                run_id,
+                staging,
+                writers,
+                fingerprints,
+                recurrence: None,
+                made_of_plan: Vec::new(),
+                standing: Vec::new(),
+                signer,
+            },
             notes,
         ))
     }
@@ -152,6 +165,7 @@ impl RunFolder {
             })?,
         ];
         files.extend(self.recurrence.take());
+        files.append(&mut self.made_of_plan);
         Ok(files)
     }
 

@@ -58,12 +58,13 @@ fn loses(options: &Options) -> bool {
 fn translated(options: &Options, stands: &str) -> Option<String> {
     let map = options.translate.as_ref()?;
     let treated = |text: &str| {
-        let mut text = options.unicode.map_or_else(|| text.to_owned(), |form| reading::in_form(text, form).into_owned());
+        let mut text =
+            options.unicode.map_or_else(|| text.to_owned(), |form| reading::in_form(text, form).into_owned());
         if options.collapse_spaces {
             text = reading::collapsed(&text);
         }
         if let Some(trim) = options.trim {
-            text = reading::without_ends(&text, trim).to_owned();
+            text = String::from(reading::without_ends(&text, trim));
         }
         if options.ignore_case { reading::without_case(&text).into_owned() } else { text }
     };

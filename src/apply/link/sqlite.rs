@@ -68,7 +68,8 @@ impl Link for Sqlite {
     }
 
     fn table(&mut self, written: &str) -> Result<Table, Refused> {
-        let parts = table_parts(written).map_err(|message| Refused { code: "table".to_owned(), message, lost: false })?;
+        let parts =
+            table_parts(written).map_err(|message| Refused { code: "table".to_owned(), message, lost: false })?;
         let (schema, name) = match parts.as_slice() {
             [name] => ("main", name.as_str()),
             [schema, name] => (schema.as_str(), name.as_str()),
@@ -78,7 +79,8 @@ impl Link for Sqlite {
     }
 
     fn take(&mut self) -> Result<bool, Refused> {
-        let failed = |error: std::io::Error| Refused { code: "lock".to_owned(), message: error.to_string(), lost: true };
+        let failed =
+            |error: std::io::Error| Refused { code: "lock".to_owned(), message: error.to_string(), lost: true };
         let path = std::fs::canonicalize(Path::new(&self.path)).map_err(failed)?;
         let name = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
         let lock = std::env::temp_dir().join(format!("reconcile-apply-{}.lock", &name[..16]));
@@ -107,7 +109,10 @@ impl Catalog<'_> {
 
     fn table(&mut self, written: &str) -> Result<Table, Refused> {
         let text = quoted(System::Sqlite, self.name).unwrap_or_default();
-        let known = format!("SELECT type, name FROM {}.sqlite_schema WHERE lower(name) = lower({text}) AND type IN ('table', 'view')", self.schema);
+        let known = format!(
+            "SELECT type, name FROM {}.sqlite_schema WHERE lower(name) = lower({text}) AND type IN ('table', 'view')",
+            self.schema
+        );
         let found = self.link.rows(&known)?;
         let Some(kind) = found.first().and_then(|row| row[0].clone()) else { return Err(unknown(written)) };
         let info = self.pragma("table_xinfo", self.name)?;
@@ -139,8 +144,7 @@ impl Catalog<'_> {
         for index in self.pragma("index_list", self.name)? {
             let (Some(name), Some("1")) = (&index[1], index[2].as_deref()) else { continue };
             let info = self.pragma("index_info", name)?;
-            let columns: Option<Vec<usize>> =
-                info.iter().map(|row| row[1].as_ref()?.parse().ok()).collect();
+            let columns: Option<Vec<usize>> = info.iter().map(|row| row[1].as_ref()?.parse().ok()).collect();
             let unique = columns.map(|columns| Unique { columns, deferrable: false });
             table.unique.extend(unique.filter(|unique| !table.unique.contains(unique)));
         }
@@ -151,7 +155,8 @@ impl Catalog<'_> {
         let mut all: Vec<(String, Foreign)> = Vec::new();
         for row in self.pragma("foreign_key_list", name)? {
             let text = |index: usize| row[index].clone().unwrap_or_default();
-            let Some(column) = table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&text(3))) else {
+            let Some(column) = table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&text(3)))
+            else {
                 continue;
             };
             if all.last().is_none_or(|(id, _)| *id != text(0)) {
@@ -167,7 +172,10 @@ impl Catalog<'_> {
     }
 
     fn by_itself(&mut self, table: &mut Table) -> Result<(), Refused> {
-        let names = format!("SELECT name, type, tbl_name FROM {}.sqlite_schema WHERE type IN ('table', 'trigger') ORDER BY name", self.schema);
+        let names = format!(
+            "SELECT name, type, tbl_name FROM {}.sqlite_schema WHERE type IN ('table', 'trigger') ORDER BY name",
+            self.schema
+        );
         for row in self.link.rows(&names)? {
             let (Some(name), Some(kind)) = (row[0].clone(), row[1].as_deref()) else { continue };
             let of = row[2].clone().unwrap_or_default();

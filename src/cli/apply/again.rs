@@ -38,9 +38,8 @@ pub(super) fn in_clear<'a>(
     let personal: Vec<&Contract> = distinct(chosen.iter().filter(|one| one.action.is_personal()));
     let key = any_key(&proved.reports, call)?;
     let contracts: Vec<Arc<Contract>> = personal.into_iter().map(|one| Arc::new(one.clone())).collect();
-    compared(call, &contracts, key, true, &mut revealed).map_err(|error| {
-        Failure::new(format!("the personal values cannot be fetched from the authority: {error}"))
-    })?;
+    compared(call, &contracts, key, true, &mut revealed)
+        .map_err(|error| Failure::new(format!("the personal values cannot be fetched from the authority: {error}")))?;
     for one in &mut clear {
         if let Some(action) = revealed.found.remove(&one.action.id) {
             // What a person allowed since stands in the plan, not in the values.
@@ -59,7 +58,8 @@ pub(super) fn compare(call: &Call<'_>, touched: &[&Chosen<'_>], outcomes: &[(usi
     if chosen.is_empty() {
         return Ok((0, 0));
     }
-    if chosen.iter().any(|one| one.contract.has_pii()) && configured_key(call).is_none() && call.reports_key().is_none() {
+    if chosen.iter().any(|one| one.contract.has_pii()) && configured_key(call).is_none() && call.reports_key().is_none()
+    {
         return Err("there is no key for digests of personal data".to_owned());
     }
     let mut watch = Watch::default();
@@ -115,7 +115,8 @@ fn compared(
         shown: BTreeMap::new(),
         tuning: Tuning::default(),
     };
-    let audit = run::run(contracts, &settings, recorder, &Silence, &Stop::default()).map_err(|error| error.to_string())?;
+    let audit =
+        run::run(contracts, &settings, recorder, &Silence, &Stop::default()).map_err(|error| error.to_string())?;
     match audit.contracts.iter().find(|contract| contract.verdict == Verdict::Unverified) {
         Some(contract) => {
             let why = contract.error.as_deref().unwrap_or(&contract.because);
@@ -194,9 +195,10 @@ impl Recorder for Watch {
     fn divergence(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
         let Some(key) = &divergence.key else { return Ok(()) };
         let place = (contract.to_owned(), key.to_string());
-        let touched = self.keys.get(&place).is_some_and(|attributes| {
-            divergence.attribute.as_deref().is_none_or(|name| attributes.contains(name))
-        });
+        let touched = self
+            .keys
+            .get(&place)
+            .is_some_and(|attributes| divergence.attribute.as_deref().is_none_or(|name| attributes.contains(name)));
         if touched {
             self.diverge.insert(place);
         }

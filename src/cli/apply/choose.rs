@@ -39,7 +39,10 @@ pub(super) fn may_be_applied(call: &Call<'_>, proved: &Proved) -> Result<(), Fai
     let audit = &proved.audit;
     let refused = |why: String, hint: &str| Err(Failure::with_hint(format!("run `{}`: {why}", audit.run_id), hint));
     if audit.command != "run" {
-        return refused("its plan is of no contract file".to_owned(), "`reconcile run` makes a plan that can be applied");
+        return refused(
+            "its plan is of no contract file".to_owned(),
+            "`reconcile run` makes a plan that can be applied",
+        );
     }
     if audit.interrupted.is_some() {
         return refused("it was interrupted, so its plan is not applied".to_owned(), "run it again");
@@ -56,7 +59,10 @@ pub(super) fn may_be_applied(call: &Call<'_>, proved: &Proved) -> Result<(), Fai
 fn whole(contract: &ContractAudit, configured: Option<&Contract>) -> Result<(), (String, &'static str)> {
     if contract.plan_truncated {
         let why = "its plan is over `max_actions`: it is cut, so it is not applied".to_owned();
-        return Err((why, "raise `[contract.NAME.repair] max_actions` and run it again, or find out why so much diverges"));
+        return Err((
+            why,
+            "raise `[contract.NAME.repair] max_actions` and run it again, or find out why so much diverges",
+        ));
     }
     if contract.verdict == Verdict::Unverified {
         let why = format!("it is unverified ({}), so its plan is not applied", contract.because);
@@ -131,13 +137,12 @@ pub(super) fn actions<'a>(call: &'a Call<'_>, proved: &Proved) -> Result<Picked<
             picked.waiting += 1;
             continue;
         }
-        let contract = match checked.get(&planned.contract) {
-            Some(contract) => contract,
-            None => {
-                let contract = contract(call, proved, &planned.contract)?;
-                checked.insert(planned.contract.clone(), contract);
-                contract
-            }
+        let contract = if let Some(contract) = checked.get(&planned.contract) {
+            contract
+        } else {
+            let contract = contract(call, proved, &planned.contract)?;
+            checked.insert(planned.contract.clone(), contract);
+            contract
         };
         bytes += planned.line.len();
         if picked.chosen.len() >= most || bytes > MOST_BYTES {
@@ -195,7 +200,9 @@ fn within_limits(proved: &Proved, picked: &Picked<'_>) -> Result<(), Failure> {
             continue;
         };
         return Err(Failure::with_hint(
-            format!("contract \"{name}\": {count} actions of {rows} rows are more than its `repair.{limit}` allows; nothing was done"),
+            format!(
+                "contract \"{name}\": {count} actions of {rows} rows are more than its `repair.{limit}` allows; nothing was done"
+            ),
             "look at why so much diverges; `--only` and `--max-actions` choose fewer",
         ));
     }

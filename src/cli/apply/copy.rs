@@ -8,7 +8,12 @@ use super::Call;
 use super::choose::Picked;
 use crate::console::Console;
 
-pub(super) fn run(call: &Call<'_>, picked: &Picked<'_>, out: &Path, console: &mut Console) -> Result<ExitStatus, Failure> {
+pub(super) fn run(
+    call: &Call<'_>,
+    picked: &Picked<'_>,
+    out: &Path,
+    console: &mut Console,
+) -> Result<ExitStatus, Failure> {
     let _ = (call, picked, console);
     Err(Failure::new(format!("{}: repaired copies are not written yet", out.display())))
 }

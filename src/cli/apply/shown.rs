@@ -37,7 +37,11 @@ impl Line {
             op: action.op.clone(),
             contract: action.contract.clone(),
             key: action.key_text.clone(),
-            attributes: if action.op == "update" { action.attributes().into_iter().collect::<Vec<_>>().join(", ") } else { String::new() },
+            attributes: if action.op == "update" {
+                action.attributes().into_iter().collect::<Vec<_>>().join(", ")
+            } else {
+                String::new()
+            },
             id: action.id.clone(),
             why: why.to_owned(),
         }
@@ -69,7 +73,7 @@ impl Line {
             outcome,
             op: format!("undo {}", written.op),
             contract: written.contract.clone(),
-            key: written.key.get().to_owned(),
+            key: written.key.clone(),
             attributes: if written.op == "update" { written.columns.join(", ") } else { String::new() },
             id: written.action_id.clone(),
             why: why.to_owned(),
@@ -93,7 +97,10 @@ pub(super) fn print(
         said.push(format!("{} more actions of the plan were left: apply it again", picked.left));
     }
     if picked.waiting > 0 {
-        said.push(format!("{} more actions wait for a person: `--include-review`, or `reconcile review`", picked.waiting));
+        said.push(format!(
+            "{} more actions wait for a person: `--include-review`, or `reconcile review`",
+            picked.waiting
+        ));
     }
     write(call, run_id, &lines.into_values().collect::<Vec<_>>(), &said, console)?;
     Ok(status)
@@ -147,7 +154,7 @@ const HEAD: [&str; 6] = ["outcome", "op", "contract", "key", "attributes", "why"
 
 fn cells(line: &Line) -> Vec<String> {
     let cells = [line.outcome, &line.op, &line.contract, &line.key, &line.attributes, &line.why];
-    cells.iter().map(|cell| visible(cell).to_string()).collect()
+    cells.iter().map(|cell| visible(cell)).collect()
 }
 
 fn as_json(line: &Line) -> serde_json::Value {
@@ -174,5 +181,10 @@ fn sum(execute: bool, of: &dyn Fn(&str) -> usize, all: usize) -> String {
             of("manual")
         );
     }
-    format!("{}: {} would be done, {} for a person; nothing was written (--execute writes)\n", actions(all), of("would"), of("manual"))
+    format!(
+        "{}: {} would be done, {} for a person; nothing was written (--execute writes)\n",
+        actions(all),
+        of("would"),
+        of("manual")
+    )
 }

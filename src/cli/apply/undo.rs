@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::failure::Failure;
 use super::super::ExitStatus;
+use super::super::failure::Failure;
 use super::shown::{self, Line};
 use super::{Call, apply_id, begun, carry_out, settle, taken};
 use crate::apply::Outcome;
@@ -14,12 +14,7 @@ use crate::console::Console;
 use crate::contract::Database;
 use crate::history;
 
-pub(super) fn run(
-    call: &Call<'_>,
-    reports: &Path,
-    wanted: &str,
-    console: &mut Console,
-) -> Result<ExitStatus, Failure> {
+pub(super) fn run(call: &Call<'_>, reports: &Path, wanted: &str, console: &mut Console) -> Result<ExitStatus, Failure> {
     let cannot = |said: &str| Failure::new(format!("receipt `{wanted}` cannot be undone: {said}"));
     let (path, applied) = history::receipt(reports, wanted).map_err(|error| cannot(&error.to_string()))?;
     let story = Story::read(&path).map_err(|error| cannot(&error.to_string()))?;
@@ -53,7 +48,10 @@ pub(super) fn run(
             lines.insert(*place, Line::undone(written[*place], name, why));
         }
         if let Some(halted) = told.halted {
-            console.error(&format!("{}: {halted}; the rollback ended here", database.shown), Some("the same command goes on with it"));
+            console.error(
+                &format!("{}: {halted}; the rollback ended here", database.shown),
+                Some("the same command goes on with it"),
+            );
             status = ExitStatus::Unverified;
         }
     } else {

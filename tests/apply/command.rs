@@ -1,0 +1,1 @@
+//! `reconcile apply` as its user calls it.
