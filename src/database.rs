@@ -2,6 +2,10 @@
 //! Reads no rows to compare and decides nothing about them; no secret leaves it.
 
 pub mod dialect;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 pub mod refused;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) mod runtime;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -9,6 +9,9 @@ static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::I
 /// A temp folder, the binary, and one assertion that shows everything it said.
 mod support;
 
+/// Real database servers, started and stopped by the tests themselves.
+mod servers;
+
 /// Every folder of `fixtures/scenarios` does what its hand-written counts and its recorded output say.
 mod scenarios;
 
@@ -73,6 +76,9 @@ mod regression;
 
 /// The engine against a comparison in thirty obvious lines, over random tables.
 mod oracle;
+
+/// PostgreSQL as a source, on a real server.
+mod postgres;
 
 /// Sources in the order of their keys are merged, and say the same.
 mod merged;

@@ -5,6 +5,8 @@ use crate::contract::{Database, Source, System};
 use super::{Error, OpenOptions, Opened, Snapshot, Unit};
 
 mod pace;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -14,11 +16,15 @@ mod sqlite;
 /// A server that cannot be reached or refuses, a table that is not there, a build without the system.
 pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) -> Result<Opened, Error> {
     match database.system {
+        #[cfg(feature = "postgres")]
+        System::Postgres => postgres::open(source, database, options),
+        #[cfg(not(feature = "postgres"))]
+        System::Postgres => Err(absent(database)),
         #[cfg(feature = "sqlite")]
         System::Sqlite => sqlite::open(source, database, options),
         #[cfg(not(feature = "sqlite"))]
         System::Sqlite => Err(absent(database)),
-        System::Postgres | System::Mysql => {
+        System::Mysql => {
             let _ = (source, options);
             Err(absent(database))
         }

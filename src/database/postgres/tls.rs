@@ -1,0 +1,185 @@
+//! How TLS is agreed on, as `sslmode` says: whether it is wanted, and what of the server's certificate is checked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use super::Failure;
+
+/// `sslmode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Never TLS.
+    Disable,
+    /// TLS where the server insists.
+    Allow,
+    /// TLS where the server offers it.
+    Prefer,
+    /// TLS with whoever answers.
+    Require,
+    /// TLS with a certificate of a trusted authority.
+    VerifyCa,
+    /// The same, and it names the host.
+    VerifyFull,
+}
+
+const MODES: [(&str, Mode); 6] = [
+    ("disable", Mode::Disable),
+    ("allow", Mode::Allow),
+    ("prefer", Mode::Prefer),
+    ("require", Mode::Require),
+    ("verify-ca", Mode::VerifyCa),
+    ("verify-full", Mode::VerifyFull),
+];
+
+impl Mode {
+    pub(super) fn named(name: &str) -> Result<Self, Failure> {
+        MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode).ok_or_else(|| {
+            let names = MODES.map(|(name, _)| name).join(", ");
+            Failure::new(format!("the URL's `sslmode` is not one of {names}")).with_hint("the safest is verify-full")
+        })
+    }
+}
+
+/// What a handshake is held to.
+///
+/// # Errors
+/// A file of certificates that cannot be read, or a machine without any.
+pub(super) fn settings(mode: Mode, root: Option<&Path>) -> Result<ClientConfig, Failure> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Failure::new(format!("TLS cannot be set up: {error}")))?;
+    // As the system's own client does: a root certificate that is named is a wish to have it checked.
+    let mode = if mode == Mode::Require && root.is_some() { Mode::VerifyCa } else { mode };
+    let checks: Arc<dyn ServerCertVerifier> = match mode {
+        Mode::Disable | Mode::Allow | Mode::Prefer | Mode::Require => Arc::new(Anyone(provider)),
+        Mode::VerifyCa | Mode::VerifyFull => {
+            let roots = Arc::new(roots(root)?);
+            let chain = WebPkiServerVerifier::builder_with_provider(roots, provider)
+                .build()
+                .map_err(|error| Failure::new(format!("TLS cannot be set up: {error}")))?;
+            if mode == Mode::VerifyFull { chain } else { Arc::new(AnyName(chain)) }
+        }
+    };
+    Ok(builder.dangerous().with_custom_certificate_verifier(checks).with_no_client_auth())
+}
+
+fn roots(root: Option<&Path>) -> Result<RootCertStore, Failure> {
+    let own = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".postgresql/root.crt"));
+    let system = root == Some(Path::new("system"));
+    let file = root.filter(|_| !system).map(Path::to_path_buf);
+    let file = file.or_else(|| own.filter(|own| !system && own.exists()));
+    let mut roots = RootCertStore::empty();
+    let Some(file) = file else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(Failure::new("this machine has no certificates to check the server's against")
+                .with_hint("name them: sslrootcert=/path/of/root.crt"));
+        }
+        return Ok(roots);
+    };
+    let place = file.display();
+    let text = fs::read(&file).map_err(|error| Failure::new(format!("cannot read `sslrootcert` {place}: {error}")))?;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
+        added.ok_or_else(|| Failure::new(format!("`sslrootcert` {place} holds what is no certificate")))?;
+    }
+    if roots.is_empty() {
+        return Err(Failure::new(format!("`sslrootcert` {place} holds no certificate, expected PEM")));
+    }
+    Ok(roots)
+}
+
+/// Takes any certificate: what is said cannot be overheard, but who listens is not known.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Takes a certificate of a trusted authority, whatever host it names.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        stapled: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        // The chain is checked before the name is.
+        match self.0.verify_server_cert(certificate, others, name, stapled, now) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            checked => checked,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}

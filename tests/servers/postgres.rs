@@ -1,0 +1,182 @@
+//! A PostgreSQL server for tests: one that all share, each with a database of its own, or one to be killed.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::{as_user, free_port, guarded, hand_over, program};
+
+const BINARIES: &str = "/usr/lib/postgresql/*/bin/";
+const PACKAGE: &str = "postgresql";
+const USER: &str = "postgres";
+
+/// A server. It is gone when this is dropped, or the process is.
+pub(crate) struct Server {
+    folder: PathBuf,
+    port: u16,
+    guard: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// A database of its own on a server.
+pub(crate) struct Database {
+    name: String,
+    port: u16,
+}
+
+/// The server that all tests of the process share.
+pub(crate) fn shared() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(Server::start)
+}
+
+/// A new database on the shared server.
+pub(crate) fn database() -> Database {
+    shared().database()
+}
+
+fn binary(name: &str) -> PathBuf {
+    program(name, &format!("{BINARIES}{name}"), PACKAGE)
+}
+
+impl Server {
+    /// Starts a server of its own.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("postgres").tempdir().unwrap().keep();
+        let data = folder.join("data");
+        fs::create_dir(&data).unwrap();
+        hand_over(USER, &folder);
+        let made = as_user(USER, &binary("initdb"))
+            .args(["--username=postgres", "--auth=trust", "--no-sync", "--no-locale", "--encoding=UTF8", "-D"])
+            .arg(&data)
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        certificates(&folder);
+        // The first user comes in as it is, everybody else by password.
+        let hosts = ["127.0.0.1/32", "::1/128"];
+        let lines = hosts.map(|host| format!("host all postgres {host} trust\nhost all all {host} scram-sha-256\n"));
+        fs::write(data.join("pg_hba.conf"), lines.concat()).unwrap();
+        hand_over(USER, &folder);
+        let port = free_port();
+        let mut server = as_user(USER, &binary("postgres"));
+        server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
+        let key = format!("ssl_key_file={}", folder.join("server.key").display());
+        let certificate = format!("ssl_cert_file={}", folder.join("server.crt").display());
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+            "full_page_writes=off",
+            "autovacuum=off",
+            "max_connections=60",
+            "TimeZone=Asia/Kathmandu",
+            "ssl=on",
+            &key,
+            &certificate,
+        ] {
+            server.args(["-c", setting]);
+        }
+        let server = Self { guard: guarded(server, &folder), folder, port };
+        server.wait();
+        server
+    }
+
+    fn wait(&self) {
+        let ready = binary("pg_isready");
+        for _ in 0..600 {
+            let port = self.port.to_string();
+            let answer = Command::new(&ready).args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap();
+            if answer.success() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("PostgreSQL in {} does not answer", self.folder.display());
+    }
+
+    /// The certificate that the server's is signed by.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.join("ca.crt")
+    }
+
+    /// Kills every process of the server at once, as a crash would.
+    pub(crate) fn kill(&self) {
+        let first = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let id = first.lines().next().unwrap().to_owned();
+        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &id]).output().unwrap();
+        let children =
+            String::from_utf8_lossy(&children.stdout).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert!(Command::new("kill").arg("-KILL").arg(&id).args(&children).status().is_ok());
+    }
+
+    /// A new database.
+    pub(crate) fn database(&self) -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let database = Database { name: "postgres".to_owned(), port: self.port };
+        database.sql(&format!("CREATE DATABASE {name}"));
+        Database { name, ..database }
+    }
+}
+
+impl Database {
+    /// Its URL, as the first user.
+    pub(crate) fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// Its URL with other user information.
+    pub(crate) fn url_of(&self, user: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{}", self.port, self.name)
+    }
+
+    /// The location of a table, for commands.
+    pub(crate) fn table(&self, name: &str) -> String {
+        format!("{}#{name}", self.url())
+    }
+
+    /// Runs statements, and gives what they print: fields with `|` between them.
+    #[track_caller]
+    pub(crate) fn sql(&self, statements: &str) -> String {
+        let mut psql = self.psql(statements);
+        let output = psql.output().unwrap();
+        assert!(output.status.success(), "{statements}\n{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// `psql`, ready to run statements.
+    pub(crate) fn psql(&self, statements: &str) -> Command {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(statements.as_bytes()).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        let mut command = Command::new(binary("psql"));
+        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url()]);
+        command.env("PGCLIENTENCODING", "UTF8").stdin(Stdio::from(file));
+        command
+    }
+}
+
+/// A certificate for `localhost`, and the authority that signed it.
+fn certificates(folder: &Path) {
+    let openssl = program("openssl", "/usr/bin/openssl", "openssl");
+    let call = |arguments: &str| {
+        let output = Command::new(&openssl).args(arguments.split(' ')).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    fs::write(folder.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+    call("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj /CN=tests");
+    call("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost");
+    call("x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 30 -extfile names");
+}
