@@ -11,6 +11,7 @@ use values::{ColumnPair, ColumnType, Columns, ToleranceOf};
 
 mod apply;
 mod audit;
+mod cgroup;
 mod check;
 mod configuration;
 mod contracts;

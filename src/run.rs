@@ -257,7 +257,7 @@ impl Settings {
     /// Below this a run cannot hold its buffers.
     pub const LEAST_MEMORY: u64 = 256 << 20;
     /// What may be held where no limit is given.
-    const USUAL_MEMORY: u64 = 4 << 30;
+    pub const USUAL_MEMORY: u64 = 4 << 30;
 
     /// What the program takes itself.
     const PROGRAM: u64 = 96 << 20;

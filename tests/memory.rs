@@ -257,3 +257,62 @@ fn a_failed_run_leaves_nothing_spilled() {
     outcome.expect(2, &["cannot write the spill file in"]);
     assert_eq!(tree(&spill), [""; 0], "left in the spill folder\n{}", outcome.shown());
 }
+
+/// A control group with a memory limit, gone when it is dropped.
+struct ControlGroup(PathBuf);
+
+impl ControlGroup {
+    /// Makes one, in whichever version of control groups the system has.
+    fn new(name: &str, limit: u64) -> std::io::Result<Self> {
+        let root = Path::new("/sys/fs/cgroup");
+        let (top, file) = if root.join("memory").is_dir() {
+            (root.join("memory"), "memory.limit_in_bytes")
+        } else {
+            (root.to_owned(), "memory.max")
+        };
+        let group = Self(top.join(format!("reconcile-{name}-{}", std::process::id())));
+        fs::create_dir(&group.0)?;
+        fs::write(group.0.join(file), limit.to_string())?;
+        Ok(group)
+    }
+}
+
+impl Drop for ControlGroup {
+    fn drop(&mut self) {
+        // A group empties a moment after its last process has ended.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_control_group_is_a_limit_that_nobody_had_to_ask_for() {
+    let workspace = dense();
+    let group = match ControlGroup::new("dense", 320 << 20) {
+        Ok(group) => group,
+        Err(error) => {
+            // Only the superuser makes control groups; what is read of them is tested in `cli/cgroup.rs`.
+            let refused = [std::io::ErrorKind::PermissionDenied, std::io::ErrorKind::ReadOnlyFilesystem];
+            assert!(refused.contains(&error.kind()), "a control group could not be made: {error}");
+            return;
+        }
+    };
+    let inside = format!("echo $$ > '{}/cgroup.procs' && exec \"$@\"", group.0.display());
+    let binary = env!("CARGO_BIN_EXE_reconcile");
+    let shell = ["-c", &inside, "sh", binary];
+    let options = ["--threads", "2", "--format", "json", "--limit", "0", "--no-plan"];
+    let output = Command::new("sh")
+        .args(shell.iter().chain(&DIFF).chain(&options))
+        .current_dir(workspace.path())
+        .env("TMPDIR", spill_folder(&workspace))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let outcome = Outcome::of(&output);
+    outcome.expect(1, &[]);
+    only(&serde_json::from_str(&outcome.stdout).unwrap(), "diff", "mismatch", 24_000);
+}

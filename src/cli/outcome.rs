@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::failure::{self, Failure};
 use super::interrupt::Interrupt;
-use super::{Comparison, ExitStatus, Format, Global, people, scripts, signing};
+use super::{Comparison, ExitStatus, Format, Global, cgroup, people, scripts, signing};
 use crate::audit::{Audit, ContractAudit, Recorder};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
@@ -109,6 +109,13 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     Ok(ExitStatus::of_audit(&audit))
 }
 
+/// The limit that the process' control group sets, where that is less than a run would take anyway. One that leaves less than a
+/// run needs is tried all the same: small tables may yet fit.
+fn ambient_limit() -> Option<u64> {
+    let limit = cgroup::memory_limit()?.max(Settings::LEAST_MEMORY);
+    (limit < Settings::USUAL_MEMORY).then_some(limit)
+}
+
 fn settings(batch: &Batch<'_>) -> Settings {
     let started_at = Timestamp::now();
     let threads = match batch.threads {
@@ -135,7 +142,7 @@ fn settings(batch: &Batch<'_>) -> Settings {
         started_at,
         command: batch.command.to_owned(),
         threads,
-        memory_limit: batch.memory_limit,
+        memory_limit: batch.memory_limit.or_else(ambient_limit),
         // What is spilled has no name, so not even a killed process leaves anything behind.
         spill_folder: std::env::temp_dir(),
         cache: (!comparison.no_cache).then(|| comparison.cache.clone().or_else(|| batch.cache.clone())).flatten(),
