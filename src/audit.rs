@@ -13,12 +13,14 @@ use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
 mod baseline;
+mod checksums;
 mod controls;
 pub mod decision;
 pub mod lag;
 mod owners;
 
 pub use baseline::{Baseline, Status, ThreeWay, ThreeWayExample};
+pub use checksums::Checksums;
 pub use controls::{
     Figure, Figures, GroupFigures, InvariantFigures, KindAtRisk, OwnMismatches, SumFigure, TotalFigures, ValueAtRisk,
 };
@@ -144,6 +146,8 @@ pub struct ContractAudit {
     pub causes: Vec<Cause>,
     /// The old copy that the projection replaces, where the contract has one.
     pub baseline: Option<Baseline>,
+    /// What was done about checksums in a database, where one serves a side and may compute them.
+    pub checksums: Option<Checksums>,
 }
 
 /// Repair actions by safety.

@@ -2,6 +2,7 @@
 //! Reads no rows to compare and decides nothing about them; no secret leaves it.
 
 pub mod dialect;
+mod native;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 pub mod refused;
@@ -9,3 +10,5 @@ pub mod refused;
 pub(crate) mod runtime;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+
+pub use native::{Native, SQLITE_LANE, SQLITE_MD5};

@@ -17,6 +17,7 @@ pub mod notation;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod segment;
 pub mod sides;
 pub mod source;
 pub mod spill;

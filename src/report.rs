@@ -2,6 +2,7 @@
 
 mod baseline;
 pub(crate) mod causes;
+pub(crate) mod checksums;
 pub(crate) mod decided;
 pub(crate) mod escape;
 mod figures;

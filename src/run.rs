@@ -35,6 +35,7 @@ mod lookup;
 mod merge;
 mod owners;
 mod privacy;
+mod pushdown;
 mod recall;
 mod scan;
 mod tally;
@@ -43,6 +44,7 @@ use baseline::{compare_baseline, open_baseline};
 use compare::{compare, record_bits};
 use input::{Inputs, freshness, open};
 pub use lookup::{LookedUp, look_up};
+use pushdown::push_down;
 use recall::Recall;
 use tally::Tally;
 
@@ -121,9 +123,13 @@ impl Batch<'_> {
         if let Some(halt) = self.refused() {
             return Ok(tally.halted(&halt));
         }
-        let inputs = match open(self.contract, &self.settings.tuning, self.settings.started_at) {
+        let mut inputs = match open(self.contract, &self.settings.tuning, self.settings.started_at) {
             Ok(inputs) => inputs,
             Err(halts) => return Ok(tally.refused(&halts)),
+        };
+        let pushed = match push_down(self, &mut inputs, &mut tally) {
+            Ok(pushed) => pushed,
+            Err(halt) => return Ok(tally.halted(&halt)),
         };
         let baseline = open_baseline(self, &inputs, &mut tally);
         let old = baseline.as_ref().and_then(|opened| opened.as_ref().ok());
@@ -143,7 +149,7 @@ impl Batch<'_> {
         let threads = fewer.as_ref().unwrap_or(self.threads);
         let notes = old.map(|old| old.notes());
         let mut own = Batch { contract, threads, budget: self.settings.budget(reading), notes, ..*self };
-        let recall = Recall::open(&own, &inputs, record_bits(&own, &inputs));
+        let recall = if pushed { None } else { Recall::open(&own, &inputs, record_bits(&own, &inputs)) };
         let recall = recall.as_ref();
         tally.opened(&inputs, recall);
         let ended = own.composed(&inputs, recall, &mut tally, recorder);
@@ -243,6 +249,8 @@ pub struct Settings {
     pub draft_plan: bool,
     /// Whether the content of the inputs is digested, as evidence.
     pub digest_inputs: bool,
+    /// Whether the run is signed: evidence that rests on rows that were read.
+    pub signed: bool,
     /// What digests of personal data are keyed with; needed where a contract has such data.
     pub pii_key: Option<[u8; 32]>,
     /// What people decided of earlier divergences.
@@ -296,11 +304,13 @@ pub struct Tuning {
     pub partition_bits: Option<u32>,
     /// Bytes that may be held before they are spilled; None: by the memory limit.
     pub budget: Option<u64>,
+    /// Rows that a segment is meant to have where a database sums its rows; None: as serves best.
+    pub segment_rows: Option<u64>,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { tag_bits: 64, batch_rows: 0, join: None, partition_bits: None, budget: None }
+        Self { tag_bits: 64, batch_rows: 0, join: None, partition_bits: None, budget: None, segment_rows: None }
     }
 }
 

@@ -20,6 +20,7 @@ mod ipc;
 mod json;
 mod locate;
 mod parquet;
+mod remote;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -28,6 +29,7 @@ mod unite;
 use file::SourceFile;
 use format::Compression;
 use locate::Found;
+pub use remote::Remote;
 use text::Cuts;
 use unite::{Contents, Member};
 
@@ -99,6 +101,10 @@ pub trait Unit: Send + Sync {
     /// What kept the unit from being opened at all.
     fn read_rows(&self, columns: &[usize], rows: &[u64]) -> Option<Result<Pieces<'_>, Error>> {
         let _ = (columns, rows);
+        None
+    }
+    /// What the database of these rows offers besides; files have none.
+    fn remote(&self) -> Option<&dyn Remote> {
         None
     }
 }

@@ -83,6 +83,9 @@ mod postgres;
 /// Sources in the order of their keys are merged, and say the same.
 mod merged;
 
+/// Sums of segments in a database say what reading every row says.
+mod pushdown;
+
 /// SQLite files against text and each other.
 #[cfg(feature = "sqlite")]
 mod sqlite;

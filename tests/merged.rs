@@ -127,6 +127,7 @@ fn outcome(workspace: &Workspace, tuning: Tuning, threads: usize, phases: &Phase
         examples: 3,
         draft_plan: false,
         digest_inputs: true,
+        signed: false,
         pii_key: None,
         decisions: std::sync::Arc::default(),
         shown: BTreeMap::new(),

@@ -200,6 +200,7 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         examples: 3,
         draft_plan: case.seed.is_multiple_of(2),
         digest_inputs: false,
+        signed: false,
         pii_key: None,
         decisions: std::sync::Arc::default(),
         shown: BTreeMap::new(),
@@ -226,6 +227,7 @@ fn tuning(random: &mut Random) -> Tuning {
         partition_bits: random.pick(&[None, None, Some(0), Some(3)]),
         budget: random.pick(&[None, None, None, Some(64), Some(700)]),
         join: random.pick(&[None, Some(Join::Index), Some(Join::Index), Some(Join::Sort), Some(Join::Merge)]),
+        segment_rows: None,
     }
 }
 

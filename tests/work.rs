@@ -89,6 +89,7 @@ fn measured(workspace: &Workspace, one_in: i64) -> Value {
         examples: 20,
         draft_plan: false,
         digest_inputs: false,
+        signed: false,
         pii_key: None,
         decisions: std::sync::Arc::default(),
         shown: BTreeMap::new(),

@@ -151,6 +151,7 @@ fn settings(batch: &Batch<'_>) -> Settings {
         draft_plan: !comparison.no_plan,
         // Evidence is for a run that is kept; an operator's quick check need not read its inputs twice.
         digest_inputs: batch.reports.is_some(),
+        signed: batch.sign.is_some(),
         pii_key: batch.pii_key.map(|key| *key.bytes()),
         decisions: Arc::default(),
         shown,

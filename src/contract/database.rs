@@ -76,6 +76,35 @@ pub struct Limits {
     pub statement_timeout: Option<Span>,
     /// The longest that the whole reading may take; what is not read then is `unverified`.
     pub max_duration: Option<Span>,
+    /// Whether it computes checksums itself.
+    pub pushdown: PushDown,
+}
+
+/// Whether a database computes checksums of its rows itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum PushDown {
+    /// Where that is sooner than reading them.
+    #[default]
+    Auto,
+    /// Where it can.
+    Always,
+    /// All rows are read.
+    Never,
+}
+
+impl PushDown {
+    /// Its names in contracts.
+    pub(crate) const NAMES: &[&str] = &["auto", "always", "never"];
+
+    /// The one of a name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "always" => Some(Self::Always),
+            "never" => Some(Self::Never),
+            _ => None,
+        }
+    }
 }
 
 /// A text that no output shows.

@@ -3,7 +3,7 @@
 //! The tables of this file are the one list of keys. The reader checks files against them, `schema` turns them into JSON
 //! Schema, and a test holds `docs/contract.md` to them. They never say what a value means for a comparison; that is `check`.
 
-use super::Severity;
+use super::{PushDown, Severity};
 
 /// What a value must look like.
 #[derive(Clone, Copy, Debug)]
@@ -285,9 +285,12 @@ pub(super) static SOURCE: Section = Section {
         key("max_age", Shape::Span, "A snapshot older than that makes the contract `unverified`.").default("none"),
         key("timezone", Shape::Zone, "The zone of its timestamps without zone.").default("the contract's"),
         key("csv", Shape::Section(&CSV), "How its text files are read."),
-        key("pushdown", Shape::Boolean, "Whether a database may compute checksums itself.")
-            .default("true")
-            .later("nothing is computed at the source"),
+        key(
+            "pushdown",
+            Shape::OneOf(PushDown::NAMES),
+            "Whether a database sums its rows itself, so that equal parts are not read: `auto` where that is sooner.",
+        )
+        .default("\"auto\""),
         key("password_file", Shape::Text, "A file whose first line is the database's password.").default("none"),
         key("max_connections", Shape::Count(1024), "How many connections a database is asked for at most.")
             .default("2"),

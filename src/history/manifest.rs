@@ -14,6 +14,7 @@ use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
 use crate::report::causes::CauseRecord;
+use crate::report::checksums::ChecksumsRecord;
 use crate::report::decided::DecidedRecord;
 use crate::report::json::{
     BooksRecord, FiguresRecord, LagRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex,
@@ -114,6 +115,9 @@ pub(super) struct ContractRecord {
     /// Only where the contract has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     baseline: Option<BaselineRecord>,
+    /// Only where a database serves a side and may compute checksums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksums: Option<ChecksumsRecord>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -265,6 +269,7 @@ impl ContractRecord {
             recurrence: contract.recurrence.as_ref().map(RecurrenceRecord::of),
             causes: contract.causes.iter().map(CauseRecord::of).collect(),
             baseline: contract.baseline.as_ref().map(BaselineRecord::of),
+            checksums: contract.checksums.as_ref().map(ChecksumsRecord::of),
         }
     }
 
@@ -302,6 +307,7 @@ impl ContractRecord {
             recurrence: self.recurrence.map(RecurrenceRecord::into_facts).transpose()?,
             causes: self.causes.into_iter().map(CauseRecord::into_cause).collect(),
             baseline: self.baseline.map(BaselineRecord::into_facts).transpose()?,
+            checksums: self.checksums.map(ChecksumsRecord::into_facts),
         })
     }
 }
@@ -445,6 +451,7 @@ mod tests {
             audit.contracts[1].coverage = coverage;
             audit.contracts[1].figures = sample::figures();
             audit.contracts[1].baseline = Some(sample::baseline());
+            audit.contracts[1].checksums = Some(sample::checksums());
             audit.contracts[2].baseline = Some(Baseline { parity: None, ..sample::baseline() });
             let text = serde_json::to_vec_pretty(&Manifest::of(&audit, vec![])).expect("JSON");
             let read = Manifest::parse(&text).and_then(Manifest::into_audit).expect("a manifest");

@@ -22,6 +22,7 @@ mod lag;
 mod over_time;
 mod owners;
 
+use super::checksums::ChecksumsRecord;
 use baseline::BaselineSummary;
 pub(crate) use baseline::ThreeWayRecord;
 pub(crate) use figures::FiguresRecord;
@@ -202,6 +203,9 @@ struct ContractSummary<'a> {
     /// Only where the contract has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     baseline: Option<BaselineSummary<'a>>,
+    /// Only where a database serves a side and may compute checksums.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checksums: Option<ChecksumsRecord>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -242,6 +246,7 @@ impl<'a> ContractSummary<'a> {
             lag: contract.lag.as_ref().map(LagRecord::of),
             recurrence: contract.recurrence.as_ref().map(RecurrenceSummary::of),
             baseline: contract.baseline.as_ref().map(BaselineSummary::of),
+            checksums: contract.checksums.as_ref().map(ChecksumsRecord::of),
         }
     }
 }

@@ -92,6 +92,9 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     super::decided::markdown(&contract.decided, plain, out)?;
     over_time::section(contract, out)?;
     baseline::section(contract, out)?;
+    if let Some(told) = super::checksums::told(contract) {
+        writeln!(out, "Checksums in the database: {}.\n", plain(&told))?;
+    }
     list("Warnings", "###", &contract.warnings, out)
 }
 

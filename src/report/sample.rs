@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use crate::audit::decision::Decided;
 use crate::audit::{
-    Audit, Baseline, Books, ContractAudit, Figure, Figures, GroupFigures, InputFacts, InputFile, InvariantFigures,
-    KindAtRisk, OwnMismatches, PlanCounts, Status, SumFigure, TakenOver, ThreeWay, ThreeWayExample, TotalFigures,
-    ValueAtRisk, Verdict,
+    Audit, Baseline, Books, Checksums, ContractAudit, Figure, Figures, GroupFigures, InputFacts, InputFile,
+    InvariantFigures, KindAtRisk, OwnMismatches, PlanCounts, Status, SumFigure, TakenOver, ThreeWay, ThreeWayExample,
+    TotalFigures, ValueAtRisk, Verdict,
 };
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
@@ -126,6 +126,19 @@ fn agreed() -> ContractAudit {
         recurrence: None,
         causes: vec![],
         baseline: None,
+        checksums: None,
+    }
+}
+
+/// Sums of segments, of which some were read.
+pub(crate) fn checksums() -> Checksums {
+    Checksums {
+        used: true,
+        because: "the contract asks for it".to_owned(),
+        segments: 9766,
+        read: 98,
+        proved: 4_950_000,
+        statements: Sides { authority: 51, projection: 52 },
     }
 }
 
@@ -222,6 +235,7 @@ fn drifted() -> ContractAudit {
         recurrence: None,
         causes: vec![],
         baseline: None,
+        checksums: None,
     }
 }
 
@@ -259,6 +273,7 @@ fn unverified() -> ContractAudit {
         recurrence: None,
         causes: vec![],
         baseline: None,
+        checksums: None,
     }
 }
 

@@ -59,6 +59,9 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         figures::write(&contract.figures, out)?;
         over_time::line(contract, out)?;
         baseline::line(contract, out)?;
+        if let Some(told) = super::checksums::told(contract) {
+            sentence("checksums", &told, out)?;
+        }
         for warning in &contract.warnings {
             sentence("warning", warning, out)?;
         }

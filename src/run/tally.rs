@@ -21,7 +21,8 @@ use super::{Halt, Settings};
 use crate::audit::decision::Decided;
 use crate::audit::lag::Counted;
 use crate::audit::{
-    Baseline, Books, ContractAudit, Figures, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder, Verdict, balanced,
+    Baseline, Books, Checksums, ContractAudit, Figures, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder,
+    Verdict, balanced,
 };
 use crate::causes::Cause;
 use crate::classify::{Divergence, judge_schema, judge_unreadable, rule};
@@ -75,6 +76,7 @@ pub(super) struct Tally<'a> {
     figures: Figures,
     causes: Vec<Cause>,
     baseline: Option<Baseline>,
+    checksums: Option<Checksums>,
     compared: bool,
     /// Applied to all that leaves.
     privacy: Arc<Privacy>,
@@ -124,6 +126,7 @@ impl<'a> Tally<'a> {
             figures: Figures::default(),
             causes: Vec::new(),
             baseline: None,
+            checksums: None,
             compared: false,
             privacy: Arc::new(Privacy::new(contract, settings.pii_key)),
             decided: Decided::default(),
@@ -206,7 +209,24 @@ impl<'a> Tally<'a> {
     }
 
     pub(super) fn table_sums(&mut self, sums: Sides<Sum>) {
-        self.table = Some(sums).filter(|_| self.settings.digest_inputs);
+        // Of rows that were not read there is no digest.
+        let whole = self.checksums.as_ref().is_none_or(|checksums| !checksums.used);
+        self.table = Some(sums).filter(|_| self.settings.digest_inputs && whole);
+    }
+
+    /// What was done about checksums in a database.
+    pub(super) fn checksums(&mut self, checksums: Checksums) {
+        self.checksums = Some(checksums);
+    }
+
+    /// Rows of equal segments: counted on both sides where they lie, each with a partner that it agrees with.
+    pub(super) fn proved(&mut self, checksums: Checksums) {
+        for side in Side::BOTH {
+            let books = self.books.get_mut(side);
+            books.read += checksums.proved;
+            books.agree += checksums.proved;
+        }
+        self.checksums = Some(checksums);
     }
 
     /// What the tags settled.
@@ -552,6 +572,7 @@ impl<'a> Tally<'a> {
             recurrence: None,
             causes: self.causes,
             baseline: self.baseline,
+            checksums: self.checksums,
         }
     }
 }

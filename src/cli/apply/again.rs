@@ -110,6 +110,7 @@ fn compared(
         examples: 0,
         draft_plan,
         digest_inputs: false,
+        signed: false,
         pii_key: Some(key),
         decisions: Arc::default(),
         shown: BTreeMap::new(),

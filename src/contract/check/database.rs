@@ -2,10 +2,10 @@
 
 use super::super::tree::{Place, Problems, Table};
 use super::super::values;
-use super::super::{Database, Limits, Rows};
+use super::super::{Database, Limits, PushDown, Rows};
 
 /// The keys that say nothing of files.
-pub(super) const KEYS: [&str; 8] = [
+pub(super) const KEYS: [&str; 9] = [
     "table",
     "query",
     "password_file",
@@ -13,6 +13,7 @@ pub(super) const KEYS: [&str; 8] = [
     "max_rows_per_second",
     "statement_timeout",
     "max_duration",
+    "pushdown",
     "pause_if",
 ];
 
@@ -46,6 +47,7 @@ pub(super) fn complete(
         max_rows_per_second: count("max_rows_per_second"),
         statement_timeout: span("statement_timeout"),
         max_duration: span("max_duration"),
+        pushdown: table.text("pushdown").and_then(|name| PushDown::named(&name.text)).unwrap_or_default(),
     };
     database.password_file =
         table.node("password_file").and_then(|node| Some(values::resolved(node, &node.text()?.text)));

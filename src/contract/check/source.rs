@@ -34,7 +34,7 @@ pub(super) fn check_source(
         );
     }
     // The others that are not acted on go with the contract, which they may leave unverified.
-    for key in ["pushdown", "pause_if"] {
+    for key in ["pause_if"] {
         if let (Some(entry), Some(later)) = (table.entry(key), raw::SOURCE.key(key).and_then(|key| key.later)) {
             let message = format!("`{key}` is not served by this version: {}", later.consequence);
             warnings.add(&entry.at, Some(&about), message, None);

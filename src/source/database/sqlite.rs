@@ -21,6 +21,7 @@ use super::{Error, OpenOptions, Opened, Snapshot, Unit};
 mod build;
 mod kind;
 mod place;
+mod remote;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
         |refused: Refused| Error { place: database.shown.clone(), problem: refused.problem, hint: refused.hint };
     let path = Path::new(database.url.reveal());
     let connection = open_read_only(path).map_err(failed)?;
+    remote::register(&connection).map_err(|error| failed(refused(&error)))?;
     let pace = Pace::new(&database.limits);
     let snapshot = begin(&connection, path).map_err(|error| failed(refused(&error)))?;
     let place = match &database.rows {
@@ -111,6 +113,7 @@ fn units(
         kinds,
         schema: Arc::clone(&schema),
         pace,
+        statement_timeout: database.limits.statement_timeout.map(duration),
         batch_rows: if options.batch_rows == 0 { super::super::BATCH_ROWS } else { options.batch_rows },
         largest_row: survey.largest_row,
     });

@@ -177,7 +177,7 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>
 }
 
 /// Does something on a connection and stops it where it takes too long.
-fn within<T>(connection: &Connection, limit: Option<Duration>, act: impl FnOnce() -> T) -> T {
+pub(super) fn within<T>(connection: &Connection, limit: Option<Duration>, act: impl FnOnce() -> T) -> T {
     let Some(limit) = limit else { return act() };
     let handle = connection.get_interrupt_handle();
     let (done, waiting) = mpsc::channel::<()>();

@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use rusqlite::Connection;
 
 use crate::database::sqlite::refused;
 
-use super::super::super::{Error, Piece, Pieces, Unit, Unreadable};
+use super::super::super::{Error, Piece, Pieces, Remote, Unit, Unreadable};
 use super::super::pace::Pace;
 use super::build::Columns;
 use super::kind::Kind;
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub kinds: Vec<Kind>,
     pub schema: SchemaRef,
     pub pace: Pace,
+    /// The longest that one statement may take.
+    pub statement_timeout: Option<Duration>,
     /// Rows in a batch.
     pub batch_rows: usize,
     /// Bytes of the largest row.
@@ -38,23 +41,34 @@ pub(super) struct Shared {
 
 /// Rows between two rowids.
 pub(super) struct RangeUnit {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     range: Range,
+    /// Holds for the rows that are read, where not all are.
+    condition: Option<String>,
 }
 
 impl RangeUnit {
     pub(super) fn new(shared: Arc<Shared>, range: Range) -> Self {
-        Self { shared, range }
+        Self { shared, range, condition: None }
+    }
+
+    /// All rows for which a condition holds.
+    pub(super) fn picked(shared: Arc<Shared>, condition: String) -> Self {
+        let range = Range { first: i64::MIN, last: i64::MAX, ..Range::default() };
+        Self { shared, range, condition: Some(condition) }
     }
 }
 
 impl Unit for RangeUnit {
     fn place(&self) -> String {
+        if self.condition.is_some() {
+            return format!("{}, rows of segments", self.shared.shown);
+        }
         format!("{}, rows {} to {}", self.shared.shown, self.range.first, self.range.last)
     }
 
     fn rows(&self) -> Option<u64> {
-        Some(self.range.rows)
+        self.condition.is_none().then_some(self.range.rows)
     }
 
     fn bytes(&self) -> u64 {
@@ -72,8 +86,9 @@ impl Unit for RangeUnit {
         let mut expressions = vec![shared.table.rowid];
         expressions.extend(columns.iter().map(|column| shared.table.columns[*column].expression.as_str()));
         let Table { from, rowid, .. } = &shared.table;
+        let condition = self.condition.as_ref().map(|condition| format!(" AND ({condition})")).unwrap_or_default();
         let sql = format!(
-            "SELECT {} FROM {from} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid} LIMIT ?3",
+            "SELECT {} FROM {from} WHERE {rowid} BETWEEN ?1 AND ?2{condition} ORDER BY {rowid} LIMIT ?3",
             expressions.join(", ")
         );
         Ok(Box::new(Pages {
@@ -85,6 +100,10 @@ impl Unit for RangeUnit {
             rows: 0,
             ready: VecDeque::new(),
         }))
+    }
+
+    fn remote(&self) -> Option<&dyn Remote> {
+        Some(self)
     }
 }
 
@@ -128,7 +147,7 @@ impl Pages<'_> {
         let read = usize::try_from(self.rows - before).unwrap_or(usize::MAX);
         shared.pace.wait(read).map_err(|said| Error::new(self.unit.place(), said))?;
         let expected = self.unit.range.rows;
-        if self.next.is_none() && self.rows != expected {
+        if self.unit.condition.is_none() && self.next.is_none() && self.rows != expected {
             let problem = format!("gave {} rows, and {expected} when it was first read", self.rows);
             return Err(Error::new(self.unit.place(), problem));
         }

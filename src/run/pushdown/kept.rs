@@ -1,0 +1,101 @@
+//! The rows of a unit whose segments are not known to be equal: what a source has to read all the same, and no other row.
+
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+
+use crate::normalise::{Binding, columns_read, normalise};
+use crate::segment::{Chosen, Cut, Kernel};
+use crate::sides::Side;
+use crate::source::{Error, Piece, Pieces, Unit};
+
+/// Which rows of a side are read.
+pub(super) struct Choice {
+    /// Of the key alone.
+    binding: Binding,
+    side: Side,
+    kernel: Kernel,
+    cut: Cut,
+    /// The numbers that were asked about, first and last.
+    extent: (i64, i64),
+    chosen: Chosen,
+    /// The columns of the key, as indices in the schema.
+    columns: Vec<usize>,
+}
+
+impl Choice {
+    /// None where the key has no text.
+    pub(super) fn new(binding: &Binding, side: Side, extent: (i64, i64), chosen: &Chosen) -> Option<Self> {
+        let mut binding = binding.clone();
+        binding.attributes.truncate(binding.key_count);
+        let kernel = Kernel::new(&binding)?;
+        let columns = columns_read(&binding, side);
+        let cut = match chosen {
+            Chosen::Ranges(_) => Cut::Ranges(Vec::new()),
+            Chosen::Hash { bits, .. } => Cut::Hash { bits: *bits },
+        };
+        Some(Self { binding, side, kernel, cut, extent, chosen: chosen.clone(), columns })
+    }
+
+    fn mask(&self, keys: &RecordBatch) -> BooleanArray {
+        let canonical = normalise(&self.binding, self.side, keys);
+        let mut texts = self.kernel.texts(&canonical, true);
+        let is_read = |row: usize| match &self.chosen {
+            Chosen::Ranges(_) => {
+                let number = texts.number(row);
+                let outside = number.is_none_or(|number| number < self.extent.0 || number > self.extent.1);
+                self.chosen.has_number(number, outside)
+            }
+            Chosen::Hash { segments, .. } => {
+                texts.segment(&self.cut, row).is_none_or(|segment| segments.binary_search(&segment).is_ok())
+            }
+        };
+        (0..keys.num_rows()).map(is_read).map(Some).collect()
+    }
+}
+
+/// A unit without the rows that are not read.
+pub(super) struct Kept {
+    pub(super) inner: Box<dyn Unit>,
+    pub(super) choice: Arc<Choice>,
+}
+
+impl Unit for Kept {
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+
+    fn rows(&self) -> Option<u64> {
+        None
+    }
+
+    fn bytes(&self) -> u64 {
+        self.inner.bytes()
+    }
+
+    fn memory(&self, columns: &[usize]) -> u64 {
+        self.inner.memory(columns)
+    }
+
+    fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        let mut all: Vec<usize> = columns.iter().chain(&self.choice.columns).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        let within = |wanted: &[usize]| -> Vec<usize> {
+            wanted.iter().map(|index| all.binary_search(index).expect("every wanted column is read")).collect()
+        };
+        let (keys, wanted) = (within(&self.choice.columns), within(columns));
+        let pieces = self.inner.read(&all)?;
+        Ok(Box::new(pieces.map(move |piece| {
+            let rows = match piece? {
+                Piece::Rows(rows) => rows,
+                unreadable @ Piece::Unreadable(_) => return Ok(unreadable),
+            };
+            let keys = rows.project(&keys).expect("the columns were read");
+            let mask = self.choice.mask(&keys);
+            let rows = rows.project(&wanted).expect("the columns were read");
+            Ok(Piece::Rows(filter_record_batch(&rows, &mask).expect("the mask is as long as the batch")))
+        })))
+    }
+}
