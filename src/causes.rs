@@ -7,27 +7,39 @@
 
 use std::collections::BTreeMap;
 
-use crate::contract::Contract;
+use crate::contract::{Contract, Kind};
 use crate::diff::resolve::{Difference, RowAt, Rows};
 use crate::normalise::{Binding, Comparison, Reading, Readings, show};
 use crate::sides::{Side, Sides};
 
+mod census;
 mod class;
 mod clues;
+mod gap;
 mod number;
 mod option;
+mod place;
 mod ranges;
+mod share;
 mod suspect;
 mod tell;
 mod text;
+mod whereabouts;
+mod zones;
 
+pub use census::{Census, Question};
 use class::{Class, class_of};
-use clues::{Clues, Shown};
+use clues::Clues;
+use gap::{Gap, Gaps};
+use place::{Places, Whereabouts};
 use ranges::{Missing, Range};
+pub use share::Explained;
+use share::{GapShare, Share};
 use suspect::{LEAST, Suspect, encode_pair, standing_still, suspects};
+pub use tell::grouped;
 
 /// The names of all causes, as reports write them and `explain` knows them.
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 23] = [
     "columns_swapped",
     "key_range_missing",
     "null_spelled",
@@ -49,6 +61,8 @@ pub const NAMES: [&str; 21] = [
     "time_offset",
     "enum_ordinal",
     "value_map",
+    "one_value_only",
+    "one_file_only",
 ];
 
 /// In how many attributes, the key aside, causes are looked for.
@@ -81,6 +95,22 @@ pub struct Scene<'a> {
     pub binding: &'a Binding,
     /// Candidate rows.
     pub rows: &'a Sides<Rows>,
+}
+
+/// Who knows of a difference what causes do not.
+#[derive(Clone, Copy)]
+pub struct Teller<'a> {
+    /// Its kind, markers and all.
+    pub kind: &'a dyn Fn(&Difference) -> Kind,
+    /// Its key, as reports write it.
+    pub key: &'a dyn Fn(&Difference) -> String,
+}
+
+impl Teller<'_> {
+    /// Whether markers tell why the rows differ: the projection has an earlier row, or a later one.
+    fn lags(&self, difference: &Difference) -> bool {
+        matches!((self.kind)(difference), Kind::Stale | Kind::InFlight | Kind::Ahead)
+    }
 }
 
 /// The columns of a scene, each looked at once.
@@ -154,6 +184,10 @@ pub struct Evidence {
     lagging: Vec<Clues>,
     swaps: BTreeMap<(usize, usize), Swap>,
     missing: Missing,
+    gaps: Gaps,
+    places: Whereabouts,
+    /// How many attributes the key has.
+    key_count: usize,
     /// Pairs that agree, and pairs that differ in anything.
     agree: u64,
     differ: u64,
@@ -186,6 +220,9 @@ impl Evidence {
             attributes,
             swaps: BTreeMap::new(),
             missing: Missing::new(binding),
+            gaps: Gaps::new(binding),
+            places: Whereabouts::default(),
+            key_count: binding.key_count,
             agree: 0,
             differ: 0,
         }
@@ -193,14 +230,15 @@ impl Evidence {
 
     /// Looks at some differences. What `lags` was another value once, and says nothing of how values are copied but that the
     /// projection stands still.
-    pub fn look(&mut self, scene: Scene<'_>, differences: &[Difference], lags: impl Fn(&Difference) -> bool) {
+    pub fn look(&mut self, scene: Scene<'_>, differences: &[Difference], teller: &Teller<'_>) {
         let values = Values::new(scene);
         let mut scratch = Vec::new();
         for difference in differences {
+            self.places.note(&values, difference, (teller.kind)(difference), teller);
             match difference {
                 Difference::Differ { rows, attributes } => {
                     let attributes = values.looked_at(attributes);
-                    let lags = lags(difference);
+                    let lags = teller.lags(difference);
                     self.differ += 1;
                     for &attribute in attributes {
                         let both = values.both(attribute, *rows);
@@ -220,10 +258,11 @@ impl Evidence {
                         swap.meet(clues::hash_of(&scratch));
                     });
                 }
-                Difference::Unpaired { side: Side::Authority, row, fault: None }
-                    if self.missing.wanted() && !lags(difference) =>
-                {
-                    self.missing.note(values.one(0, Side::Authority, *row));
+                Difference::Unpaired { side: Side::Authority, row, fault: None } if !teller.lags(difference) => {
+                    self.gaps.note(&values, *row);
+                    if self.missing.wanted() {
+                        self.missing.note(values.one(0, Side::Authority, *row));
+                    }
                 }
                 _ => {}
             }
@@ -249,6 +288,8 @@ impl Evidence {
             swap.met.into_iter().for_each(|hash| here.meet(hash));
         }
         self.missing.add(other.missing);
+        self.gaps.add(other.gaps);
+        self.places.add(other.places);
     }
 
     /// The causes that may be named.
@@ -278,7 +319,20 @@ impl Evidence {
         });
         let attributes = attributes.collect();
         let (ranges, missing) = self.missing.ranges();
-        Suspects { attributes, mismatches, equal, swaps, ranges, missing }
+        let missing = missing.max(self.gaps.rows());
+        let gap = if ranges.is_empty() { self.gaps.doubt() } else { None };
+        let question = Question::new(self.places.doubts(), gap, self.key_count);
+        Suspects {
+            attributes,
+            mismatches,
+            equal,
+            swaps,
+            ranges,
+            missing,
+            question,
+            gap: None,
+            places: Places::default(),
+        }
     }
 }
 
@@ -294,13 +348,28 @@ pub struct Suspects {
     ranges: Vec<Range>,
     /// How many keys are missing.
     missing: u64,
+    /// What all rows must be counted for.
+    question: Option<Question>,
+    gap: Option<Gap>,
+    places: Places,
 }
 
 impl Suspects {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.swaps.is_empty() && self.ranges.is_empty() && self.attributes.iter().all(Vec::is_empty)
+        let rows = self.swaps.is_empty() && self.ranges.is_empty() && self.attributes.iter().all(Vec::is_empty);
+        rows && self.gap.is_none() && self.places.is_empty()
+    }
+
+    /// What must be counted of all rows before more can be named; None where nothing must.
+    pub fn question(&mut self) -> Option<Question> {
+        self.question.take()
+    }
+
+    /// Takes in what was counted, and how many rows lie in each file of a side that has several.
+    pub fn answered(&mut self, question: Question, census: &Census, by_file: &Sides<Vec<u64>>) {
+        (self.places, self.gap) = question.answer(census, by_file);
     }
 
     /// Nothing counted yet.
@@ -311,6 +380,7 @@ impl Suspects {
             attributes: self.attributes.iter().map(|suspects| none(suspects.len())).collect(),
             swaps: none(self.swaps.len()),
             ranges: none(self.ranges.len()),
+            gap: GapShare::default(),
         }
     }
 
@@ -319,7 +389,7 @@ impl Suspects {
         &self,
         scene: Scene<'_>,
         differences: &[Difference],
-        lags: impl Fn(&Difference) -> bool,
+        teller: &Teller<'_>,
         explained: &mut Explained,
         mut each: impl FnMut(&[Option<&'static str>]),
     ) {
@@ -329,11 +399,11 @@ impl Suspects {
             names.clear();
             match difference {
                 Difference::Differ { rows, attributes } => {
-                    let lags = lags(difference);
+                    let lags = teller.lags(difference);
                     self.explain_pair(&values, *rows, (attributes, lags), explained, &mut names, &mut scratch);
                 }
                 Difference::Unpaired { side: Side::Authority, row, fault: None }
-                    if !self.ranges.is_empty() && !lags(difference) =>
+                    if !self.ranges.is_empty() && !teller.lags(difference) =>
                 {
                     let key = values.one(0, Side::Authority, *row);
                     let found = self.ranges.iter().position(|range| range.holds(key));
@@ -343,7 +413,19 @@ impl Suspects {
                     }
                     names.push(found.map(|_| "key_range_missing"));
                 }
+                Difference::Unpaired { side: Side::Authority, row, fault: None } if !teller.lags(difference) => {
+                    let held = self.gap.as_ref().and_then(|gap| gap.holds(&values, *row));
+                    if let Some(held) = held {
+                        explained.gap.count(held, || (teller.key)(difference));
+                    }
+                    names.push(held.map(|_| "key_range_missing"));
+                }
                 _ => names.push(None),
+            }
+            if !self.places.is_empty() {
+                let attributes: &[usize] =
+                    if let Difference::Differ { attributes, .. } = difference { attributes } else { &[] };
+                self.places.name((teller.kind)(difference), attributes, &mut names);
             }
             each(&names);
         }
@@ -389,57 +471,16 @@ impl Suspects {
         }
     }
 
-    /// The causes that explain anything, those that explain the most first.
+    /// The causes that explain anything, those that explain the most first. `files` are the names of each side's.
     #[must_use]
-    pub fn tell(&self, explained: &Explained, contract: &Contract, binding: &Binding) -> Vec<Cause> {
-        tell::tell(self, explained, contract, binding)
-    }
-}
-
-/// What each suspect explains.
-#[derive(Clone, Debug, Default)]
-pub struct Explained {
-    attributes: Vec<Vec<Share>>,
-    swaps: Vec<Share>,
-    ranges: Vec<Share>,
-}
-
-/// Rows that a suspect explains, and the first two.
-#[derive(Clone, Debug, Default)]
-struct Share {
-    rows: u64,
-    examples: Vec<Shown>,
-}
-
-impl Share {
-    const EXAMPLES: usize = 2;
-
-    fn count(&mut self, show: impl FnOnce() -> Shown) {
-        self.rows += 1;
-        if self.examples.len() < Self::EXAMPLES {
-            let shown = show();
-            if !self.examples.contains(&shown) {
-                self.examples.push(shown);
-            }
-        }
-    }
-
-    fn add(&mut self, later: Self) {
-        self.rows += later.rows;
-        for shown in later.examples {
-            if self.examples.len() < Self::EXAMPLES && !self.examples.contains(&shown) {
-                self.examples.push(shown);
-            }
-        }
-    }
-}
-
-impl Explained {
-    /// Adds what was explained of differences that come after these.
-    pub fn add(&mut self, later: Self) {
-        let lists = self.attributes.iter_mut().flatten().chain(&mut self.swaps).chain(&mut self.ranges);
-        let others = later.attributes.into_iter().flatten().chain(later.swaps).chain(later.ranges);
-        lists.zip(others).for_each(|(here, there)| here.add(there));
+    pub fn tell(
+        &self,
+        explained: &Explained,
+        contract: &Contract,
+        binding: &Binding,
+        files: &Sides<Vec<String>>,
+    ) -> Vec<Cause> {
+        tell::tell(self, explained, (contract, binding), files)
     }
 }
 

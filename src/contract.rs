@@ -299,6 +299,8 @@ pub struct Parity {
     pub min_coverage: ExactDecimal,
     /// The greatest share of diverging keys of each, if one is set, as an exact fraction of the authority's rows.
     pub max_ratio: Option<ExactDecimal>,
+    /// The most regressions of each, where the contract has an old copy.
+    pub max_regressions: Option<u64>,
 }
 
 /// An option that this version reads but does not act on.

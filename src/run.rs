@@ -21,6 +21,7 @@ mod at_risk;
 mod baseline;
 mod carried;
 mod causes;
+mod census;
 mod compare;
 mod controls;
 mod derive;

@@ -133,3 +133,18 @@ fn a_run_can_be_shown_again() {
     let shown: serde_json::Value = serde_json::from_str(&json.expect(1, &[]).stdout).unwrap();
     assert_eq!(shown, workspace.summary());
 }
+
+#[test]
+fn what_says_itself_that_it_is_no_run_is_not_remarked_on() {
+    let workspace = with_runs(1);
+    workspace.file("reports/sample/stdout.txt", "a sample\n");
+    workspace.reconcile(["audit", "verify"]).expect(0, &["`sample` is neither a run nor the ledger"]);
+    workspace.file("reports/sample/.not-a-run", "kept beside the runs\n");
+    let outcome = workspace.reconcile(["audit", "verify"]);
+    outcome.expect(0, &[]);
+    assert!(!outcome.shown().contains("sample"), "{}", outcome.shown());
+    // A run cannot be hidden so.
+    let run = workspace.runs().into_iter().find(|run| !run.ends_with("sample")).unwrap();
+    fs::write(run.join(".not-a-run"), "").unwrap();
+    workspace.reconcile(["audit", "verify"]).expect(1, &[&run_id(&run)]);
+}

@@ -270,3 +270,16 @@ fn touch(path: &Path) {
     let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
     std::io::Write::write_all(&mut file, b"900000,late\n").unwrap();
 }
+
+#[test]
+fn sql_of_a_source_is_checked_before_anything_is_opened() {
+    let workspace = Workspace::new();
+    let config = pair_contract("gone.csv", "gone.csv");
+    let source = "[source.authority]\n";
+    workspace.file("reconcile.toml", &config.replace(source, &format!("{source}filter = \"line = = 'motor'\"\n")));
+    workspace.reconcile(["check"]).expect(2, &["reconcile.toml:4:", "source \"authority\"", "`filter` cannot be used"]);
+    workspace.file("reconcile.toml", &config.replace(source, &format!("{source}deleted = \"is it gone?\"\n")));
+    workspace.reconcile(["check"]).expect(0, &["reconcile.toml:4:", "serves only if it is the name of a column"]);
+    workspace.file("reconcile.toml", &config.replace(source, &format!("{source}filter = \"sum(x) > 1\"\n")));
+    workspace.reconcile(["check"]).expect(2, &["looks at other rows"]);
+}

@@ -433,3 +433,27 @@ fn random_tables_are_told_apart_as_by_a_plain_map() {
     }
     assert!(seen.iter().all(|seen| *seen > 30), "the tables show too little: {seen:?}");
 }
+
+#[test]
+fn more_regressions_than_parity_allows_are_no_evidence() {
+    let gate = |most: &str| format!("[contract.policies.parity]\nconsecutive_runs = 1\n{most}");
+    let allowed = "#CONTRACT";
+    let status = |new: &str, most: &str| {
+        let workspace = workspace(
+            new,
+            SAME,
+            &[
+                ("#PREMIUM", &gate(most)),
+                (allowed, "allow = { keys = 10 }\nrepair = { mismatch = \"ignore\", missing = \"ignore\" }"),
+            ],
+        );
+        run(&workspace, 0, &[]);
+        workspace.reconcile(["parity", "policies"])
+    };
+    status(FAULTY, "max_regressions = 2").expect(0, &["at most 2 regressions in a run that counts"]);
+    status(FAULTY, "max_regressions = 1").expect(1, &["missing  regressions", "has 2 regressions"]);
+    status(SAME, "max_regressions = 0").expect(0, &["ready"]);
+    let workspace =
+        workspace(SAME, SAME, &[("#PREMIUM", &gate("max_regressions = 0")), ("baseline = \"old_crm\"", "")]);
+    workspace.reconcile(["check"]).expect(2, &["max_regressions without a `baseline`"]);
+}

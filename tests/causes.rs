@@ -162,6 +162,8 @@ fn every_planted_cause_is_named_and_the_pasted_option_settles_it() {
         "enum_ordinal",
         "null_spelled",
         "columns_swapped",
+        "constant_factor",
+        "sign_flipped",
     ];
     for ((cause, attribute), (_, option)) in &found {
         assert_eq!(option.is_some(), settles.contains(&cause.as_str()), "{cause} of {attribute}: {option:?}");
@@ -236,6 +238,70 @@ fn a_constant_offset_suggests_the_zone_and_the_zone_settles_it() {
         assert_eq!(causes(&before), [expected].into(), "{authority} {projection}");
         assert_eq!(after["verdict"], "agreed", "{authority} {projection}");
     }
+}
+
+#[test]
+fn summer_and_winter_time_suggest_the_zone_that_has_both_and_it_settles_them() {
+    // Every ten hours of a year; none falls into the hour that came twice.
+    let instants: Vec<i64> = (0..800).map(|row| 1_767_225_600 + row * 36_000 + row % 7 * 60).collect();
+    let berlin = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let local =
+        |second: &i64| second + i64::from(berlin.to_offset(jiff::Timestamp::from_second(*second).unwrap()).seconds());
+    let ids = || Arc::new(Int64Array::from_iter_values(0..800)) as ArrayRef;
+    let times = |seconds: Vec<i64>| {
+        TimestampMicrosecondArray::from_iter_values(seconds.iter().map(|second| second * 1_000_000))
+    };
+    let workspace = Workspace::new();
+    let write =
+        |name: &str, at: ArrayRef| write_parquet(&workspace.path().join(name), vec![("id", ids()), ("at", at)], 100);
+    write("zoned.parquet", Arc::new(times(instants.clone()).with_timezone("UTC")));
+    write("utc.parquet", Arc::new(times(instants.clone())));
+    write("local.parquet", Arc::new(times(instants.iter().map(local).collect())));
+    let wrong =
+        instants.iter().map(|second| if second / 60 % 5 == 0 { local(second) } else { second + 7200 }).collect();
+    write("wrong.parquet", Arc::new(times(wrong)));
+    let named = "[contract.pair.attribute.at]\ntimezone = \"Europe/Berlin\"";
+    let both = "[source.authority]\ntimezone = \"UTC\"\n\n[source.projection]\ntimezone = \"Europe/Berlin\"";
+    let cases = [
+        ("zoned.parquet", "local.parquet", named),
+        ("local.parquet", "zoned.parquet", named),
+        ("utc.parquet", "local.parquet", both),
+    ];
+    for (authority, projection, option) in cases {
+        let config = pair_contract(authority, projection) + "timezone = \"UTC\"\n";
+        for folder in ["before", "after"] {
+            std::fs::remove_dir_all(workspace.path().join(folder)).ok();
+        }
+        let (before, after) = pasted(&workspace, &config);
+        let expected = (("time_offset".to_owned(), "at".to_owned()), (800, Some(option.to_owned())));
+        assert_eq!(causes(&before), [expected].into(), "{authority} {projection}");
+        assert!(before["causes"][0]["evidence"].as_str().unwrap().contains("Europe/Berlin"), "{before}");
+        assert_eq!(after["verdict"], "agreed", "{authority} {projection}");
+    }
+    // One hour at the wrong time of the year, and it is no zone.
+    workspace.file("reconcile.toml", &(pair_contract("zoned.parquet", "wrong.parquet") + "timezone = \"UTC\"\n"));
+    workspace.reconcile(["run"]).expect(1, &[]);
+    let summary = workspace.summary();
+    let found = contract(&summary, "pair")["causes"].as_array().unwrap();
+    assert!(
+        found.iter().all(|cause| !cause["evidence"].as_str().unwrap().contains("zone with its rules")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_file_that_the_contract_reads_in_another_encoding_is_told_its_own() {
+    let (mut authority, mut projection) = ("id,name\n".to_owned(), "id,name\n".to_owned());
+    for row in 0..20 {
+        writeln!(authority, "{row},Jörg {row}").unwrap();
+        writeln!(projection, "{row},Jörg {row}").unwrap();
+    }
+    let workspace = Workspace::pair(("a.csv", authority.as_bytes()), ("b.csv", projection.as_bytes()));
+    let config = pair_contract("a.csv", "b.csv") + "[source.projection.csv]\nencoding = \"latin1\"\n";
+    let (before, after) = pasted(&workspace, &config);
+    let option = "[source.projection.csv]\nencoding = \"utf-8\"".to_owned();
+    assert_eq!(causes(&before), [(("mojibake".to_owned(), "name".to_owned()), (20, Some(option)))].into());
+    assert_eq!(after["verdict"], "agreed");
 }
 
 #[test]

@@ -356,3 +356,30 @@ fn empty_tables_and_other_places_are_no_surprise() {
     remote.expect(2, &["`kafka:` is served by a later version"]);
     assert!(!workspace.path().join("x.toml").exists());
 }
+
+#[test]
+fn one_value_without_a_fixed_partner_does_not_drop_the_map() {
+    let workspace = Workspace::new();
+    let (mut authority, mut projection) = ("id,status,name\n".to_owned(), "id,state,name\n".to_owned());
+    for row in 0..400_u32 {
+        let (from, to) = match row % 5 {
+            0 => ("BOUND", "Active"),
+            1 => ("LAPSED", "Inactive"),
+            2 => ("QUOTED", "Offer"),
+            3 => ("CLOSED", "Done"),
+            _ if row % 2 == 0 => ("MOVED", "Active"),
+            _ => ("MOVED", "Done"),
+        };
+        writeln!(authority, "{row},{from},name {row}").unwrap();
+        writeln!(projection, "{row},{to},name {row}").unwrap();
+    }
+    workspace.file("a.csv", &authority);
+    workspace.file("b.csv", &projection);
+    init(&workspace, "a.csv", "b.csv");
+    let text = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    let map = "translate = { BOUND = \"Active\", CLOSED = \"Done\", LAPSED = \"Inactive\", QUOTED = \"Offer\" }";
+    assert!(text.contains(map), "{text}");
+    let flat = text.replace("\n#", " ");
+    assert!(flat.contains("\"MOVED\" is ") && flat.contains(" in only 40 of 80, and so not translated"), "{text}");
+    runs(&workspace).expect(1, &["80 keys diverge"]);
+}

@@ -47,6 +47,8 @@ mod work;
 
 /// What many divergences have in common is said once, and the option that is proposed settles it.
 mod causes;
+/// Where divergences lie is said where it is no chance.
+mod whereabouts;
 
 /// What is kept between runs never changes a result, and spares the reading of what is unchanged.
 mod cache;
@@ -70,6 +72,9 @@ mod review;
 
 /// When `parity` lets a cutover go on.
 mod parity;
+
+/// What is served by itself is served together.
+mod combinations;
 
 /// Defects that were found and mended.
 mod regression;

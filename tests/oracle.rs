@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 mod case;
 mod controls;
 mod lag;
+mod ownership;
 pub(crate) mod random;
 mod value;
 mod write;

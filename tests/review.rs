@@ -411,3 +411,21 @@ fn decisions_hold_whatever_the_threads_and_with_what_is_kept_between_runs() {
     let safe = seen[0].2["safe"].as_u64().unwrap();
     assert!(seen[0].1["away"].as_u64().unwrap() + safe == decided && safe > 0, "{:?}", seen[0].1);
 }
+
+#[test]
+fn a_value_that_its_owner_lacks_cannot_be_accepted() {
+    let workspace = Workspace::new();
+    workspace.file("a.csv", "id,name\n1,Anna\n2,Bert\n");
+    workspace.file("owner.csv", "id,premium\n1,10\n");
+    workspace.file("b.csv", "id,name,premium\n1,Anna,11\n2,Bert,20\n");
+    let config = "version = 1\n[source.a]\nlocation = \"a.csv\"\n[source.owner]\nlocation = \"owner.csv\"\n[source.b]\nlocation = \
+                  \"b.csv\"\n[contract.pair]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = \
+                  [\"id\"]\n[contract.pair.attribute.premium]\nowner = \"owner\"\n";
+    workspace.file("reconcile.toml", config);
+    workspace.reconcile(["run"]).expect(1, &["owner_lacks_key"]);
+    let rows = exported(&workspace, &["--all"]);
+    decided(&workspace, &rows, |row| (row["reason"] == "owner_lacks_key").then_some("accept-authority"));
+    import(&workspace).expect(2, &["there is no value to accept (owner_lacks_key)", "fix-elsewhere"]);
+    decided(&workspace, &rows, |row| (row["reason"] == "owner_lacks_key").then_some("fix-elsewhere"));
+    import(&workspace).expect(0, &["1 decision"]);
+}

@@ -8,6 +8,7 @@ use crate::normalise::Reading;
 use crate::sides::{Side, Sides};
 
 use super::class::Class;
+use super::zones::Zones;
 
 /// How a value is shown, made only where it is kept.
 pub(super) type Shown = Sides<Option<Box<str>>>;
@@ -154,6 +155,8 @@ pub(super) struct Clues {
     pub(super) constants: Table<Constant>,
     /// Values that met NULL on the other side.
     pub(super) beside_null: Sides<Table<Constant>>,
+    /// The zones whose offset parts all times that lie quarters of an hour apart, where this side's are instants.
+    pub(super) zones: Sides<Zones>,
 }
 
 impl Default for Clues {
@@ -166,6 +169,7 @@ impl Default for Clues {
             pairs: Table::new(PAIRS),
             constants: Table::new(CONSTANTS),
             beside_null: Sides::from_fn(|_| Table::new(1)),
+            zones: Sides::default(),
         }
     }
 }
@@ -193,6 +197,12 @@ impl Clues {
             return;
         }
         self.count(class, 1);
+        if let (Class::Quarters(minutes), Reading::Time(authority), Reading::Time(projection)) =
+            (class, values.authority, values.projection)
+        {
+            self.zones.authority.note(authority, 60 * i64::from(minutes));
+            self.zones.projection.note(projection, -60 * i64::from(minutes));
+        }
         let wanted = self.pairs.lives() || self.constants.lives() || matches!(class, Class::Null(_));
         if !wanted {
             return;
@@ -259,6 +269,9 @@ impl Clues {
         }
         for (class, rows) in later.classes {
             self.count(class, rows);
+        }
+        for side in Side::BOTH {
+            self.zones.get_mut(side).take(*later.zones.get(side));
         }
         self.pairs.take(later.pairs, |here, other| here.rows += other.rows);
         let add = |here: &mut Constant, other: Constant| {

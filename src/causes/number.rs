@@ -119,6 +119,17 @@ const KNOWN: [(ExactDecimal, &str); 12] = {
     ]
 };
 
+impl Factor {
+    /// What the authority is multiplied by, where that is a decimal of a few digits.
+    pub(super) fn exact(self) -> Option<String> {
+        match self {
+            Self::Ten(power @ ..0) => Some(format!("0.{}1", "0".repeat(usize::from(power.unsigned_abs()) - 1))),
+            Self::Ten(_) | Self::Times(_) => Some(self.to_string()),
+            Self::Over(_) => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Factor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

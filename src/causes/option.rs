@@ -7,6 +7,7 @@ use crate::sides::{Side, Sides};
 use super::clues::PairSeen;
 use super::number::Mode;
 use super::suspect::Suspect;
+use super::text::Garbled;
 
 /// More pairs than these are a file's business.
 const TRANSLATED: usize = 64;
@@ -20,6 +21,8 @@ pub(super) struct Ask<'a> {
     pub(super) suspects: &'a [&'a Suspect],
     /// In how many pairs the attribute agrees.
     pub(super) equal: u64,
+    /// Whether the suspect explains all mismatches of the attribute.
+    pub(super) whole: bool,
 }
 
 /// A text as TOML holds it between quotation marks.
@@ -68,7 +71,12 @@ impl Ask<'_> {
                 text.then(|| self.table("type = \"decimal\""))
             }
             Suspect::Rounded { .. } => self.tolerance(),
-            Suspect::Offset(nanoseconds) => self.zone(*nanoseconds),
+            Suspect::Offset(nanoseconds) => self.offset(*nanoseconds),
+            Suspect::Zone { name, instants } if self.equal == 0 => {
+                self.zone(Sides::from_fn(|side| (side == *instants).then(|| (*name).to_owned())))
+            }
+            Suspect::Sign | Suspect::Factor(_) => self.derive(suspect),
+            Suspect::Garbled { side, how } => self.encoding(*side, *how),
             Suspect::Map { told, .. } => self.translate(told),
             _ => None,
         }
@@ -131,35 +139,82 @@ impl Ask<'_> {
         Some(self.table(&lines))
     }
 
-    /// The zone of the side whose times have none, where they are taken for UTC.
-    fn zone(self, nanoseconds: i128) -> Option<String> {
+    /// A constant offset as a zone.
+    fn offset(self, nanoseconds: i128) -> Option<String> {
         let offsets = self.suspects.iter().filter(|suspect| matches!(suspect, Suspect::Offset(_))).count();
         let minutes = i32::try_from(nanoseconds / super::MINUTE).ok()?;
         // Times that agree in the zone that holds now would not in another.
         if offsets != 1 || self.equal > 0 || i128::from(minutes) * super::MINUTE != nanoseconds || minutes % 15 != 0 {
             return None;
         }
+        let (authority, projection) = (Some(zone_name(minutes)), Some(zone_name(-minutes)));
+        self.zone(Sides { authority, projection })
+    }
+
+    /// The zone of the side whose times have none, where they are taken for UTC. `other` is the zone of the other side where
+    /// a side's times are instants.
+    fn zone(self, other: Sides<Option<String>>) -> Option<String> {
         let set = &self.attribute.options.timezone;
         let zones = Sides::from_fn(|side| set.as_ref().or(self.contract.sources.get(side).timezone.as_ref()));
         let utc = |side: Side| zones.get(side).is_none_or(|zone| zone.iana_name() == Some("UTC"));
         let local = Sides::from_fn(|side| is_local(self.attribute, side));
         match (&self.attribute.comparison, local.authority, local.projection) {
             (Comparison::Instant, false, true) if utc(Side::Projection) => {
-                Some(self.table(&format!("timezone = \"{}\"", zone_name(minutes))))
+                Some(self.table(&format!("timezone = \"{}\"", other.authority?)))
             }
             (Comparison::Instant, true, false) if utc(Side::Authority) => {
-                Some(self.table(&format!("timezone = \"{}\"", zone_name(-minutes))))
+                Some(self.table(&format!("timezone = \"{}\"", other.projection?)))
             }
             (Comparison::Timestamp, true, true) if set.is_none() && utc(Side::Authority) && utc(Side::Projection) => {
                 let source = |side: Side| key(&self.contract.sources.get(side).name);
                 let (authority, projection) = (source(Side::Authority), source(Side::Projection));
-                let zone = zone_name(minutes);
+                let zones = match (other.authority, other.projection) {
+                    (Some(zone), _) => ["UTC".to_owned(), zone],
+                    (None, zone) => [zone?, "UTC".to_owned()],
+                };
                 (authority != projection).then(|| {
-                    format!("[source.{authority}]\ntimezone = \"UTC\"\n\n[source.{projection}]\ntimezone = \"{zone}\"")
+                    let [one, two] = zones;
+                    format!("[source.{authority}]\ntimezone = \"{one}\"\n\n[source.{projection}]\ntimezone = \"{two}\"")
                 })
             }
             _ => None,
         }
+    }
+
+    /// The owner's column times what the projection is of it, where all that differs is explained so and nothing agrees.
+    fn derive(self, suspect: &Suspect) -> Option<String> {
+        if self.suspects.len() != 1 || !self.whole || self.equal > 0 {
+            return None;
+        }
+        let name = &self.attribute.name;
+        let mut declared = self.contract.attributes.iter().filter(|attribute| attribute.name == *name);
+        // A column of another name, or a value that comes from elsewhere, is written in another way already.
+        if declared.any(|attribute| attribute.origin.is_composed() || attribute.column != [name.as_str()]) {
+            return None;
+        }
+        if self.attribute.options.translate.is_some() || self.contract.key.is_empty() {
+            return None;
+        }
+        let column = format!("\"{}\"", name.replace('"', "\"\""));
+        let plain = name.bytes().enumerate().all(|(index, byte)| match byte {
+            b'a'..=b'z' | b'_' => true,
+            b'0'..=b'9' => index > 0,
+            _ => false,
+        });
+        let column = if plain { name.clone() } else { column };
+        let derived = match suspect {
+            Suspect::Factor(factor) => format!("{column} * {}", factor.exact()?),
+            _ => format!("0 - {column}"),
+        };
+        Some(self.table(&format!("derive = {}", value(&derived))))
+    }
+
+    /// UTF-8, where the contract itself says that the file is in the encoding that garbles it.
+    fn encoding(self, side: Side, how: Garbled) -> Option<String> {
+        let source = self.contract.sources.get(side);
+        let single = source.csv.encoding == encoding_rs::WINDOWS_1252;
+        (single && self.whole && how != Garbled::Lost)
+            .then(|| format!("[source.{}.csv]\nencoding = \"utf-8\"", key(&source.name)))
     }
 }
 

@@ -20,23 +20,58 @@ const ONE_IN: u64 = 20;
 /// A cause that may explain mismatches of one attribute.
 #[derive(Clone, Debug)]
 pub(super) enum Suspect {
-    NullSpelled { null: Side, value: Box<[u8]>, shown: Option<Box<str>> },
+    NullSpelled {
+        null: Side,
+        value: Box<[u8]>,
+        shown: Option<Box<str>>,
+    },
     Null,
-    Default { value: Box<[u8]>, shown: Option<Box<str>> },
-    Stuck { value: Box<[u8]> },
+    Default {
+        value: Box<[u8]>,
+        shown: Option<Box<str>>,
+    },
+    Stuck {
+        value: Box<[u8]>,
+    },
     Case,
-    Spaces { ends: bool, inner: bool },
-    Unicode { compatible: bool },
-    Garbled { side: Side, how: Garbled },
-    Zeros { side: Side },
+    Spaces {
+        ends: bool,
+        inner: bool,
+    },
+    Unicode {
+        compatible: bool,
+    },
+    Garbled {
+        side: Side,
+        how: Garbled,
+    },
+    Zeros {
+        side: Side,
+    },
     Scientific,
     Spelled,
-    Cut { side: Side, characters: u32 },
+    Cut {
+        side: Side,
+        characters: u32,
+    },
     Sign,
     Factor(Factor),
-    Rounded { side: Side, mode: Mode, decimals: u8 },
+    Rounded {
+        side: Side,
+        mode: Mode,
+        decimals: u8,
+    },
     Offset(i128),
-    Map { pairs: BTreeSet<Box<[u8]>>, told: Vec<PairSeen>, ordinal: bool },
+    /// Parted by what the zone is from UTC; this side's are the instants.
+    Zone {
+        name: &'static str,
+        instants: Side,
+    },
+    Map {
+        pairs: BTreeSet<Box<[u8]>>,
+        told: Vec<PairSeen>,
+        ordinal: bool,
+    },
 }
 
 impl Suspect {
@@ -59,7 +94,7 @@ impl Suspect {
             Self::Factor(_) => "constant_factor",
             Self::Rounded { mode: Mode::Truncate, .. } => "truncated",
             Self::Rounded { .. } => "rounded",
-            Self::Offset(_) => "time_offset",
+            Self::Offset(_) | Self::Zone { .. } => "time_offset",
             Self::Map { ordinal: true, .. } => "enum_ordinal",
             Self::Map { .. } => "value_map",
         }
@@ -84,6 +119,8 @@ impl Suspect {
             | (Self::Spaces { .. }, Class::Spaces(_))
             | (Self::Scientific, Class::Scientific { .. })
             | (Self::Spelled, Class::Spelled)
+            // Every such pair went into the zone.
+            | (Self::Zone { .. }, Class::Quarters(_))
             | (Self::Sign, Class::Sign) => true,
             (Self::Default { value, .. } | Self::Stuck { value }, class) => {
                 !matches!(class, Class::Null(_)) && holds(Side::Projection, value)
@@ -234,6 +271,9 @@ fn offsets(clues: &Clues) -> Vec<Suspect> {
         _ => None,
     });
     let enough = |share: u64| move |rows: u64| rows >= LEAST && rows * share >= clues.mismatches;
+    if let Some(zone) = zone(clues) {
+        return vec![zone];
+    }
     let zones: Vec<i128> = of_zones.filter(|(_, rows)| enough(5)(*rows)).map(|(offset, _)| offset).collect();
     let others = clues.classes.iter().filter_map(|(class, rows)| match class {
         Class::Offset(offset) if enough(2)(*rows) => Some(*offset),
@@ -242,6 +282,21 @@ fn offsets(clues: &Clues) -> Vec<Suspect> {
     // Many distances, each by chance a few quarters of an hour, are no zone.
     let zones = if zones.len() <= 2 { zones } else { Vec::new() };
     zones.into_iter().chain(others).map(Suspect::Offset).collect()
+}
+
+/// A zone that explains all times that lie quarters of an hour apart: in two distances at least, each of some rows.
+fn zone(clues: &Clues) -> Option<Suspect> {
+    let distances = clues.classes.iter().filter(|(class, _)| matches!(class, Class::Quarters(_)));
+    let (mut rows, mut often) = (0, 0);
+    for (_, of_distance) in distances {
+        rows += of_distance;
+        often += usize::from(*of_distance >= LEAST);
+    }
+    if often < 2 || rows * 5 < clues.mismatches {
+        return None;
+    }
+    let named = clues.zones.iter().find_map(|(instants, zones)| Some((zones.name()?, instants)));
+    named.map(|(name, instants)| Suspect::Zone { name, instants })
 }
 
 /// The fewest numbers of decimals that explain what was rounded on one side: the most decimals that are shown first. The

@@ -2,13 +2,14 @@
 
 use crate::contract::Contract;
 use crate::normalise::{Binding, BoundAttribute, is_local};
-use crate::sides::Side;
+use crate::sides::{Side, Sides};
 
 use super::clues::Shown;
 use super::number::Mode;
 use super::option::{Ask, exchange, mode, zone_name};
 use super::suspect::Suspect;
 use super::text::Garbled;
+use super::whereabouts::{gap, places};
 use super::{Cause, Explained, Share, Suspects};
 
 /// A value in evidence is at most so many characters long.
@@ -17,14 +18,19 @@ const VALUE: usize = 40;
 const ENTRIES: usize = 4;
 
 /// The causes that explain anything, those that explain the most first.
-pub(super) fn tell(suspects: &Suspects, explained: &Explained, contract: &Contract, binding: &Binding) -> Vec<Cause> {
+pub(super) fn tell(
+    suspects: &Suspects,
+    explained: &Explained,
+    (contract, binding): (&Contract, &Binding),
+    files: &Sides<Vec<String>>,
+) -> Vec<Cause> {
     let mut causes = swapped(suspects, explained, contract, binding);
     for (index, (of_attribute, shares)) in suspects.attributes.iter().zip(&explained.attributes).enumerate() {
         let attribute = &binding.attributes[index];
         let found: Vec<(&Suspect, &Share)> =
             of_attribute.iter().zip(shares).filter(|(_, share)| share.rows > 0).collect();
         let all: Vec<&Suspect> = found.iter().map(|(suspect, _)| *suspect).collect();
-        let ask = Ask { contract, attribute, suspects: &all, equal: suspects.equal[index] };
+        let equal = suspects.equal[index];
         for (suspect, share) in found {
             let of = suspects.mismatches[index];
             let personal = is_personal(contract, attribute);
@@ -41,10 +47,13 @@ pub(super) fn tell(suspects: &Suspects, explained: &Explained, contract: &Contra
                     (share.rows, of),
                     &if personal { Vec::new() } else { examples(suspect, share) },
                 ) + &together,
-                option: ask
+                option: Ask { contract, attribute, suspects: &all, equal, whole: share.rows == of }
                     .option(suspect)
                     .filter(|_| !personal || !holds_values(suspect))
-                    .filter(|_| !matches!(suspect, Suspect::Offset(_)) || !name_their_zone(attribute, share)),
+                    .filter(|_| {
+                        !matches!(suspect, Suspect::Offset(_) | Suspect::Zone { .. })
+                            || !name_their_zone(attribute, share)
+                    }),
             });
         }
     }
@@ -58,10 +67,17 @@ pub(super) fn tell(suspects: &Suspects, explained: &Explained, contract: &Contra
             attribute: Some(key.name.clone()),
             keys: share.rows,
             of: suspects.missing,
-            evidence: format!("{} in {} of {} missing keys: {shown}", said, count(share.rows), count(suspects.missing)),
+            evidence: format!(
+                "{} in {} of {} missing keys: {shown}",
+                said,
+                grouped(share.rows),
+                grouped(suspects.missing)
+            ),
             option: None,
         });
     }
+    causes.extend(gap(suspects, explained, contract, binding));
+    causes.extend(places(&suspects.places, contract, binding, files));
     // The sort is stable, so equal counts stay in the contract's order.
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.keys));
     causes
@@ -79,7 +95,7 @@ fn together(suspects: &Suspects, explained: &Explained, binding: &Binding, one: 
         }
     }
     let Some((last, first)) = names.split_last().filter(|(_, first)| !first.is_empty()) else { return String::new() };
-    format!("; {} values in {} and {last} together", count(rows), first.join(", "))
+    format!("; {} values in {} and {last} together", grouped(rows), first.join(", "))
 }
 
 /// Whether texts that might be local times say their own zone, so that no option can say another.
@@ -95,7 +111,7 @@ fn name_their_zone(attribute: &BoundAttribute, share: &Share) -> bool {
 }
 
 /// Whether values of an attribute may not be written.
-fn is_personal(contract: &Contract, attribute: &BoundAttribute) -> bool {
+pub(super) fn is_personal(contract: &Contract, attribute: &BoundAttribute) -> bool {
     contract.attributes.iter().any(|declared| declared.name == attribute.name && declared.pii.is_some())
 }
 
@@ -156,14 +172,15 @@ fn columns(contract: &Contract, one: &BoundAttribute, two: &BoundAttribute) -> O
 
 /// The one place where values become a part of evidence: what they show is all that it takes.
 fn evidence(said: &str, noun: &str, (rows, of): (u64, u64), examples: &[String]) -> String {
-    let numbers = format!("{said} in {} of {} {noun}", count(rows), count(of));
+    let numbers = format!("{said} in {} of {} {noun}", grouped(rows), grouped(of));
     if examples.is_empty() { numbers } else { format!("{numbers}, for example {}", examples.join(" and ")) }
 }
 
 fn examples(suspect: &Suspect, share: &Share) -> Vec<String> {
     match suspect {
         Suspect::Map { told, .. } => {
-            let entry = |pair: &super::clues::PairSeen| format!("{} {} times", pair_of(&pair.shown), count(pair.rows));
+            let entry =
+                |pair: &super::clues::PairSeen| format!("{} {} times", pair_of(&pair.shown), grouped(pair.rows));
             told.iter().take(ENTRIES.min(if told.len() > 2 { 2 } else { ENTRIES })).map(entry).collect()
         }
         _ => pairs(&share.examples),
@@ -178,7 +195,7 @@ fn pair_of(shown: &Shown) -> String {
     format!("{} → {}", value(shown.authority.as_deref()), value(shown.projection.as_deref()))
 }
 
-fn value(shown: Option<&str>) -> String {
+pub(super) fn value(shown: Option<&str>) -> String {
     let Some(text) = shown else { return "NULL".to_owned() };
     let cut: String = text.chars().take(VALUE).collect();
     if cut.len() < text.len() { format!("\"{cut}…\"") } else { format!("\"{text}\"") }
@@ -219,6 +236,11 @@ fn said(suspect: &Suspect) -> String {
             format!("the {} is the {} rounded to {} ({})", at(side), at(&side.other()), digits(*decimals), mode(*how))
         }
         Suspect::Offset(nanoseconds) => offset(*nanoseconds),
+        Suspect::Zone { name, instants } => format!(
+            "the {} lies as far from the {} as {name}, or a zone with its rules, from UTC at each instant,",
+            at(&instants.other()),
+            at(instants)
+        ),
         Suspect::Map { told, ordinal: true, .. } => {
             format!("{} labels stand for their ordinals, each for one", told.len())
         }
@@ -263,7 +285,8 @@ fn length(nanoseconds: u128) -> String {
 }
 
 /// A number with its thousands parted.
-fn count(number: u64) -> String {
+#[must_use]
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

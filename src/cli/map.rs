@@ -21,8 +21,17 @@ pub(super) struct ContextMap<'a> {
 struct Flow<'a> {
     contract: &'a Contract,
     owner: &'a str,
+    /// Where it goes.
+    to: &'a str,
     /// What it owns there; empty: everything that no other source owns.
     attributes: Vec<&'a str>,
+}
+
+impl Flow<'_> {
+    /// Whether it goes to the old copy that the projection replaces.
+    fn is_baseline(&self) -> bool {
+        self.to != self.contract.sources.projection.name
+    }
 }
 
 impl<'a> ContextMap<'a> {
@@ -64,10 +73,11 @@ impl<'a> ContextMap<'a> {
             }
         }
         for flow in &self.flows {
-            let (from, to) = (numbers.get(flow.owner), numbers.get(flow.projection()));
+            let (from, to) = (numbers.get(flow.owner), numbers.get(flow.to));
             if let (Some(from), Some(to)) = (from, to) {
                 let label: Vec<String> = flow.lines().iter().map(|line| of_mermaid(line)).collect();
-                text.push_str(&format!("  s{from} -->|\"{}\"| s{to}\n", label.join("<br>")));
+                let arrow = if flow.is_baseline() { "-.->" } else { "-->" };
+                text.push_str(&format!("  s{from} {arrow}|\"{}\"| s{to}\n", label.join("<br>")));
             }
         }
         text
@@ -89,10 +99,11 @@ impl<'a> ContextMap<'a> {
             }
         }
         for flow in &self.flows {
-            let (from, to) = (numbers.get(flow.owner), numbers.get(flow.projection()));
+            let (from, to) = (numbers.get(flow.owner), numbers.get(flow.to));
             if let (Some(from), Some(to)) = (from, to) {
                 let label: Vec<String> = flow.lines().iter().map(|line| of_dot(line)).collect();
-                text.push_str(&format!("  s{from} -> s{to} [label=\"{}\"];\n", label.join("\\n")));
+                let style = if flow.is_baseline() { ", style=dashed" } else { "" };
+                text.push_str(&format!("  s{from} -> s{to} [label=\"{}\"{style}];\n", label.join("\\n")));
             }
         }
         text.push_str("}\n");
@@ -103,29 +114,42 @@ impl<'a> ContextMap<'a> {
         let contexts = self.contexts.iter().map(|(context, sources)| {
             json!({"context": context, "sources": sources.iter().map(|source| &source.name).collect::<Vec<_>>()})
         });
-        let flows = self.flows.iter().map(|flow| {
+        let baselines = self.flows.iter().filter(|flow| flow.is_baseline()).map(|flow| {
+            json!({
+                "contract": flow.contract.name,
+                "version": flow.contract.version.text,
+                "owner": flow.owner,
+                "projection": flow.contract.sources.projection.name,
+                "baseline": flow.to,
+            })
+        });
+        let flows = self.flows.iter().filter(|flow| !flow.is_baseline()).map(|flow| {
             json!({
                 "contract": flow.contract.name,
                 "version": flow.contract.version.text,
                 "team": flow.contract.team.as_deref().map(|team| flow.contract.secrets.redact(team)),
                 "owner": flow.owner,
-                "projection": flow.projection(),
+                "projection": flow.to,
                 "attributes": flow.attributes,
             })
         });
-        json!({"format_version": 1, "contexts": contexts.collect::<Vec<_>>(), "flows": flows.collect::<Vec<_>>()})
+        json!({
+            "format_version": 1,
+            "contexts": contexts.collect::<Vec<_>>(),
+            "flows": flows.collect::<Vec<_>>(),
+            "baselines": baselines.collect::<Vec<_>>(),
+        })
     }
 }
 
 impl Flow<'_> {
-    fn projection(&self) -> &str {
-        &self.contract.sources.projection.name
-    }
-
     /// What stands at the arrow.
     fn lines(&self) -> Vec<String> {
         let contract = self.contract;
         let mut lines = vec![format!("{} {}", contract.name, contract.version.text)];
+        if self.is_baseline() {
+            lines.push(format!("old copy of {}", contract.sources.projection.name));
+        }
         if !self.attributes.is_empty() {
             lines.push(self.attributes.join(", "));
         }
@@ -134,7 +158,7 @@ impl Flow<'_> {
     }
 }
 
-/// One flow for the authority, and one for each other source that owns an attribute.
+/// One flow for the authority, one for each other source that owns an attribute, and one to the old copy.
 fn flows(contract: &Contract) -> Vec<Flow<'_>> {
     let authority = contract.sources.get(Side::Authority).name.as_str();
     let mut others: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -144,9 +168,12 @@ fn flows(contract: &Contract) -> Vec<Flow<'_>> {
             others.entry(owner).or_default().push(&attribute.name);
         }
     }
-    let own = Flow { contract, owner: authority, attributes: Vec::new() };
+    let to = contract.sources.projection.name.as_str();
+    let own = Flow { contract, owner: authority, to, attributes: Vec::new() };
+    let old = contract.baseline.as_ref().map(|old| old.source.name.as_str()).filter(|old| *old != to);
     std::iter::once(own)
-        .chain(others.into_iter().map(|(owner, attributes)| Flow { contract, owner, attributes }))
+        .chain(others.into_iter().map(|(owner, attributes)| Flow { contract, owner, to, attributes }))
+        .chain(old.map(|to| Flow { contract, owner: authority, to, attributes: Vec::new() }))
         .collect()
 }
 
@@ -205,6 +232,35 @@ mod tests {
         let expected = "flowchart LR\n    s0[\"crm #92; view\"]\n  subgraph c1[\"Policy #34;Admin#34;#93; --#62; x\"]\n    \
                         s1[\"policy_admin\"]\n  end\n  s1 -->|\"crm 2.1.0<br>team crm #124; sales#10;\"| s0\n";
         assert_eq!(ContextMap::of(&configuration).text(MapFormat::Mermaid), expected);
+    }
+
+    #[test]
+    fn the_old_copy_is_drawn_with_another_line() {
+        let text = r#"
+            version = 1
+            [source.core]
+            location = "a.csv"
+            [source.new]
+            location = "b.csv"
+            [source.old]
+            location = "c.csv"
+            [contract.crm]
+            version = "1.0.0"
+            authority = "core"
+            projection = "new"
+            baseline = "old"
+            key = ["id"]
+        "#;
+        let configuration = contract::load_text(std::path::Path::new("reconcile.toml"), text).unwrap();
+        let map = ContextMap::of(&configuration);
+        let mermaid = map.text(MapFormat::Mermaid);
+        assert!(mermaid.contains("  s0 -->|\"crm 1.0.0\"| s1\n"), "{mermaid}");
+        assert!(mermaid.contains("  s0 -.->|\"crm 1.0.0<br>old copy of new\"| s2\n"), "{mermaid}");
+        let dot = map.text(MapFormat::Dot);
+        assert!(dot.contains("  s0 -> s2 [label=\"crm 1.0.0\\nold copy of new\", style=dashed];\n"), "{dot}");
+        let document = map.document();
+        assert_eq!(document["flows"].as_array().map(Vec::len), Some(1));
+        assert_eq!(document["baselines"][0]["baseline"], "old");
     }
 
     #[test]

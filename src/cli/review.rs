@@ -147,6 +147,9 @@ impl Source<'_> {
 
 /// A file of decisions is small: what people wrote, line by line.
 const MOST_BYTES: u64 = 1 << 30;
+/// Reasons of a line for which its owner has no one value.
+const NO_VALUE: [&str; 5] =
+    ["owner_lacks_key", "owner_key_twice", "lookup_lacks_key", "lookup_key_twice", "not_derivable"];
 /// So many problems are told; the rest is counted.
 const MOST_TOLD: usize = 200;
 const MOST_WHO: usize = 200;
@@ -383,6 +386,12 @@ impl Seen {
         let fits =
             choice.map_or(Err("the run speaks of a kind that is not known here"), |(choice, kind)| choice.fits(kind));
         fits.map_err(|why| format!("{} cannot be decided of a {}: {why}", line.decision, finding.kind))?;
+        if line.decision == Choice::AcceptAuthority.name() && NO_VALUE.contains(&finding.reason.as_str()) {
+            return Err(format!(
+                "accept-authority cannot be decided: there is no value to accept ({}); mend it at its owner, and decide fix-elsewhere",
+                finding.reason
+            ));
+        }
         Ok((run_id, finding))
     }
 }

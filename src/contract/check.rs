@@ -27,6 +27,7 @@ mod location;
 mod ownership;
 mod parity;
 mod pii;
+mod predicates;
 mod sign;
 mod source;
 

@@ -534,6 +534,12 @@ pub(super) static PARITY: Section = Section {
             "The greatest share of diverging keys of each, allowed or not; of authority rows.",
         )
         .default("none"),
+        key(
+            "max_regressions",
+            Shape::Count(u64::MAX),
+            "The most lines of each that the old copy (`baseline`) has right; they are counted whatever the verdict.",
+        )
+        .default("none"),
     ],
 };
 

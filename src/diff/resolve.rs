@@ -34,6 +34,8 @@ pub struct Rows {
     pub version: Vec<Vec<Option<Mark>>>,
     /// When each was changed last; empty where the side has no `updated_at`.
     pub updated: Vec<Vec<Option<Mark>>>,
+    /// The file of each, by its number; empty where the side has one.
+    pub files: Vec<Vec<u32>>,
     /// The order of each row's key (`key_order`); empty where it is not known.
     pub order: Vec<Vec<u64>>,
     /// How many further rows of a row's key were left out.
@@ -44,6 +46,12 @@ impl Rows {
     /// The rows of all batches.
     fn count(&self) -> usize {
         self.canonical.iter().map(|batch| batch.rows).sum()
+    }
+
+    /// The file that a row lies in, where there are several.
+    #[must_use]
+    pub fn file_of(&self, at: RowAt) -> Option<u32> {
+        self.files.get(at.batch).map(|files| files[at.row])
     }
 
     /// Whether a row is a tombstone.

@@ -30,6 +30,8 @@ mod of_plan;
 mod over_time;
 
 const PARTIAL: &str = ".partial";
+/// A file in a folder that is kept beside the runs and is none.
+const NO_RUN: &str = ".not-a-run";
 /// A run folder on its way out, see `prune`.
 pub(super) const PRUNED: &str = ".pruned";
 const STAGING_LOCK: &str = ".lock";
@@ -345,7 +347,9 @@ pub(super) fn strays(reports: &Path, ledger: &Ledger, without_line: &[String]) -
     let mut strays = Vec::new();
     for name in names(reports)? {
         let staging = name.starts_with('.') && name.ends_with(PARTIAL) && reports.join(&name).is_dir();
-        let ours = known.contains(name.as_str()) || (staging && lives(&reports.join(&name))?);
+        // What is kept here and is no run says so itself.
+        let marked = !is_run_id(&name) && reports.join(&name).join(NO_RUN).is_file();
+        let ours = known.contains(name.as_str()) || marked || (staging && lives(&reports.join(&name))?);
         if !ours {
             strays.push(name);
         }

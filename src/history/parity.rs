@@ -168,6 +168,10 @@ impl Row {
             let met = format!("at most {} of the keys diverge in a run that counts", percent(most));
             conditions.push(self.condition("ratio", &met));
         }
+        if let Some(most) = rule.max_regressions {
+            let met = format!("at most {most} regressions in a run that counts");
+            conditions.push(self.condition("regressions", &met));
+        }
         let version = format!("version {} and its meaning, the same in every run that counts", contract.version.text);
         conditions.push(self.condition("contract_unchanged", &version));
         let (met, says) = match &self.waiting {
@@ -239,6 +243,9 @@ fn lacks(run_id: &str, found: &ContractAudit, contract: &Contract, rule: &Parity
     if rule.max_ratio.is_some_and(|most| keys > 0 && most.less_than(keys, rows)) {
         lacks.insert("ratio", format!("run `{run_id}` has {keys} diverging keys to {rows} authority rows"));
     }
+    if let Some(why) = rule.max_regressions.and_then(|most| regressed(run_id, found, most)) {
+        lacks.insert("regressions", why);
+    }
     if found.version != contract.version.text {
         lacks.insert("contract_unchanged", format!("run `{run_id}` was of version {}", found.version));
     } else if found.contract_digest != contract.digest {
@@ -246,6 +253,16 @@ fn lacks(run_id: &str, found: &ContractAudit, contract: &Contract, rule: &Parity
         lacks.insert("contract_unchanged", why);
     }
     lacks
+}
+
+/// Why a run has more regressions than are allowed, or does not tell. What the old copy does not tell may be one.
+fn regressed(run_id: &str, found: &ContractAudit, most: u64) -> Option<String> {
+    let Some(against) = found.baseline.as_ref().and_then(|baseline| baseline.parity.as_ref()) else {
+        return Some(format!("run `{run_id}` did not compare the old copy to its end"));
+    };
+    let (regressions, untold) = (against.regressions, against.untold);
+    let besides = if untold > 0 { format!(", and {untold} that the old copy does not tell") } else { String::new() };
+    (regressions + untold > most).then(|| format!("run `{run_id}` has {regressions} regressions{besides}"))
 }
 
 /// Whether at least such a share of the rows was compared, exactly.

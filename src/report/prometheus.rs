@@ -9,6 +9,7 @@ use crate::contract::{Kind, Severity};
 
 mod baseline;
 mod cadence;
+mod causes;
 mod figures;
 
 pub use cadence::{Cadence, render_cadences};
@@ -23,7 +24,7 @@ pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
         .chain(&contract_metrics(audit))
         .chain(&further_metrics(audit))
         .chain(&figures::metrics(audit))
-        .chain(&[baseline::metric(audit)])
+        .chain(&[baseline::metric(audit), causes::metric(audit)])
     {
         write_metric(metric, out)?;
     }

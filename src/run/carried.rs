@@ -1,12 +1,12 @@
 //! What is read of a row besides its attributes: its markers, and whether it is a tombstone. It is carried with a candidate
-//! row in columns after the compared ones.
+//! row in columns after the compared ones; after these, where a side has several files, the file that it lies in.
 //!
 //! A tombstone is known for every row in every reading, because it changes the row's digest.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::datatypes::{DataType, Field, Schema, UInt32Type};
 
 use super::Halt;
 use super::input::{Input, Inputs};
@@ -38,7 +38,7 @@ struct Carrier {
 
 /// What tells tombstones.
 #[derive(Clone, Debug)]
-enum Deleted {
+pub(super) enum Deleted {
     /// A boolean column, as an index in the columns of a scan.
     Column(usize, Flag),
     /// A predicate over the source's own columns.
@@ -121,6 +121,11 @@ impl Carried {
     pub(super) fn any(&self) -> bool {
         !self.columns.is_empty() || self.deleted.is_some()
     }
+
+    /// What tells tombstones, where the side has any.
+    pub(super) fn deletes(&self) -> Option<&Deleted> {
+        self.deleted.as_ref()
+    }
 }
 
 /// What a scan saw of the markers of a unit.
@@ -156,12 +161,16 @@ impl Reader<'_> {
         let wanted: Vec<usize> = input.compared.iter().chain(&input.carried.columns).copied().collect();
         let taken = rows.project(&wanted).expect("these columns are among those read");
         match &input.carried.deleted {
-            Some(deleted) => Ok(with_column(&taken, "deleted", Arc::new(self.tombstones(deleted, rows)?))),
+            Some(deleted) => {
+                let field = Field::new("deleted", DataType::Boolean, false);
+                Ok(with_column(&taken, field, Arc::new(self.tombstones(deleted, rows)?)))
+            }
             None => Ok(taken),
         }
     }
 
-    fn tombstones(&self, deleted: &Deleted, rows: &RecordBatch) -> Result<BooleanArray, Halt> {
+    /// Which rows of a batch, as a scan reads it, are tombstones.
+    pub(super) fn tombstones(&self, deleted: &Deleted, rows: &RecordBatch) -> Result<BooleanArray, Halt> {
         let said = |what: String| {
             let source = &self.batch.contract.sources.get(self.side).name;
             Halt::Contract(format!("source `{source}`, deleted: {what}"))
@@ -225,7 +234,23 @@ impl Reader<'_> {
         let carried = &self.input().carried;
         rows.version.extend(self.marks(carried.version.as_ref(), taken).map(|marks| marks.values));
         rows.updated.extend(self.marks(carried.updated.as_ref(), taken).map(|marks| marks.values));
+        if let Some(files) = taken.columns().get(width(self.input())) {
+            rows.files.push(files.as_primitive::<UInt32Type>().values().to_vec());
+        }
     }
+
+    /// The file of a unit, where the side has several.
+    pub(super) fn file_of(&self, unit: usize) -> Option<u32> {
+        let opened = &self.input().opened;
+        let several = opened.files.len() > 1;
+        several.then(|| opened.file_of.get(unit).and_then(|file| u32::try_from(*file).ok())).flatten()
+    }
+}
+
+/// A taken batch with the file that its rows come from, as a last column.
+pub(super) fn with_file(taken: &RecordBatch, file: u32) -> RecordBatch {
+    let files = UInt32Array::from(vec![file; taken.num_rows()]);
+    with_column(taken, Field::new("file", DataType::UInt32, false), Arc::new(files))
 }
 
 /// How many columns a taken batch has.
@@ -233,9 +258,8 @@ fn width(input: &Input) -> usize {
     input.compared.len() + input.carried.columns.len() + usize::from(input.carried.deleted.is_some())
 }
 
-fn with_column(batch: &RecordBatch, name: &str, column: ArrayRef) -> RecordBatch {
-    let field = Arc::new(Field::new(name, DataType::Boolean, false));
-    let fields: Vec<_> = batch.schema().fields().iter().cloned().chain([field]).collect();
+fn with_column(batch: &RecordBatch, field: Field, column: ArrayRef) -> RecordBatch {
+    let fields: Vec<_> = batch.schema().fields().iter().cloned().chain([Arc::new(field)]).collect();
     let columns = batch.columns().iter().cloned().chain([column]).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)

@@ -6,9 +6,8 @@ use super::Halt;
 use super::compare::Work;
 use super::gather::Partitioned;
 use super::looked::Looked;
-use crate::causes::{Evidence, Explained, Scene, Suspects};
+use crate::causes::{Evidence, Explained, Scene, Suspects, Teller};
 use crate::classify::{Bench, Divergence, Scale};
-use crate::contract::Kind;
 use crate::diff::resolve::{Difference, ResolveRules, resolve};
 use crate::sides::{Side, Sides};
 
@@ -18,7 +17,8 @@ impl Work<'_> {
         &self,
         gathered: &Sides<Partitioned<'_>>,
         scale: &Scale,
-        agree: u64,
+        (agree, complete): (u64, Sides<bool>),
+        by_file: &Sides<Vec<u64>>,
         looked: &Looked<'_>,
     ) -> Result<Suspects, Halt> {
         let binding = &self.inputs.binding;
@@ -28,8 +28,7 @@ impl Work<'_> {
         }
         let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
         let partitions: Vec<usize> = (0..gathered.authority.partitions())
-            // A pair has rows on both sides, and so has what is lost among others.
-            .filter(|&partition| gathered.authority.has(partition))
+            .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)))
             .collect();
         let look = |mut evidence: Evidence, partition: usize| {
             self.reader(Side::Authority).go_on()?;
@@ -37,9 +36,10 @@ impl Work<'_> {
             let resolved = resolve(binding, rules, &rows);
             evidence.agreeing(resolved.agree);
             let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale };
-            evidence.look(Scene { binding, rows: &rows }, &resolved.differences, |difference| lags(bench, difference));
+            let scene = Scene { binding, rows: &rows };
+            telling(bench, |teller| evidence.look(scene, &resolved.differences, &teller));
             looked.hold(partition, gathered, rows, resolved);
-            Ok(evidence)
+            Ok::<_, Halt>(evidence)
         };
         // Evidence is added in the order of the partitions, whoever looked at them.
         let evidence = self.batch.threads.install(|| {
@@ -51,11 +51,26 @@ impl Work<'_> {
                 },
             )
         });
-        evidence.map(|mut evidence| {
-            evidence.agreeing(agree);
-            evidence.suspects()
-        })
+        let mut evidence = evidence?;
+        evidence.agreeing(agree);
+        let mut suspects = evidence.suspects();
+        // Under `--where` it is not known which of the other rows were compared.
+        if let Some(question) = suspects.question().filter(|_| self.inputs.row_filter.is_none()) {
+            let census = self.census(&question, complete)?;
+            suspects.answered(question, &census, by_file);
+        }
+        Ok(suspects)
     }
+}
+
+/// Who tells kinds and keys of differences.
+fn telling<T>(bench: Bench<'_>, told: impl FnOnce(Teller<'_>) -> T) -> T {
+    let key = |difference: &Difference| {
+        let mut key = String::new();
+        bench.write_key_of(difference, &mut key);
+        key
+    };
+    told(Teller { kind: &|difference| bench.kind_of(difference), key: &key })
 }
 
 /// Gives the differences of one partition to their causes.
@@ -64,15 +79,11 @@ pub(super) fn explain(suspects: &Suspects, bench: Bench<'_>, differences: &[Diff
     let mut names = Vec::new();
     if !suspects.is_empty() {
         let scene = Scene { binding: bench.binding, rows: bench.rows };
-        let lags = |difference: &Difference| lags(bench, difference);
-        suspects.explain(scene, differences, lags, &mut explained, |of_lines| names.extend_from_slice(of_lines));
+        telling(bench, |teller| {
+            suspects.explain(scene, differences, &teller, &mut explained, |of_lines| names.extend_from_slice(of_lines));
+        });
     }
     (explained, Names(names.into_iter()))
-}
-
-/// Whether markers tell why the rows differ: the projection has an earlier row, or a later one.
-fn lags(bench: Bench<'_>, difference: &Difference) -> bool {
-    matches!(bench.kind_of(difference), Kind::Stale | Kind::InFlight | Kind::Ahead)
 }
 
 /// The causes of the lines of some differences, in their order; none where none was found.

@@ -69,7 +69,7 @@ fn compare_once(
     work.find_again(&settled, &units, &gathered, &collided)?;
     settled.distrust(&collided);
     tally.joined(settled.agree(), settled.out_of_scope());
-    work.finish(gathered, tally, recorder)?;
+    work.finish(gathered, &units, tally, recorder)?;
     if let Some(recall) = recall {
         recall.note(&units, &settled.candidates);
     }
@@ -94,7 +94,7 @@ fn compare_in_order(
     tally.scanned(&merged.units, Sides::default());
     tally.table_sums(Work::sums_of_merged(&merged.units, &gathered));
     tally.joined(merged.agree, Sides::default());
-    work.finish(gathered, tally, recorder)?;
+    work.finish(gathered, &merged.units, tally, recorder)?;
     Ok(true)
 }
 
@@ -227,11 +227,12 @@ impl<'w> Work<'w> {
     fn finish(
         &self,
         gathered: Sides<Gathered<'_>>,
+        units: &Units,
         tally: &mut Tally<'_>,
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
         let gathered = gathered.map(|_, gathered| gathered.partitioned());
-        self.resolve(&gathered, tally, recorder)?;
+        self.resolve(&gathered, &self.rows_by_file(units), tally, recorder)?;
         for (side, input) in self.inputs.sides.iter() {
             unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
         }

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, UInt64Type};
 use arrow::row::{RowConverter, SortField};
 
 use super::Halt;
+use super::carried::with_file;
 use super::scan::{Reader, compact, take_rows};
 use crate::diff::resolve::{RowAt, Rows, Standing, each_key, key_order, standing};
 use crate::diff::{Budget, Candidates, Extent, Spill, partition_of};
@@ -78,7 +79,7 @@ impl<'s> Gathered<'s> {
         whole: bool,
         candidates: &Candidates,
     ) -> Result<(), Halt> {
-        let mut pending = Pending::default();
+        let mut pending = Pending::of(reader, unit);
         let few = if whole { candidates.few(unit) } else { None };
         if let Some(rows) = few
             && reader.fetch(unit, &rows, |_, batch| pending.push(&compact(&batch)))?
@@ -121,7 +122,8 @@ impl<'s> Gathered<'s> {
 
     /// Keeps what is pending, in memory while the budget lasts.
     pub(super) fn keep(&self, reader: Reader<'_>, pending: &mut Pending) -> Result<(), Halt> {
-        let batches = std::mem::take(pending).batches;
+        let batches = std::mem::take(&mut pending.batches);
+        pending.bytes = 0;
         let Some(first) = batches.first() else { return Ok(()) };
         let lines = self.lines.get_or_init(|| Lines::new(&first.schema()));
         let bits = self.partitions.len().ilog2();
@@ -420,15 +422,27 @@ fn without_order(batch: &RecordBatch) -> (RecordBatch, Vec<u64>) {
 pub(super) struct Pending {
     batches: Vec<RecordBatch>,
     bytes: usize,
+    /// The file that the rows come from, where there are several.
+    file: Option<u32>,
 }
 
 impl Pending {
     const LEAST: usize = 4 << 20;
     const MOST: usize = 32 << 20;
 
+    /// Nothing yet, of one unit.
+    pub(super) fn of(reader: Reader<'_>, unit: usize) -> Self {
+        Self { file: reader.file_of(unit), ..Self::default() }
+    }
+
+    /// What comes next is of this unit.
+    pub(super) fn comes_from(&mut self, reader: Reader<'_>, unit: usize) {
+        self.file = reader.file_of(unit);
+    }
+
     fn push(&mut self, batch: &RecordBatch) {
         self.bytes += batch.get_array_memory_size();
-        self.batches.push(batch.clone());
+        self.batches.push(self.file.map_or_else(|| batch.clone(), |file| with_file(batch, file)));
     }
 }
 

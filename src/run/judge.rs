@@ -28,6 +28,7 @@ impl Work<'_> {
     pub(super) fn resolve(
         &self,
         gathered: &Sides<Partitioned<'_>>,
+        by_file: &Sides<Vec<u64>>,
         tally: &mut Tally<'_>,
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
@@ -38,7 +39,7 @@ impl Work<'_> {
         let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
-        let suspects = self.suspects(gathered, &scale, tally.agree(), &looked)?;
+        let suspects = self.suspects(gathered, &scale, (tally.agree(), tally.complete()), by_file, &looked)?;
         let mut explained = suspects.counts();
         let policy = Policy {
             scale: &scale,
@@ -73,7 +74,8 @@ impl Work<'_> {
             }
             Ok::<_, Halt>(())
         })?;
-        tally.causes(suspects.tell(&explained, self.batch.contract, &self.inputs.binding));
+        let files = tally.file_names();
+        tally.causes(suspects.tell(&explained, self.batch.contract, &self.inputs.binding, &files));
         Ok(())
     }
 

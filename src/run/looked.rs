@@ -95,6 +95,7 @@ fn bytes_of(rows: &Rows) -> u64 {
     let marks = |marks: &[Vec<Option<Mark>>]| marks.iter().map(|marks| size_of_val(&**marks)).sum::<usize>();
     let others = rows.order.iter().map(|order| size_of_val(&**order)).sum::<usize>()
         + rows.in_scope.iter().chain(&rows.deleted).map(Vec::len).sum::<usize>()
+        + rows.files.iter().map(|files| size_of_val(&**files)).sum::<usize>()
         + marks(&rows.version)
         + marks(&rows.updated)
         + rows.more.len() * 64;

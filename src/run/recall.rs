@@ -310,7 +310,7 @@ impl Recall {
             let batch = take_rows(&kept.batch, taken.iter().map(|row| held[row]).collect());
             found.push((taken, batch));
         }
-        let mut pending = Pending::default();
+        let mut pending = Pending::of(reader, unit);
         for (_, batch) in &found {
             let all = 0..u32::try_from(batch.num_rows()).expect("a batch has fewer than 2³² rows");
             gathered.catch(reader, batch, all.collect(), &mut pending)?;

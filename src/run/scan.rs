@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         let mut working = Working {
             seen: scan.recall.filter(|_| small).map(|_| Seen::new(scan.records.bits(), expected)),
             collector: scan.records.collector(),
-            pending: Pending::default(),
+            pending: Pending::of(*self, unit),
             questions: Questions::default(),
             buffers: Buffers::default(),
             facts: UnitFacts::default(),
@@ -310,7 +310,7 @@ impl<'a> Reader<'a> {
         wanted: impl Fn(u64) -> bool,
         found: impl Fn(u64),
     ) -> Result<(), Halt> {
-        let (mut pending, mut buffers) = (Pending::default(), Buffers::default());
+        let (mut pending, mut buffers) = (Pending::of(*self, unit), Buffers::default());
         let mut first = 0;
         self.each_piece(unit, &self.input().columns, |piece| {
             let Piece::Rows(rows) = piece else { return Ok(()) };

@@ -24,7 +24,7 @@ use crate::audit::{
     Baseline, Books, Checksums, ContractAudit, Figures, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder,
     Verdict, balanced,
 };
-use crate::causes::Cause;
+use crate::causes::{Cause, grouped};
 use crate::classify::{Divergence, judge_schema, judge_unreadable, rule};
 use crate::contract::{Contract, Kind, Severity};
 use crate::digest::Sum;
@@ -183,6 +183,11 @@ impl<'a> Tally<'a> {
                 })
                 .collect();
         }
+    }
+
+    /// The files of each side, as reports name them.
+    pub(super) fn file_names(&self) -> Sides<Vec<String>> {
+        self.inputs.as_ref().map(|_, facts| facts.files.iter().map(|file| file.path.clone()).collect())
     }
 
     /// What the first reading saw.
@@ -485,9 +490,10 @@ impl<'a> Tally<'a> {
             match allow.severity.get(&severity) {
                 Some(&allowed) if keys > allowed => {
                     return Some(format!(
-                        "{} of severity {}, {allowed} are allowed",
+                        "{} of severity {}, {} are allowed",
                         counted(keys, "key"),
-                        severity.name()
+                        severity.name(),
+                        grouped(allowed)
                     ));
                 }
                 None if allow.keys.is_none() && allow.ratio.is_none() && severity >= fail_on => {
@@ -497,12 +503,14 @@ impl<'a> Tally<'a> {
             }
         }
         if let Some(allowed) = allow.keys.filter(|&allowed| failing > allowed) {
-            return Some(format!("{} at or above {}, {allowed} are allowed", diverge(failing), fail_on.name()));
+            let (diverge, allowed) = (diverge(failing), grouped(allowed));
+            return Some(format!("{diverge} at or above {}, {allowed} are allowed", fail_on.name()));
         }
         let ratio = allow.ratio.filter(|ratio| ratio.less_than(failing, self.books.authority.read))?;
         Some(format!(
-            "{failing} of {} authority rows diverge, a ratio of {ratio} is allowed",
-            self.books.authority.read
+            "{} of {} authority rows diverge, a ratio of {ratio} is allowed",
+            grouped(failing),
+            grouped(self.books.authority.read)
         ))
     }
 
@@ -584,10 +592,10 @@ fn attribute_owners(contract: &Contract, attributes: &[(String, u64)]) -> BTreeM
 
 /// So many keys diverge.
 fn diverge(keys: u64) -> String {
-    if keys == 1 { "1 key diverges".to_owned() } else { format!("{keys} keys diverge") }
+    if keys == 1 { "1 key diverges".to_owned() } else { format!("{} keys diverge", grouped(keys)) }
 }
 
 /// A count with its noun.
 fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(count)) }
 }

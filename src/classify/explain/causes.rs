@@ -3,7 +3,7 @@
 use super::{Explanation, Group};
 
 /// Every cause, in the order of `causes::NAMES`.
-pub(super) const ALL: [Explanation; 21] = [
+pub(super) const ALL: [Explanation; 23] = [
     Explanation {
         word: "columns_swapped",
         group: Group::Cause,
@@ -26,12 +26,14 @@ all mismatches are of this kind; it hides nothing that is not exchanged.",
         summary: "keys that follow one another are all missing",
         meaning: "\
 Every whole number of the range (alone, after a fixed text, or a day) is a key at the
-authority, and each of them is missing: no knowledge of other keys is needed. Gaps in
-keys of several attributes or in time, and what only one tenant or one file has lost,
-are not looked for.",
+authority, and each of them is missing: no knowledge of other keys is needed. Where that
+is not so, all keys of the authority are read once more: of at least twenty missing keys
+that follow one another (times, numbers with holes, texts, keys of several attributes in
+their order) none between is there, and chance would not have left so many together.",
         causes: "\
 - A partition, a file or a batch was lost on the way or never sent.
-- A consumer skipped a stretch of offsets.",
+- A consumer skipped a stretch of offsets, or was down for some hours.
+- Of a key of several parts: one tenant's stretch of numbers, or the whole tenant.",
         example: "    authority   order_id 4001 to 4500, each of them a row
     projection  (no row of these)",
         repair: "\
@@ -159,8 +161,9 @@ the other text; or each character beyond ASCII may have become a question mark."
         example: "    authority   policy_id 1042 | name Jörg
     projection  policy_id 1042 | name JÃ¶rg",
         repair: "\
-What was misread can be restored from the authority, never from the copy. Say the right
-`csv.encoding` where a file is misread here; else mend the loader.",
+What was misread can be restored from the authority, never from the copy. Where the
+contract itself reads the file in another encoding, the option (`csv.encoding`) says the
+right one; else mend the loader and load again.",
     },
     Explanation {
         word: "leading_zeros",
@@ -231,7 +234,8 @@ Each number is exactly the other's negative, in at least one in twenty mismatche
     projection  policy_id 1042 | balance -120.00",
         repair: "\
 Agree on one sign and mend the side that breaks it. Summed amounts are wrong by twice
-their value until then.",
+their value until then. Where the projection is meant to count the other way, the option
+(`derive`) says so.",
     },
     Explanation {
         word: "constant_factor",
@@ -246,7 +250,9 @@ bytes, time, length or mass, in at least one in twenty mismatches.",
     projection  policy_id 1042 | premium 30000",
         repair: "\
 Agree on one unit and mend the side that breaks it, before any update: a repair that
-copies values would hide the unit that is wrong.",
+copies values would hide the unit that is wrong. Where two units are meant, the option
+(`derive`) makes the factor a part of the contract; one sixtieth and the like have no
+exact decimal, so write `round(x / 60, 2)` as `derive`, with the places that are agreed.",
     },
     Explanation {
         word: "rounded",
@@ -291,8 +297,10 @@ that zones have in a fifth of them; then the zone that it suggests is said.",
         example: "    authority   policy_id 1042 | booked_at 2026-03-01T10:00:00Z
     projection  policy_id 1042 | booked_at 2026-03-01T11:00:00Z",
         repair: "\
-Where one side's times have no zone the option says it. Two distances an hour apart are
-a zone with summer time: name that zone, not an offset.",
+Where one side's times have no zone the option says it. Distances that change with summer
+time are named with a zone that has them; of zones with the same rules choose your own.
+In the hour that comes twice in autumn no zone can tell which is meant: such a time is a
+fault once the zone is named.",
     },
     Explanation {
         word: "enum_ordinal",
@@ -324,5 +332,44 @@ named only where it explains at least as many as those in which the attribute ag
         repair: "\
 The option (`translate`) makes the map a part of the contract. Ask the owners whether
 it is meant: a constant mistake looks the same.",
+    },
+    Explanation {
+        word: "one_value_only",
+        group: Group::Cause,
+        summary: "all of a kind lie in rows that share one value of another attribute",
+        meaning: "\
+All divergences of the kind (or all mismatches of the attribute), at least twenty, lie in
+rows that have one value of another attribute: one tenant, one region, one day of load.
+All rows were read once more to count them: were it chance, at least fourteen would lie
+in rows with other values, and none does. Of several such attributes the one with the
+fewest rows is named. It says where, whatever other cause says what; lines that have
+another cause keep that one.",
+        causes: "\
+- One tenant's, region's or product's feed is broken, late or configured in another way.
+- A batch of one day or one version was not loaded, or loaded twice.",
+        example: "    authority   tenant acme | policy_id 1042 | premium 120.00
+    projection  tenant acme | policy_id 1042 | premium 99.00
+    (all 60 keys that differ are of tenant acme; 4,000 rows of other tenants agree)",
+        repair: "\
+Look at what is particular to that value: its job, its mapping, its last load. Replay
+that part alone. No option of the contract settles it; `filter` on both sides would only
+hide it.",
+    },
+    Explanation {
+        word: "one_file_only",
+        group: Group::Cause,
+        summary: "all of a kind lie in one of several files of a side",
+        meaning: "\
+All divergences of the kind (or all mismatches of the attribute), at least twenty, lie in
+one of the files that a side is read from. Were it chance, at least fourteen would lie in
+the other files, and none does.",
+        causes: "\
+- The file was written by another version of the export, cut short, or replaced.
+- It was not loaded: the copy knows nothing of it.",
+        example: "    authority   policies/2026-03.parquet: 500 rows, each missing in the projection
+    authority   policies/2026-01.parquet, policies/2026-02.parquet: every row agrees",
+        repair: "\
+Compare how that file came about with its neighbours, write it again, and load it once
+more. No option of the contract settles it.",
     },
 ];

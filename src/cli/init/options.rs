@@ -20,6 +20,8 @@ use crate::sides::Sides;
 const PROPOSED_FROM: f64 = 0.05;
 /// Of all values of a map, the share that must follow it.
 const MAP_FROM: f64 = 0.9;
+/// One in so many values of a map may have no fixed partner; it is said, and not translated.
+const UNFIXED_ONE_IN: usize = 3;
 /// Differences that are looked at to find a tolerance, as powers of ten.
 const TOLERANCES: [&str; 11] = [
     "0.0000000001",
@@ -43,6 +45,14 @@ pub(super) struct Bench<'a> {
     pub(super) aligned: &'a Aligned,
     /// Sources and key.
     pub(super) frame: &'a Draft,
+}
+
+/// For each value of the authority the one that it becomes, how often, and of how many.
+struct Images {
+    /// Nearly always the same.
+    map: BTreeMap<String, (String, usize, usize)>,
+    /// Now this, now that: the commonest.
+    unfixed: BTreeMap<String, (String, usize, usize)>,
 }
 
 /// What the engine makes of two columns under some options.
@@ -182,7 +192,7 @@ impl Bench<'_> {
         if now.agreeing() * 2 > rows || rows < 4 {
             return;
         }
-        let Some(map) = self.map(columns) else { return };
+        let Some(Images { map, unfixed }) = self.map(columns) else { return };
         let entries: Vec<String> =
             map.iter().map(|(from, (to, _, _))| format!("{} = {}", draft::key(from), draft::value(to))).collect();
         let option = ("translate".to_owned(), format!("{{ {} }}", entries.join(", ")));
@@ -197,10 +207,17 @@ impl Bench<'_> {
         for (from, (to, held, of)) in &map {
             pair.evidence.push(format!("\"{from}\" is \"{to}\" in {} of {}", grouped(*held), grouped(*of)));
         }
+        for (from, (to, held, of)) in &unfixed {
+            let (held, of) = (grouped(*held), grouped(*of));
+            pair.evidence.push(format!("\"{from}\" is \"{to}\" in only {held} of {of}, and so not translated"));
+        }
         let seen = &self.profiles.authority.columns[columns.authority];
         if let Some(small) = &seen.small {
-            let unseen: Vec<String> =
-                small.keys().filter(|value| !map.contains_key(*value)).map(|value| format!("\"{value}\"")).collect();
+            let unseen: Vec<String> = small
+                .keys()
+                .filter(|value| !map.contains_key(*value) && !unfixed.contains_key(*value))
+                .map(|value| format!("\"{value}\""))
+                .collect();
             if !unseen.is_empty() {
                 pair.evidence.push(format!("not seen in a pair of rows, and so not translated: {}", unseen.join(", ")));
             }
@@ -208,7 +225,7 @@ impl Bench<'_> {
     }
 
     /// Each value of the authority with the one that stands for it, how often, and of how many.
-    fn map(&self, columns: Sides<usize>) -> Option<BTreeMap<String, (String, usize, usize)>> {
+    fn map(&self, columns: Sides<usize>) -> Option<Images> {
         let texts = Sides::from_fn(|side| {
             let mut texts: Vec<Option<String>> = vec![None; self.aligned.rows];
             let table = self.tables.get(side);
@@ -226,18 +243,20 @@ impl Bench<'_> {
                 return None;
             }
         }
-        let mut map = BTreeMap::new();
+        let (mut map, mut unfixed) = (BTreeMap::new(), BTreeMap::new());
         for (from, image) in images {
             let of: usize = image.values().sum();
             // The sort is stable, so that of two that are as frequent the first in order wins.
             let (to, held) = image.into_iter().rev().max_by_key(|(_, count)| *count)?;
-            if share(held, of) < MAP_FROM {
-                return None;
-            }
-            map.insert(from, (to, held, of));
+            let fixed = share(held, of) >= MAP_FROM;
+            if fixed { &mut map } else { &mut unfixed }.insert(from, (to, held, of));
+        }
+        // Where many have none, the columns are no two vocabularies of one thing.
+        if unfixed.len() * UNFIXED_ONE_IN > map.len() {
+            return None;
         }
         let targets: std::collections::BTreeSet<&String> = map.values().map(|(to, _, _)| to).collect();
-        (targets.len() > 1 && map.len() <= MAP_MAX).then_some(map)
+        (targets.len() > 1 && map.len() <= MAP_MAX).then_some(Images { map, unfixed })
     }
 
     /// The least tolerance that settles nearly all that a wider one settles. One that settles a few rows must be very

@@ -109,7 +109,10 @@ fn check_invariant(own: &Table, name: String, about: &str, problems: &mut Proble
 fn predicate(node: &Node, about: &str, problems: &mut Problems) -> Option<Predicate> {
     let text = node.text()?;
     let parsed = Predicate::parse(&text.text);
-    parsed.map_err(|said| problems.add(&node.at, Some(about), format!("`when` cannot be used: {said}"), None)).ok()
+    let hidden = |said: String| super::predicates::hidden(text, said);
+    parsed
+        .map_err(|said| problems.add(&node.at, Some(about), format!("`when` cannot be used: {}", hidden(said)), None))
+        .ok()
 }
 
 /// The attributes that a contract names.

@@ -33,6 +33,7 @@ pub(super) fn check_source(
             Some("say `captured_at = { column = \"…\" }`, a time, or { file = \"mtime\" }".to_owned()),
         );
     }
+    super::predicates::check(table, &about, problems, warnings);
     // The others that are not acted on go with the contract, which they may leave unverified.
     for key in ["pause_if"] {
         if let (Some(entry), Some(later)) = (table.entry(key), raw::SOURCE.key(key).and_then(|key| key.later)) {

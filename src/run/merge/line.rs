@@ -336,6 +336,7 @@ impl<'a> Line<'a> {
             rows.iter().for_each(|row| facts.unit.caught.mark(block.numbers.of(*row as usize)));
         }
         let gathered = self.bench.gathered.get(self.reader.side);
+        self.pending.comes_from(self.reader, block.unit);
         gathered.catch(self.reader, &block.compared, rows, &mut self.pending)?;
         Ok(())
     }

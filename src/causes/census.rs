@@ -1,0 +1,105 @@
+//! What the rows that differ leave open, and what counting every row answers: how many have a value, and which keys there are.
+//! It counts what it is shown and reads nothing itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diff::Keys;
+use crate::normalise::{Binding, CanonicalBatch, Reading, Readings};
+use crate::sides::{Side, Sides};
+
+use super::gap::{Gap, GapCount, GapDoubt};
+use super::place::{Doubts, Places, common};
+
+/// Values to be counted, by attribute.
+type Wanted = BTreeMap<usize, Vec<Box<[u8]>>>;
+
+/// What must be counted of all rows before it can be named.
+#[derive(Clone, Debug)]
+pub struct Question {
+    doubts: Doubts,
+    gap: Option<GapDoubt>,
+    wanted: Sides<Wanted>,
+    key_count: usize,
+}
+
+/// What was counted of some rows; it adds up in any order.
+#[derive(Clone, Debug, Default)]
+pub struct Census {
+    rows: Sides<u64>,
+    /// Beside each value that was asked for, how many rows have it.
+    with: Sides<BTreeMap<usize, Vec<u64>>>,
+    gap: GapCount,
+}
+
+impl Census {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        for side in Side::BOTH {
+            *self.rows.get_mut(side) += other.rows.get(side);
+            for (attribute, counts) in other.with.get(side) {
+                let here = self.with.get_mut(side).entry(*attribute).or_insert_with(|| vec![0; counts.len()]);
+                here.iter_mut().zip(counts).for_each(|(here, there)| *here += there);
+            }
+        }
+        self.gap.add(&other.gap);
+    }
+}
+
+impl Question {
+    /// None where nothing is open.
+    pub(super) fn new(doubts: Doubts, gap: Option<GapDoubt>, key_count: usize) -> Option<Self> {
+        let open = !doubts.is_empty() || gap.is_some();
+        open.then(|| Self { wanted: doubts.values(), doubts, gap, key_count })
+    }
+
+    /// The attributes of a side that must be read, ascending; none where nothing of its rows is asked.
+    #[must_use]
+    pub fn attributes(&self, side: Side) -> BTreeSet<usize> {
+        let keys = if side == Side::Authority && self.gap.is_some() { self.key_count } else { 0 };
+        (0..keys).chain(self.wanted.get(side).keys().copied()).collect()
+    }
+
+    /// Counts the rows of a batch that live. It holds these attributes, in their order, under a binding of them alone.
+    pub fn count(
+        &self,
+        side: Side,
+        (binding, attributes): (&Binding, &[usize]),
+        batch: &CanonicalBatch,
+        lives: impl Fn(usize) -> bool,
+        census: &mut Census,
+    ) {
+        let living: Vec<usize> = (0..batch.rows).filter(|row| lives(*row)).collect();
+        *census.rows.get_mut(side) += living.len() as u64;
+        let readings = |place: usize| Readings::new(&binding.attributes[place].comparison, &batch.columns[place]);
+        for (place, attribute) in attributes.iter().enumerate() {
+            let Some(wanted) = self.wanted.get(side).get(attribute) else { continue };
+            let counts = census.with.get_mut(side).entry(*attribute).or_insert_with(|| vec![0; wanted.len()]);
+            let column = readings(place);
+            for &row in &living {
+                let Some(value) = common(column.at(row)) else { continue };
+                if let Some(found) = wanted.iter().position(|wanted| *wanted == value) {
+                    counts[found] += 1;
+                }
+            }
+        }
+        let Some(gap) = self.gap.as_ref().filter(|_| side == Side::Authority) else { return };
+        let Some(keys) = Keys::of(&batch.columns[..self.key_count]) else { return };
+        let columns: Vec<Readings<'_>> = (0..self.key_count).map(readings).collect();
+        let whole = |row: usize| {
+            let key = columns.iter().map(|column| column.at(row));
+            !key.into_iter().any(|value| matches!(value, Reading::Null | Reading::Fault(_) | Reading::Nothing))
+        };
+        living.into_iter().filter(|row| whole(*row)).for_each(|row| gap.count(&keys, row, &mut census.gap));
+    }
+
+    /// What can be named, given what was counted and how many rows lie in each file.
+    pub(super) fn answer(self, census: &Census, by_file: &Sides<Vec<u64>>) -> (Places, Option<Gap>) {
+        let Self { doubts, gap, wanted, .. } = self;
+        let with = |side: Side, attribute: usize, value: &[u8]| {
+            let place = wanted.get(side).get(&attribute)?.iter().position(|wanted| **wanted == *value)?;
+            census.with.get(side).get(&attribute)?.get(place).copied()
+        };
+        let with = |side: Side, attribute: usize, value: &[u8]| with(side, attribute, value).unwrap_or(0);
+        (doubts.places(census.rows, with, by_file), gap.and_then(|gap| gap.gap(&census.gap)))
+    }
+}
