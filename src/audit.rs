@@ -17,6 +17,7 @@ mod checksums;
 mod controls;
 pub mod decision;
 pub mod lag;
+mod measured;
 mod owners;
 
 pub use baseline::{Baseline, Status, ThreeWay, ThreeWayExample};
@@ -25,6 +26,7 @@ pub use controls::{
     Figure, Figures, GroupFigures, InvariantFigures, KindAtRisk, OwnMismatches, SumFigure, TotalFigures, ValueAtRisk,
 };
 use decision::Decided;
+pub use measured::{LineCounts, Measured, Phase, Timing};
 pub use owners::{OwnerBooks, OwnerFacts, OwnerRole};
 mod recurrence;
 
@@ -178,6 +180,17 @@ pub struct InputFacts {
     pub table_digest: String,
     /// What was not read, because the file is unchanged.
     pub taken_over: TakenOver,
+    /// Its columns, by name and type, in the source's order; empty where it did not open.
+    pub columns: Vec<Column>,
+}
+
+/// One column of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type, as Arrow calls it.
+    pub data_type: String,
 }
 
 /// What was taken over from an earlier run instead of being read.

@@ -13,6 +13,7 @@ mod apply;
 mod audit;
 mod cgroup;
 mod check;
+mod clock;
 mod configuration;
 mod contracts;
 mod diff;
@@ -26,6 +27,7 @@ mod history;
 mod init;
 mod interrupt;
 mod map;
+mod otlp;
 mod outcome;
 mod ownership;
 mod parity;
@@ -38,6 +40,7 @@ mod run;
 mod scripts;
 mod signing;
 mod table;
+mod tell;
 mod values;
 
 pub use audit::options::AuditVerify;
@@ -240,6 +243,19 @@ pub struct Comparison {
     /// Read everything, and keep nothing for the next run
     #[arg(long)]
     pub no_cache: bool,
+
+    /// Also write the metrics to this file, for a collector of text files [default: for `run` of all contracts the contract
+    /// file's `metrics`]
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+
+    /// Also write the result as JUnit to this file, for a pipeline
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// Send trace and metrics to this collector by OTLP over HTTP [default: `OTEL_EXPORTER_OTLP_ENDPOINT`]
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
 }
 
 /// `reconcile run`.
@@ -252,6 +268,10 @@ pub struct Run {
     /// Compare the contracts that carry this tag; may be given more than once
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
+
+    /// Tell nobody, whatever `[run.notify]` says
+    #[arg(long)]
+    pub no_notify: bool,
 
     /// What `run` and `diff` have in common.
     #[command(flatten)]

@@ -28,6 +28,7 @@ mod schema;
 mod secrets;
 mod shape;
 mod sign;
+mod tell;
 mod tree;
 mod values;
 
@@ -41,6 +42,7 @@ pub use pii::PiiKey;
 pub use schema::json_schema;
 pub use secrets::Secrets;
 pub use sign::{Password, Sign};
+pub use tell::{Endpoint, NoticeOf, NoticeShape, Notify, Tell};
 pub use values::parse_size;
 
 /// A whole `reconcile.toml` with what it includes.
@@ -73,6 +75,8 @@ pub struct RunSettings {
     pub pii_key: Option<PiiKey>,
     /// `sign`: what runs and ledger are signed with.
     pub sign: Option<Sign>,
+    /// Who is told of a run.
+    pub tell: Tell,
 }
 
 /// `[source.NAME]`: a named place that rows are read from.

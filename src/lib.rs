@@ -8,6 +8,7 @@ pub mod classify;
 pub mod cli;
 pub mod console;
 pub mod contract;
+pub mod courier;
 pub mod database;
 pub mod diff;
 pub mod digest;

@@ -65,9 +65,11 @@ pub fn run(
     let threads = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build().map_err(io::Error::other)?;
     let mut audits = Vec::with_capacity(contracts.len());
     for contract in contracts {
+        progress.enter(&contract.name);
         let batch =
             Batch { contract, settings, progress, stop, threads: &threads, budget: settings.budget(0), notes: None };
         audits.push(batch.one(recorder)?);
+        progress.leave();
     }
     Ok(Audit {
         run_id: settings.run_id.clone(),
@@ -354,6 +356,10 @@ impl Stop {
 
 /// Who is told how far the batch is. Called from many threads, at most once a batch of rows.
 pub trait Progress: Sync {
+    /// A contract begins.
+    fn enter(&self, _contract: &str) {}
+    /// The contract ended.
+    fn leave(&self) {}
     /// A phase of a contract begins; `bytes` is what it will read, about.
     fn begin(&self, contract: &str, phase: &str, bytes: u64);
     /// Rows and bytes since the last call.

@@ -155,7 +155,8 @@ fn shown_span(span: Span) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::contract::{
-        Allow, CapturedAt, Compare, CsvOptions, Location, Options, RepairPolicy, RunSettings, Severity, Source, Version,
+        Allow, CapturedAt, Compare, CsvOptions, Location, Options, RepairPolicy, RunSettings, Severity, Source, Tell,
+        Version,
     };
     use crate::sides::Sides;
 
@@ -169,6 +170,7 @@ pub(super) mod tests {
                 threads: 0,
                 pii_key: None,
                 sign: None,
+                tell: Tell::default(),
             },
             sources: BTreeMap::new(),
             contracts: contracts.into_iter().map(Arc::new).collect(),

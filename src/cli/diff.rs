@@ -32,6 +32,8 @@ pub(super) fn run(options: &Diff, global: &Global, console: &mut Console) -> Res
         pii_key: None,
         cadences: Vec::new(),
         sign: None,
+        tell: contract::Tell::default(),
+        whole: true,
     };
     carry_out(batch, global, console)
 }

@@ -11,17 +11,20 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::clock::Clock;
 use super::failure::{self, Failure};
 use super::interrupt::Interrupt;
+use super::tell::{Draft, Teller};
 use super::{Comparison, ExitStatus, Format, Global, cgroup, people, scripts, signing};
-use crate::audit::{Audit, ContractAudit, Recorder};
+use crate::audit::{Audit, ContractAudit, LineCounts, Measured, Recorder};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
-use crate::contract::{Contract, PiiKey, Sign};
+use crate::contract::{Contract, PiiKey, Sign, Tell};
 use crate::history::{Cadence, RunFolder};
 use crate::plan::Action;
 use crate::report;
 use crate::report::escape::visible;
+use crate::report::prometheus::Whole;
 use crate::run::{self, Progress, Settings, Stop, Tuning};
 
 /// How many divergences of each contract are printed where nothing else is said.
@@ -53,6 +56,10 @@ pub(super) struct Batch<'a> {
     pub(super) cadences: Vec<Cadence>,
     /// What signs the run.
     pub(super) sign: Option<Sign>,
+    /// Who is told of it.
+    pub(super) tell: Tell,
+    /// It is of every contract that there is.
+    pub(super) whole: bool,
 }
 
 /// Compares, publishes, prints.
@@ -67,6 +74,7 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     }
     let mut warnings = std::mem::take(&mut batch.warnings);
     people::prepare(&batch, &mut settings, &mut warnings)?;
+    let teller = Teller::of(&batch, &mut warnings)?;
     let folder = match &batch.reports {
         Some(reports) => {
             let (folder, adopted) = RunFolder::begin_signed(reports, &settings.run_id, signer)
@@ -81,10 +89,14 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     let lines = global.format == Format::Ndjson;
     let bars = console.bars(lines);
     let lines = lines.then(|| Lines::new(console.out(), batch.comparison.limit));
-    let mut recorder = Tee { folder, lines };
-    let outcome = run::run(&batch.contracts, &settings, &mut recorder, &bars, &stop);
+    let counted = (folder.is_some() || teller.counts()).then(LineCounts::default);
+    let mut recorder = Tee { folder, lines, counted };
+    let clock = Clock::new(&bars);
+    let outcome = run::run(&batch.contracts, &settings, &mut recorder, &clock, &stop);
+    let timings = clock.timings();
     drop(bars);
-    let Tee { mut folder, lines } = recorder;
+    let Tee { mut folder, lines, counted } = recorder;
+    let measured = Measured { timings, lines: counted.unwrap_or_default() };
     let failed_line = lines.and_then(|lines| lines.failed);
     let mut audit = outcome.map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
     audit.warnings.splice(0..0, warnings);
@@ -92,13 +104,15 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
         folder.over_time(&mut audit, &batch.cadences).map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
         scripts::write(folder, &batch.contracts, &mut audit)
             .map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
+        folder.measured(measured.clone());
     }
-
+    let drafts = tell(&teller, &mut audit, folder.as_ref(), &measured, &stop)?;
     let kept = match folder {
         Some(folder) => Some(folder.publish(&audit).map_err(|error| unpublished(batch.reports.as_deref(), &error))?),
         None => None,
     };
     interrupt.end_patience();
+    let written = teller.write(&drafts);
     if let Some(error) = failed_line {
         return Err(Failure::stdout(&error));
     }
@@ -106,6 +120,7 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     if let Some(kept) = kept {
         console.note(&format!("run {} is in {}", audit.run_id, failure::shown(&kept)));
     }
+    written?;
     Ok(ExitStatus::of_audit(&audit))
 }
 
@@ -114,6 +129,22 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
 fn ambient_limit() -> Option<u64> {
     let limit = cgroup::memory_limit()?.max(Settings::LEAST_MEMORY);
     (limit < Settings::USUAL_MEMORY).then_some(limit)
+}
+
+/// Sends what is to be sent, before the run is published, so that its record says what did not arrive. Gives the files that
+/// are written once it is.
+fn tell(
+    teller: &Teller,
+    audit: &mut Audit,
+    folder: Option<&RunFolder>,
+    measured: &Measured,
+    stop: &Stop,
+) -> Result<Vec<Draft>, Failure> {
+    let cadences = folder.map(RunFolder::cadences).unwrap_or_default();
+    let hurry = || stop.requested().is_some();
+    let undelivered = teller.send(&Whole { audit, cadences: &cadences, measured }, &hurry);
+    audit.warnings.extend(undelivered);
+    teller.drafts(&Whole { audit, cadences: &cadences, measured })
 }
 
 fn settings(batch: &Batch<'_>) -> Settings {
@@ -217,6 +248,9 @@ pub(super) fn print(
         Format::Ndjson => writeln!(text, "{}", report::json::summary_line(audit)),
         Format::Markdown => report::markdown::render(audit, &mut text),
     };
+    if format == Format::Markdown {
+        text = report::markdown::fit(&String::from_utf8_lossy(&text), report::markdown::COMMENT).into_bytes();
+    }
     rendered.and_then(|()| console.out().write_all(&text)).map_err(|error| Failure::stdout(&error))
 }
 
@@ -238,16 +272,21 @@ fn say_error(contract: &ContractAudit, console: &mut Console) {
 struct Tee<'a> {
     folder: Option<RunFolder>,
     lines: Option<Lines<'a>>,
+    /// How they spread, where someone asks.
+    counted: Option<LineCounts>,
 }
 
 impl Recorder for Tee<'_> {
     fn keeps(&self) -> bool {
-        self.folder.is_some() || self.lines.is_some()
+        self.folder.is_some() || self.lines.is_some() || self.counted.is_some()
     }
 
     fn divergence(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
         if let Some(lines) = &mut self.lines {
             lines.write(contract, divergence);
+        }
+        if let Some(counted) = &mut self.counted {
+            counted.add(contract, divergence.kind, divergence.severity);
         }
         self.folder.as_mut().map_or(Ok(()), |folder| folder.divergence(contract, divergence))
     }

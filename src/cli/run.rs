@@ -26,8 +26,12 @@ pub(super) fn run(options: &Run, global: &Global, console: &mut Console) -> Resu
         shown.insert("tags".to_owned(), options.tags.join(", "));
     }
     let reports = options.comparison.out.clone().unwrap_or_else(|| configuration.run.reports.clone());
+    let mut tell = configuration.run.tell.clone();
+    tell.notify = tell.notify.filter(|_| !options.no_notify);
     let batch = Batch {
         command: "run",
+        tell,
+        whole: options.contracts.is_empty() && options.tags.is_empty(),
         contracts,
         cache: Some(configuration.run.cache.clone().unwrap_or_else(|| reports.join(cache::FOLDER))),
         reports: Some(reports),

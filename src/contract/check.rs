@@ -30,6 +30,7 @@ mod pii;
 mod predicates;
 mod sign;
 mod source;
+mod tell;
 
 pub use flags::{DiffRequest, for_diff};
 
@@ -155,6 +156,7 @@ fn check_run(file: &Path, table: &Table, problems: &mut Problems, warnings: &mut
             .unwrap_or(0),
         pii_key: table.node("pii_key").and_then(|node| pii::check_key(node, problems, warnings)),
         sign: table.table("sign").and_then(|table| sign::check_sign(table, warnings)),
+        tell: tell::tell(table, problems, warnings),
     }
 }
 

@@ -5,6 +5,10 @@
 
 use super::{PushDown, Severity};
 
+mod notify;
+
+pub(super) use notify::NOTIFY;
+
 /// What a value must look like.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shape {
@@ -18,6 +22,8 @@ pub(super) enum Shape {
     Count(u64),
     /// One of these strings.
     OneOf(&'static [&'static str]),
+    /// An array of these strings.
+    Several(&'static [&'static str]),
     /// `version = 1`.
     FormatVersion,
     /// A semantic version.
@@ -178,7 +184,9 @@ pub(super) static RUN: Section = Section {
         )
         .default("a key in `.pii.key` within the folder of reports, made at the first use"),
         key("sign", Shape::Section(&SIGN), "With which key manifests and the ledger's lines are signed."),
-        key("notify", Shape::Anything, "Who is told the verdict.").later("nobody is notified"),
+        key("notify", Shape::Section(&NOTIFY), "Who is told the verdict."),
+        key("metrics", Shape::Text, "A file for a metrics collector, written anew by every run.").default("none"),
+        key("openlineage", Shape::Text, "The URL that OpenLineage events are sent to.").default("none"),
     ],
 };
 

@@ -73,6 +73,7 @@ fn shape(shape: Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Boolean => json!({ "type": "boolean" }),
         Shape::Count(u64::MAX) => json!({ "type": "integer", "minimum": 0 }),
         Shape::Count(most) => json!({ "type": "integer", "minimum": 0, "maximum": most }),
+        Shape::Several(names) => json!({ "type": "array", "items": { "anyOf": [{ "enum": names }, variable()] } }),
         Shape::OneOf(names) => json!({ "anyOf": [{ "enum": names }, variable()] }),
         Shape::FormatVersion => json!({ "const": 1 }),
         Shape::Version => text_like(r"^\d+\.\d+\.\d+([-+].*)?$"),

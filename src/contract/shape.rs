@@ -80,6 +80,7 @@ fn check_value(node: &Node, key: &Key, about: Option<&str>, prefix: &str, proble
         Shape::Named(section) => check_named(node, key, section, about, problems),
         Shape::Each(section) => check_each(node, key, section, about, problems),
         Shape::Texts => check_texts(node, &name, about, problems),
+        Shape::Several(names) => check_several(node, names, &name, about, problems),
         Shape::Ignore => check_ignore(node, &name, about, problems),
         Shape::Translate => check_translate(node, &name, about, problems),
         Shape::CapturedAt => check_captured_at(node, &name, about, problems),
@@ -122,6 +123,7 @@ fn check_scalar(node: &Node, shape: Shape) -> Result<(), Complaint> {
         | Shape::Named(_)
         | Shape::Each(_)
         | Shape::Texts
+        | Shape::Several(_)
         | Shape::Ignore
         | Shape::Translate
         | Shape::CapturedAt
@@ -190,6 +192,16 @@ fn check_texts(node: &Node, name: &str, about: Option<&str>, problems: &mut Prob
     for item in nodes.iter().filter(|item| item.text().is_none() && !matches!(item.value, Value::Unknown)) {
         let seen = item.seen();
         problems.add(&item.at, about, format!("`{name}` holds {seen}, expected strings"), None);
+    }
+}
+
+fn check_several(node: &Node, names: &[&str], name: &str, about: Option<&str>, problems: &mut Problems) {
+    check_texts(node, name, about, problems);
+    let Value::List(nodes) = &node.value else { return };
+    for item in nodes.iter().filter(|item| item.text().is_some()) {
+        if let Err(complaint) = values::one_of(item, names) {
+            complain(item, name, &complaint, about, problems);
+        }
     }
 }
 

@@ -19,13 +19,14 @@ use super::place::{Digested, at, invalid, names, record, sync_folder};
 use super::sign::Signer;
 use super::standing::Standing;
 use super::verify;
-use crate::audit::{Audit, Recorder};
+use crate::audit::{Audit, Measured, Recorder};
 use crate::cache;
 use crate::classify::Divergence;
 use crate::plan::Action;
 use crate::report::parquet::DivergenceWriter;
-use crate::report::{json, markdown, plan, prometheus};
+use crate::report::{json, markdown, plan};
 
+mod machines;
 mod of_plan;
 mod over_time;
 
@@ -51,6 +52,7 @@ pub struct RunFolder {
     made_of_plan: Vec<FileRecord>,
     standing: Vec<Standing>,
     signer: Option<Arc<Signer>>,
+    measured: Measured,
 }
 
 impl RunFolder {
@@ -102,20 +104,19 @@ impl RunFolder {
         let (reports, run_id) = (reports.to_owned(), run_id.to_owned());
         let fingerprints = Fingerprints::new(&std::env::temp_dir());
         let writers = Some((divergences, plan));
-        Ok((
-            Self {
-                reports,
-                run_id,
-                staging,
-                writers,
-                fingerprints,
-                recurrence: None,
-                made_of_plan: Vec::new(),
-                standing: Vec::new(),
-                signer,
-            },
-            notes,
-        ))
+        let folder = Self {
+            reports,
+            run_id,
+            staging,
+            writers,
+            fingerprints,
+            recurrence: None,
+            made_of_plan: Vec::new(),
+            standing: Vec::new(),
+            signer,
+            measured: Measured::default(),
+        };
+        Ok((folder, notes))
     }
 
     /// Writes the rest, fsyncs, renames into place, appends the ledger line. Returns the folder.
@@ -161,11 +162,8 @@ impl RunFolder {
             plan.finish()?,
             self.write("summary.json", |out| json::render(audit, out))?,
             self.write("report.md", |out| markdown::render(audit, out))?,
-            self.write("metrics.prom", |out| {
-                prometheus::render(audit, out)?;
-                standing_metrics(&self.standing, out)
-            })?,
         ];
+        files.extend(self.write_for_machines(audit)?);
         files.extend(self.recurrence.take());
         files.append(&mut self.made_of_plan);
         Ok(files)
@@ -199,17 +197,6 @@ impl Recorder for RunFolder {
     fn action(&mut self, action: &Action) -> io::Result<()> {
         plan::write_action(action, &mut self.writers()?.1)
     }
-}
-
-fn standing_metrics(standing: &[Standing], out: &mut dyn io::Write) -> io::Result<()> {
-    let metrics = standing.iter().map(|standing| prometheus::Cadence {
-        contract: &standing.contract,
-        every: standing.every.as_ref().map(|(every, _)| *every),
-        last_run: standing.last_run,
-        last_success: standing.last_success,
-        overdue: standing.overdue,
-    });
-    prometheus::render_cadences(&metrics.collect::<Vec<_>>(), out)
 }
 
 fn exists(target: &Path) -> io::Error {

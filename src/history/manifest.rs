@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::sign::SUFFIX;
-use crate::audit::{Audit, ContractAudit, InputFacts, InputFile, PlanCounts, Verdict, balanced};
+use crate::audit::{Audit, Column, ContractAudit, InputFacts, InputFile, PlanCounts, Verdict, balanced};
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
 use crate::normalise::FaultReason;
@@ -136,6 +136,16 @@ struct InputRecord {
     files: Vec<InputFileRecord>,
     #[serde(default, skip_serializing_if = "TakenOverRecord::is_none")]
     taken_over: TakenOverRecord,
+    /// Empty where the source did not open, and in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<ColumnRecord>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct ColumnRecord {
+    name: String,
+    #[serde(rename = "type")]
+    data_type: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -320,6 +330,9 @@ impl InputRecord {
             modified: file.modified.map(|instant| instant.to_string()),
             blake3: file.blake3.clone(),
         });
+        let columns = input.columns.iter();
+        let columns =
+            columns.map(|column| ColumnRecord { name: column.name.clone(), data_type: column.data_type.clone() });
         Self {
             source: input.source.clone(),
             context: input.context.clone(),
@@ -328,6 +341,7 @@ impl InputRecord {
             table_digest: input.table_digest.clone(),
             files: files.collect(),
             taken_over: TakenOverRecord::of(input.taken_over),
+            columns: columns.collect(),
         }
     }
 
@@ -336,6 +350,8 @@ impl InputRecord {
             let modified = file.modified.as_deref().map(instant).transpose()?;
             Ok(InputFile { path: file.path, bytes: file.bytes, modified, blake3: file.blake3 })
         });
+        let columns = self.columns.into_iter();
+        let columns = columns.map(|column| Column { name: column.name, data_type: column.data_type });
         Ok(InputFacts {
             files: files.collect::<Result<_, String>>()?,
             taken_over: self.taken_over.into_facts(),
@@ -344,6 +360,7 @@ impl InputRecord {
             location: self.location,
             captured_at: self.captured_at.as_deref().map(instant).transpose()?,
             table_digest: self.table_digest,
+            columns: columns.collect(),
         })
     }
 }

@@ -69,7 +69,16 @@ fn a_published_run_holds_every_file_and_verifies() {
     let names = place::names(&path).expect("a folder");
     assert_eq!(
         names,
-        ["divergences.parquet", "manifest.json", "metrics.prom", "plan.ndjson", "report.md", "summary.json"]
+        [
+            "divergences.parquet",
+            "junit.xml",
+            "manifest.json",
+            "metrics.prom",
+            "openlineage.ndjson",
+            "plan.ndjson",
+            "report.md",
+            "summary.json"
+        ]
     );
     let verification = verify(&reports.path().join("deep/reports")).expect("it can be read");
     assert_eq!((verification.unchanged, verification.changed, verification.notes), (1, vec![], vec![]));

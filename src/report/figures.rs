@@ -150,7 +150,10 @@ mod tests {
 
     #[test]
     fn metrics_have_what_was_computed() {
-        let text = rendered(|audit, out| prometheus::render(audit, out));
+        let text = rendered(|audit, out| {
+            let measured = crate::audit::Measured::default();
+            prometheus::render(&prometheus::Whole { audit, cadences: &[], measured: &measured }, out)
+        });
         for line in [
             r#"reconcile_total_groups{contract="billing-view",total="by status | *"} 3"#,
             r#"reconcile_total_groups_unbalanced{contract="billing-view",total="by status | *"} 2"#,

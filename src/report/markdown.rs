@@ -14,8 +14,11 @@ use crate::sides::Side;
 
 mod baseline;
 mod figures;
+mod fit;
 mod over_time;
 mod owners;
+
+pub use fit::{COMMENT, fit};
 
 /// Writes the audit.
 ///

@@ -4,31 +4,49 @@
 use std::io::{self, Write};
 
 use crate::audit::lag::{Lag, Spread};
-use crate::audit::{Audit, ContractAudit, OwnerFacts, Verdict};
+use crate::audit::{Audit, ContractAudit, Measured, OwnerFacts, Verdict};
 use crate::contract::{Kind, Severity};
 
 mod baseline;
+mod batch;
 mod cadence;
 mod causes;
 mod figures;
+mod measured;
 
-pub use cadence::{Cadence, render_cadences};
+pub use batch::of_batch;
+pub use cadence::Cadence;
 
-/// Writes the audit.
+/// What the metrics are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole<'a> {
+    /// The run.
+    pub audit: &'a Audit,
+    /// How each contract of the file stands to its cadence.
+    pub cadences: &'a [Cadence<'a>],
+    /// What was measured of the run.
+    pub measured: &'a Measured,
+}
+
+/// Writes all of it.
 ///
 /// # Errors
 /// What kept it from being written.
-pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
-    for metric in run_metrics(audit)
-        .iter()
-        .chain(&contract_metrics(audit))
-        .chain(&further_metrics(audit))
-        .chain(&figures::metrics(audit))
-        .chain(&[baseline::metric(audit), causes::metric(audit)])
-    {
-        write_metric(metric, out)?;
-    }
-    Ok(())
+pub fn render(whole: &Whole<'_>, out: &mut dyn Write) -> io::Result<()> {
+    gathered(whole).iter().try_for_each(|metric| write_metric(metric, out))
+}
+
+/// Every metric; one without samples is not written.
+pub(super) fn gathered<'a>(whole: &Whole<'a>) -> Vec<Metric<'a>> {
+    let audit = whole.audit;
+    let mut metrics = run_metrics(audit);
+    metrics.extend(contract_metrics(audit));
+    metrics.extend(further_metrics(audit));
+    metrics.extend(figures::metrics(audit));
+    metrics.extend([baseline::metric(audit), causes::metric(audit)]);
+    metrics.extend(measured::metrics(audit, whole.measured));
+    metrics.extend(cadence::metrics(whole.cadences));
+    metrics
 }
 
 fn write_metric(metric: &Metric<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -45,13 +63,15 @@ fn write_metric(metric: &Metric<'_>, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-struct Metric<'a> {
-    name: &'static str,
-    help: &'static str,
-    samples: Vec<Sample<'a>>,
+/// One metric, a gauge.
+pub(super) struct Metric<'a> {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) samples: Vec<Sample<'a>>,
 }
 
-type Sample<'a> = (Vec<(&'static str, &'a str)>, String);
+/// Labels and a number.
+pub(super) type Sample<'a> = (Vec<(&'static str, &'a str)>, String);
 
 fn run_metrics(audit: &Audit) -> Vec<Metric<'_>> {
     let metric = |name, help, value: String| Metric { name, help, samples: vec![(vec![], value)] };
@@ -232,7 +252,8 @@ mod tests {
 
     fn rendered(audit: &Audit) -> String {
         let mut out = Vec::new();
-        render(audit, &mut out).expect("a vector takes all");
+        let whole = Whole { audit, cadences: &[], measured: &Measured::default() };
+        render(&whole, &mut out).expect("a vector takes all");
         String::from_utf8(out).expect("text")
     }
 
@@ -292,6 +313,12 @@ mod tests {
         reconcile_plan_actions{contract="billing-view",safety="safe"} 0
         reconcile_plan_actions{contract="billing-view",safety="review"} 0
         reconcile_plan_actions{contract="billing-view",safety="manual"} 0
+        # HELP reconcile_build_info The version of reconcile; always 1.
+        # TYPE reconcile_build_info gauge
+        reconcile_build_info{version="0.1.0"} 1
+        # HELP reconcile_divergence_ratio Diverging keys, without those in flight, over the authority's rows.
+        # TYPE reconcile_divergence_ratio gauge
+        reconcile_divergence_ratio{contract="billing-view"} 0.0003332222592469177
         "#);
     }
 

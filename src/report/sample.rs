@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::audit::decision::Decided;
 use crate::audit::{
-    Audit, Baseline, Books, Checksums, ContractAudit, Figure, Figures, GroupFigures, InputFacts, InputFile,
+    Audit, Baseline, Books, Checksums, Column, ContractAudit, Figure, Figures, GroupFigures, InputFacts, InputFile,
     InvariantFigures, KindAtRisk, OwnMismatches, PlanCounts, Status, SumFigure, TakenOver, ThreeWay, ThreeWayExample,
     TotalFigures, ValueAtRisk, Verdict,
 };
@@ -198,6 +198,7 @@ fn inputs(name: &str, captured_at: Option<Timestamp>) -> Sides<InputFacts> {
         }],
         table_digest: "cd".repeat(32),
         taken_over: TakenOver::default(),
+        columns: vec![Column { name: "policy_id".to_owned(), data_type: "Int64".to_owned() }],
     })
 }
 

@@ -36,6 +36,8 @@ use crate::source::{self, Unreadable};
 mod baseline;
 mod owners;
 
+use owners::columns_of;
+
 fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
     for (key, count) in more {
         *counts.entry(key).or_default() += count;
@@ -171,6 +173,7 @@ impl<'a> Tally<'a> {
                 Vec::new()
             });
             let mut digests = digests.into_iter();
+            self.inputs.get_mut(side).columns = columns_of(&input.opened);
             self.inputs.get_mut(side).files = input
                 .opened
                 .files

@@ -56,6 +56,7 @@ fn sections() -> Vec<&'static Section> {
     vec![
         &raw::FILE,
         &raw::RUN,
+        &raw::NOTIFY,
         &raw::DEFAULTS,
         &raw::SOURCE,
         &raw::CSV,
@@ -84,6 +85,10 @@ fn shape_in_words(shape: Shape) -> String {
         Shape::Count(u64::MAX) => "whole number".to_owned(),
         Shape::Count(most) => format!("whole number, at most {most}"),
         Shape::OneOf(names) => names.iter().map(|name| format!("`\"{name}\"`")).collect::<Vec<_>>().join(", "),
+        Shape::Several(names) => {
+            let names = names.iter().map(|name| format!("`\"{name}\"`")).collect::<Vec<_>>().join(", ");
+            format!("array of {names}")
+        }
         Shape::FormatVersion => "`1`".to_owned(),
         Shape::Version => "semantic version".to_owned(),
         Shape::Span => "length of time".to_owned(),

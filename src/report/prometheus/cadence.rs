@@ -1,10 +1,8 @@
 //! When each contract ran last and last agreed, for alerts that no job sends any more. It never decides what is overdue.
 
-use std::io::{self, Write};
-
 use jiff::Timestamp;
 
-use super::{Metric, Sample, seconds, write_metric};
+use super::{Metric, Sample, seconds};
 
 /// How one contract stands to its cadence.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +19,10 @@ pub struct Cadence<'a> {
     pub overdue: bool,
 }
 
-/// Writes them; a contract without a figure has no sample.
-///
-/// # Errors
-/// What kept them from being written.
-pub fn render_cadences(contracts: &[Cadence<'_>], out: &mut dyn Write) -> io::Result<()> {
+/// The metrics; a contract without a figure has no sample.
+pub(super) fn metrics<'a>(contracts: &'a [Cadence<'a>]) -> Vec<Metric<'a>> {
     let instant = |at: Option<Timestamp>| at.map(|at| seconds(at.as_millisecond()));
-    let metrics = [
+    vec![
         each(
             contracts,
             "reconcile_contract_overdue",
@@ -49,8 +44,7 @@ pub fn render_cadences(contracts: &[Cadence<'_>], out: &mut dyn Write) -> io::Re
             "When it last agreed, in seconds since 1970.",
             |contract| instant(contract.last_success),
         ),
-    ];
-    metrics.iter().try_for_each(|metric| write_metric(metric, out))
+    ]
 }
 
 fn each<'a>(

@@ -4,10 +4,19 @@ use jiff::Timestamp;
 
 use super::super::Halt;
 use super::Tally;
-use crate::audit::{Books, InputFacts, InputFile, OwnerFacts, OwnerRole, Unbalanced};
+use crate::audit::{Books, Column, InputFacts, InputFile, OwnerFacts, OwnerRole, Unbalanced};
 use crate::contract::Source;
 use crate::sides::Side;
 use crate::source::{self, Opened, Unreadable};
+
+/// A source's columns as it tells them.
+pub(super) fn columns_of(opened: &Opened) -> Vec<Column> {
+    let column = |field: &std::sync::Arc<arrow::datatypes::Field>| Column {
+        name: field.name().clone(),
+        data_type: field.data_type().to_string(),
+    };
+    opened.schema.fields().iter().map(column).collect()
+}
 
 impl Tally<'_> {
     /// What of a source goes into the audit before it is read.
@@ -36,6 +45,7 @@ impl Tally<'_> {
             context: source.context.as_deref().map(|context| secrets.redact(context).into_owned()),
             location: secrets.redact(source.location.shown()).into_owned(),
             files,
+            columns: columns_of(opened),
             ..InputFacts::default()
         }
     }

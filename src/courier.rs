@@ -1,0 +1,150 @@
+//! Brings what a run says to those who wait for it: over HTTP, tried again with a longer pause before each attempt, or as a file
+//! that is there whole or not at all. It never knows what it carries, and shows no address.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// What is sent, and where.
+#[derive(Clone)]
+pub struct Letter<'a> {
+    /// The address; it can hold a secret.
+    pub url: &'a str,
+    /// Of the body.
+    pub content_type: &'static str,
+    /// More headers; they can hold secrets.
+    pub headers: &'a [(String, String)],
+    /// What is sent.
+    pub body: &'a [u8],
+}
+
+/// How long and how often it is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Of one attempt, from the look-up of the host to the answer's head.
+    pub timeout: Duration,
+    /// How often it is tried at most, at least once.
+    pub attempts: u32,
+    /// Before the second attempt; twice as long before each that follows.
+    pub pause: Duration,
+}
+
+impl Patience {
+    /// The pause before the second attempt.
+    pub const PAUSE: Duration = Duration::from_millis(250);
+}
+
+/// Why it did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// What came of the last attempt.
+    pub problem: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let times = if self.attempts == 1 { "once".to_owned() } else { format!("{} times", self.attempts) };
+        write!(formatter, "{} (tried {times})", self.problem)
+    }
+}
+
+/// Sends it with POST. What may pass (no connection, no answer, status 408, 429 and 5xx) is tried again, unless `hurry` says
+/// that there is no time. A redirection is not followed: what is sent may not be for whoever is there.
+///
+/// # Errors
+/// What came of the last attempt, without the address.
+pub fn send(letter: &Letter<'_>, patience: Patience, hurry: &dyn Fn() -> bool) -> Result<(), Undelivered> {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(patience.timeout))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(concat!("reconcile/", env!("CARGO_PKG_VERSION")))
+        .build();
+    let agent = ureq::Agent::new_with_config(config);
+    let mut pause = patience.pause;
+    let mut attempt = 1;
+    loop {
+        let (problem, again) = match once(&agent, letter, patience.timeout) {
+            Ok(()) => return Ok(()),
+            Err(failed) => failed,
+        };
+        if !again || attempt >= patience.attempts || hurry() {
+            return Err(Undelivered { problem, attempts: attempt });
+        }
+        std::thread::sleep(pause);
+        pause *= 2;
+        attempt += 1;
+    }
+}
+
+/// One attempt: what is wrong, and whether that may pass.
+fn once(agent: &ureq::Agent, letter: &Letter<'_>, timeout: Duration) -> Result<(), (String, bool)> {
+    let mut request = agent.post(letter.url).header("content-type", letter.content_type);
+    for (name, value) in letter.headers {
+        request = request.header(name, value);
+    }
+    let status = match request.send(letter.body) {
+        Ok(answer) => answer.status().as_u16(),
+        Err(error) => return Err(told(&error, timeout)),
+    };
+    match status {
+        200..=299 => Ok(()),
+        408 | 429 | 500..=599 => Err((format!("it answered with status {status}"), true)),
+        300..=399 => Err((format!("it answered with status {status}, and redirections are not followed"), false)),
+        _ => Err((format!("it answered with status {status}"), false)),
+    }
+}
+
+/// What kept a request from being answered, and whether that may pass. An error's own text can hold the address.
+fn told(error: &ureq::Error, timeout: Duration) -> (String, bool) {
+    match error {
+        ureq::Error::Timeout(_) => (format!("no answer within {} ms", timeout.as_millis()), true),
+        ureq::Error::HostNotFound => ("its host was not found".to_owned(), true),
+        ureq::Error::ConnectionFailed => ("no connection".to_owned(), true),
+        ureq::Error::Io(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => ("the connection was refused".to_owned(), true),
+            kind => (format!("the connection failed: {kind}"), true),
+        },
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
+            ("TLS failed: is its certificate one that is trusted?".to_owned(), false)
+        }
+        ureq::Error::InvalidProxyUrl => ("the proxy that the environment names is no address".to_owned(), false),
+        _ => ("the request could not be made: are address and headers valid?".to_owned(), false),
+    }
+}
+
+/// Writes a file that others read at any moment: aside, to the disk, then renamed. It may be read by all, as the file of a
+/// collector must be.
+///
+/// # Errors
+/// What kept it from being written; then what was there before is still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    // Its name ends otherwise than those that a collector reads.
+    let mut aside = tempfile::Builder::new().prefix(".reconcile-").suffix(".partial").tempfile_in(folder)?;
+    aside.write_all(bytes)?;
+    readable_by_all(aside.as_file())?;
+    aside.as_file().sync_all()?;
+    aside.persist(path).map_err(|error| error.error)?;
+    // Only Unix lets a folder be opened and synced.
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(unix)]
+fn readable_by_all(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable_by_all(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
