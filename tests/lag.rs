@@ -167,8 +167,8 @@ fn how_far_behind_is_in_every_file_and_comes_back_from_the_manifest() {
     let metrics = std::fs::read_to_string(run.join("metrics.prom")).unwrap();
     for line in [
         "reconcile_lag_keys{contract=\"pair\",window=\"within\"} 1",
-        "reconcile_lag_seconds{contract=\"pair\",quantile=\"1\"} 86400",
-        "reconcile_lag_versions{contract=\"pair\",quantile=\"0.5\"} 1",
+        "reconcile_lag_seconds{contract=\"pair\",percentile=\"100\"} 86400",
+        "reconcile_lag_versions{contract=\"pair\",percentile=\"50\"} 1",
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }

@@ -101,6 +101,18 @@ mod corpus;
 /// The examples of how the job is operated are what their systems accept.
 mod operating;
 
+/// What machines read is what its published schema says.
+mod formats;
+
+/// Collectors, pipelines, catalogues and webhooks are told of a run, and none of them changes it.
+mod machines;
+
+/// Alert rules and dashboard, against the metrics of real runs.
+mod monitoring;
+
+/// A server that takes what is sent.
+mod receiver;
+
 /// Rules about the code, its documents and its fixtures.
 mod tidy;
 

@@ -35,6 +35,7 @@ fn the_airports_and_the_insurers_estate_show_their_known_drift() {
     let workspace = Workspace::new();
     let outcome = run_root(&workspace, &[]);
     outcome.expect(1, &["airports-strict", "claims-coverage"]);
+    assert_eq!(crate::formats::complaints(&workspace.run()), "");
     let summary = workspace.summary();
     assert_eq!(summary["verdict"], "drifted");
     let strict = contract(&summary, "airports-strict");

@@ -88,6 +88,7 @@ fn check(folder: &Path) -> Result<(), String> {
     let outcome = workspace.reconcile(arguments.lines().filter(|line| !line.is_empty()));
     let summary = workspace.runs().first().map(|run| crate::support::read_json(&run.join("summary.json")));
     let mut complaints = against_truth(folder, &workspace, &outcome, summary.as_ref());
+    complaints.extend(workspace.runs().first().map(|run| crate::formats::complaints(run)));
     if complaints.is_empty() {
         complaints = against_record(folder, &recorded(&workspace, &outcome, summary));
     } else {
@@ -96,7 +97,7 @@ fn check(folder: &Path) -> Result<(), String> {
     if complaints.is_empty() { Ok(()) } else { Err(complaints) }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_owned();

@@ -56,7 +56,9 @@ impl Workspace {
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reconcile"));
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
-        for name in ["NO_COLOR", "TZ", "RUST_BACKTRACE", "CLICOLOR_FORCE", "RECONCILE_CONFIG"] {
+        for name in
+            ["NO_COLOR", "TZ", "RUST_BACKTRACE", "CLICOLOR_FORCE", "RECONCILE_CONFIG", "OTEL_EXPORTER_OTLP_ENDPOINT"]
+        {
             command.env_remove(name);
         }
         command

@@ -105,7 +105,7 @@ fn run_span(audit: &Audit, trace: &Trace<'_>) -> Span {
     ];
     let took = Duration::from_millis(audit.elapsed_ms);
     let name = format!("reconcile {}", audit.command);
-    Span { attributes, status: status(audit.verdict(), ""), ..trace.span(&[], &name, audit.started_at, took) }
+    Span { attributes, status: Some(status(audit.verdict(), "")), ..trace.span(&[], &name, audit.started_at, took) }
 }
 
 fn contract_span(contract: &ContractAudit, timing: &Timing, trace: &Trace<'_>, root: &[u8]) -> Span {
@@ -121,19 +121,19 @@ fn contract_span(contract: &ContractAudit, timing: &Timing, trace: &Trace<'_>, r
     Span {
         attributes,
         parent_span_id: root.to_vec(),
-        status: status(contract.verdict, &contract.because),
+        status: Some(status(contract.verdict, &contract.because)),
         ..trace.span(&[&contract.name], &contract.name, timing.began, timing.took)
     }
 }
 
 /// What could not be compared is an error; that copies drift is what the work is there to find.
-fn status(verdict: Verdict, because: &str) -> Option<Status> {
+fn status(verdict: Verdict, because: &str) -> Status {
     let (code, message) = match verdict {
         Verdict::Agreed => (StatusCode::Ok, ""),
         Verdict::Drifted => (StatusCode::Unset, ""),
         Verdict::Unverified => (StatusCode::Error, because),
     };
-    Some(Status { message: message.to_owned(), code: code.into() })
+    Status { message: message.to_owned(), code: code.into() }
 }
 
 fn of_resource(said: &[(String, String)]) -> Resource {

@@ -175,11 +175,11 @@ fn further_metrics(audit: &Audit) -> Vec<Metric<'_>> {
                 keys.map(|(window, keys)| (vec![("window", window)], keys.to_string())).collect()
             },
         ),
-        each(audit, "reconcile_lag_seconds", "How many seconds keys lie behind, by quantile.", |contract| {
-            quantiles(contract.lag.as_ref().and_then(|lag| lag.seconds))
+        each(audit, "reconcile_lag_seconds", "How many seconds keys lie behind, by percentile.", |contract| {
+            percentiles(contract.lag.as_ref().and_then(|lag| lag.seconds))
         }),
-        each(audit, "reconcile_lag_versions", "How many versions keys lie behind, by quantile.", |contract| {
-            quantiles(contract.lag.as_ref().and_then(|lag| lag.versions))
+        each(audit, "reconcile_lag_versions", "How many versions keys lie behind, by percentile.", |contract| {
+            percentiles(contract.lag.as_ref().and_then(|lag| lag.versions))
         }),
         each(audit, "reconcile_recurrence", "Divergences by how they stand to the run before.", |contract| {
             let counts = contract
@@ -198,10 +198,10 @@ fn owner_samples(owner: &OwnerFacts) -> Vec<Sample<'_>> {
     owner.books.accounts().map(|(account, rows)| (labels(account), rows.to_string())).into()
 }
 
-fn quantiles<'a>(spread: Option<Spread>) -> Vec<Sample<'a>> {
+fn percentiles<'a>(spread: Option<Spread>) -> Vec<Sample<'a>> {
     let Some(spread) = spread else { return Vec::new() };
-    [("0", spread.min), ("0.5", spread.median), ("0.95", spread.p95), ("0.99", spread.p99), ("1", spread.max)]
-        .map(|(quantile, value)| (vec![("quantile", quantile)], value.to_string()))
+    [("0", spread.min), ("50", spread.median), ("95", spread.p95), ("99", spread.p99), ("100", spread.max)]
+        .map(|(percentile, value)| (vec![("percentile", percentile)], value.to_string()))
         .to_vec()
 }
 
