@@ -178,8 +178,8 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 pub enum Copy<W: Write + Send> {
     /// As delimited text.
     Text(Text<W>),
-    /// As Parquet.
-    Parquet(Box<ArrowWriter<W>>),
+    /// As Parquet, with the types that the file has.
+    Parquet(Box<ArrowWriter<W>>, SchemaRef),
 }
 
 /// A copy as delimited text, in the file's own dialect.
@@ -202,13 +202,13 @@ impl<W: Write + Send> Copy<W> {
         Ok(Self::Text(Text { out, csv: csv.clone(), delimiter, begun: false }))
     }
 
-    /// A copy as Parquet.
+    /// A copy as Parquet, with the schema of the file that it is a copy of.
     ///
     /// # Errors
     /// A type that Parquet does not hold.
     pub fn parquet(out: W, schema: SchemaRef) -> Result<Self, String> {
-        let writer = ArrowWriter::try_new(out, schema, None).map_err(|error| error.to_string())?;
-        Ok(Self::Parquet(Box::new(writer)))
+        let writer = ArrowWriter::try_new(out, Arc::clone(&schema), None).map_err(|error| error.to_string())?;
+        Ok(Self::Parquet(Box::new(writer), schema))
     }
 
     /// Writes rows.
@@ -218,7 +218,9 @@ impl<W: Write + Send> Copy<W> {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), String> {
         match self {
             Self::Text(text) => text.write(batch),
-            Self::Parquet(writer) => writer.write(batch).map_err(|error| error.to_string()),
+            Self::Parquet(writer, schema) => {
+                writer.write(&with_types(batch, schema)?).map_err(|error| error.to_string())
+            }
         }
     }
 
@@ -229,7 +231,7 @@ impl<W: Write + Send> Copy<W> {
     pub fn finish(self) -> Result<W, String> {
         match self {
             Self::Text(mut text) => text.out.flush().map(|()| text.out).map_err(|error| error.to_string()),
-            Self::Parquet(writer) => writer.into_inner().map_err(|error| error.to_string()),
+            Self::Parquet(writer, _) => writer.into_inner().map_err(|error| error.to_string()),
         }
     }
 }
@@ -284,6 +286,19 @@ impl<W: Write> Text<W> {
             value.to_owned()
         }
     }
+}
+
+/// The rows in the types of a file, where they were read in others that hold the same values.
+fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let column = |field: &Arc<arrow::datatypes::Field>| {
+        let column =
+            batch.column_by_name(field.name()).ok_or_else(|| format!("column `{}` is not there", field.name()))?;
+        cast_with_options(column, field.data_type(), &options)
+            .map_err(|error| format!("column `{}`: {error}", field.name()))
+    };
+    let columns: Result<Vec<ArrayRef>, String> = schema.fields().iter().map(column).collect();
+    RecordBatch::try_new(Arc::clone(schema), columns?).map_err(|error| error.to_string())
 }
 
 fn as_text(column: &ArrayRef) -> Result<StringArray, String> {

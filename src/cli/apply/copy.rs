@@ -7,6 +7,9 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
 use super::super::ExitStatus;
 use super::super::failure::Failure;
 use super::choose::Picked;
@@ -149,6 +152,13 @@ fn as_in_the_run(proved: &Proved, contract: &Contract, path: &Path) -> Result<()
     }
 }
 
+/// The types that a Parquet file says it has.
+fn schema_of(path: &Path) -> Result<SchemaRef, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
+    Ok(Arc::clone(reader.schema()))
+}
+
 /// Writes the copy aside and gives it its name and the original's permissions at the end.
 fn write(
     contract: &Contract,
@@ -167,7 +177,7 @@ fn write(
             repairs.learn(binding, &batch.schema());
             let delimiter = csv.delimiter.unwrap_or(if format == Format::Tsv { b'\t' } else { b',' });
             copy = Some(match format {
-                Format::Parquet => Copy::parquet(file, batch.schema())?,
+                Format::Parquet => Copy::parquet(file, schema_of(original)?)?,
                 _ => Copy::text(file, csv, delimiter)?,
             });
         }
