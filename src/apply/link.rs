@@ -118,6 +118,7 @@ pub fn repaired(database: &Database) -> Option<&str> {
 }
 
 /// A table that is not there.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 fn unknown(written: &str) -> Refused {
     Refused { code: "table".to_owned(), message: format!("there is no table `{written}`"), lost: false }
 }
