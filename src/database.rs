@@ -2,6 +2,8 @@
 //! Reads no rows to compare and decides nothing about them; no secret leaves it.
 
 pub mod dialect;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 mod native;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;

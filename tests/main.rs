@@ -91,6 +91,14 @@ mod merged;
 /// Sums of segments in a database say what reading every row says.
 mod pushdown;
 
+/// MariaDB against text and itself.
+#[cfg(feature = "mysql")]
+mod mariadb;
+
+/// Every pair of systems, both ways round, on one table of types.
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod databases_pairs;
+
 /// SQLite files against text and each other.
 #[cfg(feature = "sqlite")]
 mod sqlite;

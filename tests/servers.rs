@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+pub(crate) mod mariadb;
 pub(crate) mod postgres;
 
 /// Where a program of a server lies: in the folders of its package first, because the name may be another program's too.

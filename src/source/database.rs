@@ -4,9 +4,14 @@ use crate::contract::{Database, Source, System};
 
 use super::{Error, OpenOptions, Opened, Snapshot, Unit};
 
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod pace;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "mysql")]
+mod spool;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -24,14 +29,15 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
         System::Sqlite => sqlite::open(source, database, options),
         #[cfg(not(feature = "sqlite"))]
         System::Sqlite => Err(absent(database)),
-        System::Mysql => {
-            let _ = (source, options);
-            Err(absent(database))
-        }
+        #[cfg(feature = "mysql")]
+        System::Mysql => mysql::open(source, database, options),
+        #[cfg(not(feature = "mysql"))]
+        System::Mysql => Err(absent(database)),
     }
 }
 
 /// What a build without a system says.
+#[cfg(not(all(feature = "postgres", feature = "mysql", feature = "sqlite")))]
 fn absent(database: &Database) -> Error {
     let system = database.system;
     Error::new(&database.shown, format!("this build does not read {}", system.called()))

@@ -42,6 +42,11 @@ impl Pace {
         }
     }
 
+    /// How many rows may be read at once so that they come evenly, and nobody waits long between two.
+    pub(super) fn portion(&self) -> usize {
+        self.rate.map_or(usize::MAX, |rate| usize::try_from(rate / 4).unwrap_or(usize::MAX).max(1))
+    }
+
     /// Waits until so many more rows may have been read.
     ///
     /// # Errors
