@@ -17,7 +17,7 @@ use super::{Comparison, ExitStatus, Format, Global, cgroup, people, scripts, sig
 use crate::audit::{Audit, ContractAudit, Recorder};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
-use crate::contract::{Contract, PiiKey, Sign};
+use crate::contract::{Contract, ContractFile, PiiKey, Sign};
 use crate::history::{Cadence, RunFolder};
 use crate::plan::Action;
 use crate::report;
@@ -51,6 +51,8 @@ pub(super) struct Batch<'a> {
     pub(super) pii_key: Option<PiiKey>,
     /// How often each contract of the file must run.
     pub(super) cadences: Vec<Cadence>,
+    /// The files that the contracts were read from.
+    pub(super) contract_files: Vec<ContractFile>,
     /// What signs the run.
     pub(super) sign: Option<Sign>,
 }
@@ -69,8 +71,9 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     people::prepare(&batch, &mut settings, &mut warnings)?;
     let folder = match &batch.reports {
         Some(reports) => {
-            let (folder, adopted) = RunFolder::begin_signed(reports, &settings.run_id, signer)
+            let (mut folder, adopted) = RunFolder::begin_signed(reports, &settings.run_id, signer)
                 .map_err(|error| unwritable(reports, &error))?;
+            folder.read_from(&batch.contract_files);
             warnings.extend(adopted);
             Some(folder)
         }
