@@ -43,7 +43,7 @@ mod table;
 mod tell;
 mod values;
 
-pub use audit::options::AuditVerify;
+pub use audit::options::{AuditVerify, Export, Prove, Reproduce};
 pub use execute::{execute, parse};
 pub use exit_status::ExitStatus;
 
@@ -411,6 +411,25 @@ pub enum Audit {
     /// each line and run that was not signed by that key.
     #[command(after_help = help::audit_verify())]
     Verify(AuditVerify),
+
+    /// Write the proof that one run is in the ledger
+    ///
+    /// The path from the run's manifest to the Merkle root in a line. `audit verify --proof` checks it without the other runs.
+    #[command(after_help = help::AUDIT_PROVE)]
+    Prove(Prove),
+
+    /// Write one archive with all that is needed to verify a run elsewhere
+    ///
+    /// The run's folder, its ledger line, the proof, public keys and the contract's files as the run read them, with a walk
+    /// through verifying it with nothing but `b3sum` and `minisign`.
+    #[command(after_help = help::AUDIT_EXPORT)]
+    Export(Export),
+
+    /// Do a run again and compare what comes of it
+    ///
+    /// With the contract file of today and the instants of the run. Nothing is published. The inputs are compared first.
+    #[command(after_help = help::AUDIT_REPRODUCE)]
+    Reproduce(Reproduce),
 
     /// Remove old run folders; their ledger lines stay
     ///

@@ -58,6 +58,17 @@ pub struct Configuration {
     pub contracts: Vec<Arc<Contract>>,
     /// What is legal but worth a word.
     pub warnings: Vec<Problem>,
+    /// Every file that it was read from, sorted by path.
+    pub files: Vec<ContractFile>,
+}
+
+/// A file that a configuration was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractFile {
+    /// From the folder of the configuration's main file, without what came from the environment.
+    pub path: String,
+    /// BLAKE3 of its bytes, in hex.
+    pub blake3: String,
 }
 
 /// `[run]`: how a run is carried out.

@@ -12,6 +12,7 @@ use crate::audit::Audit;
 mod applied;
 mod decisions;
 mod dossier;
+mod export;
 mod findings;
 mod fingerprints;
 mod folder;
@@ -22,7 +23,9 @@ mod owners;
 mod parity;
 mod place;
 mod previous;
+mod proof;
 mod prune;
+mod reproduce;
 mod sign;
 mod signatures;
 mod standing;
@@ -35,14 +38,18 @@ mod tests;
 
 pub use applied::{Applied, Proved, proved, receipt, receipt_path, record_apply, unfinished};
 pub use decisions::{
-    Line as DecisionLine, decisions, line as decision_line, personal_key, record as record_decisions, standing_lines,
+    Line as DecisionLine, decisions, decisions_before, line as decision_line, personal_key, personal_key_made,
+    record as record_decisions, standing_lines,
 };
 pub use dossier::{Dossier, Recorded, WantedKey, dossier};
+pub use export::{Exported, Extras, export};
 pub use findings::{Finding, Findings, Plan, Planned, Proposals, Proposed, Severities, newest_run, run_folder};
 pub use folder::RunFolder;
 pub use owners::{PastOwners, last_owners};
 pub use parity::{Condition, Gate, Status, parity};
+pub use proof::{Against, Proof, Proved, prove};
 pub use prune::{Retention, prune};
+pub use reproduce::{Comparison, Evidence, Retelling, compare, evidence};
 pub use sign::{PublicKeys, Signer};
 pub use signatures::Signatures;
 pub use standing::{Cadence, Standing};

@@ -39,6 +39,9 @@ mod signals;
 /// Signed runs, with the keys and the checks of `minisign`.
 mod signing;
 
+/// Proofs, archives, the documented walk, and a run done again.
+mod evidence;
+
 /// `--memory-limit` is kept, and nothing spilled is left behind.
 mod memory;
 

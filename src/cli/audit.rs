@@ -12,10 +12,15 @@ use crate::console::Console;
 use crate::history::{self, PublicKeys, Retention, Verification};
 
 pub(super) mod options;
+pub(super) mod proof;
+pub(super) mod reproduce;
 
 pub(super) fn verify(options: &AuditVerify, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let keys =
         PublicKeys::read(&options.keys).map_err(|error| Failure::new(format!("--key: {}", failure::plain(&error))))?;
+    if let Some(file) = &options.proof {
+        return proof::check(file, keys, options, global, console);
+    }
     let reports = configuration::reports(&options.reports, global)?;
     let mut found = history::verify_signed(&reports, &keys).map_err(|error| unverifiable(&reports, &error))?;
     found.notes.extend(found.signatures.note());

@@ -175,6 +175,7 @@ pub(super) mod tests {
             sources: BTreeMap::new(),
             contracts: contracts.into_iter().map(Arc::new).collect(),
             warnings: Vec::new(),
+            files: Vec::new(),
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) fn run(options: &Diff, global: &Global, console: &mut Console) -> Res
         warnings: Vec::new(),
         pii_key: None,
         cadences: Vec::new(),
+        contract_files: Vec::new(),
         sign: None,
         tell: contract::Tell::default(),
         whole: true,

@@ -62,6 +62,8 @@ pub(super) const AUDIT: &str = "\
 Examples:
   reconcile audit verify
   reconcile audit verify --reports /var/lib/reconcile
+  reconcile audit export latest --out evidence.tar
+  reconcile audit reproduce latest
   reconcile audit prune --keep-days 90 --dry-run
 ";
 
@@ -76,6 +78,30 @@ Exit status:
     0  nothing was changed
     1  something was changed, is missing, came in another order, or is not signed by a given key
     2  something could not be read
+";
+
+pub(super) const AUDIT_PROVE: &str = "\
+Examples:
+  reconcile audit prove latest --out proof.json
+  reconcile audit prove 20261121T072500 --line 40
+  reconcile audit verify --proof proof.json --key minisign.pub
+";
+
+pub(super) const AUDIT_EXPORT: &str = "\
+Examples:
+  reconcile audit export latest
+  reconcile audit export 20261121T072500 --out evidence.tar --key minisign.pub
+";
+
+pub(super) const AUDIT_REPRODUCE: &str = "\
+Examples:
+  reconcile audit reproduce latest
+  reconcile audit reproduce 20261121T072500 --threads 1 --format json
+
+Exit status:
+    0  the same divergences.parquet, the same table digests, the same figures
+    1  something came out otherwise, and is named
+    2  it could not be done again: an input or a contract has changed, or the run was changed or stopped
 ";
 
 pub(super) const AUDIT_PRUNE: &str = "\

@@ -19,7 +19,7 @@ use super::{Comparison, ExitStatus, Format, Global, cgroup, people, scripts, sig
 use crate::audit::{Audit, ContractAudit, LineCounts, Measured, Recorder};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
-use crate::contract::{Contract, PiiKey, Sign, Tell};
+use crate::contract::{Contract, ContractFile, PiiKey, Sign, Tell};
 use crate::history::{Cadence, RunFolder};
 use crate::plan::Action;
 use crate::report;
@@ -54,6 +54,8 @@ pub(super) struct Batch<'a> {
     pub(super) pii_key: Option<PiiKey>,
     /// How often each contract of the file must run.
     pub(super) cadences: Vec<Cadence>,
+    /// The files that the contracts were read from.
+    pub(super) contract_files: Vec<ContractFile>,
     /// What signs the run.
     pub(super) sign: Option<Sign>,
     /// Who is told of it.
@@ -77,8 +79,9 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     let teller = Teller::of(&batch, &mut warnings)?;
     let folder = match &batch.reports {
         Some(reports) => {
-            let (folder, adopted) = RunFolder::begin_signed(reports, &settings.run_id, signer)
+            let (mut folder, adopted) = RunFolder::begin_signed(reports, &settings.run_id, signer)
                 .map_err(|error| unwritable(reports, &error))?;
+            folder.read_from(&batch.contract_files);
             warnings.extend(adopted);
             Some(folder)
         }

@@ -42,6 +42,7 @@ pub(super) fn run(options: &Run, global: &Global, console: &mut Console) -> Resu
         warnings: configuration.warnings.iter().map(failure::line).collect(),
         pii_key: configuration.run.pii_key,
         cadences: configuration.contracts.iter().map(|contract| contracts::cadence(contract)).collect(),
+        contract_files: configuration.files,
         sign: configuration.run.sign,
     };
     carry_out(batch, global, console)

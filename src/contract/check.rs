@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::raw;
-use super::read::{Disk, Files, OneText};
+use super::read::{Digesting, Disk, Files, OneText};
 use super::tree::{Problems, Table};
 use super::{Configuration, Errors, Problem, RunSettings, Secrets, Source};
 
@@ -39,7 +39,11 @@ pub use flags::{DiffRequest, for_diff};
 /// # Errors
 /// Every problem that was found.
 pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Configuration, Errors> {
-    check(file, environment, &Files)
+    let disk = Digesting::new(&Files);
+    let mut configuration = check(file, environment, &disk)?;
+    let secrets = configuration.contracts.first().map(|contract| contract.secrets.clone()).unwrap_or_default();
+    configuration.files = disk.files(file.parent().unwrap_or_else(|| Path::new("")), &secrets);
+    Ok(configuration)
 }
 
 /// Checks a text as if it were a file with nothing around it: no environment, no includes, no other files.
@@ -104,7 +108,7 @@ pub(super) fn check(
         return Err(Errors(redacted(problems.sorted(&gathered.files), &secrets)));
     }
     let warnings = redacted(warnings.sorted(&gathered.files), &secrets);
-    Ok(Configuration { file: file.to_path_buf(), run, sources, contracts, warnings })
+    Ok(Configuration { file: file.to_path_buf(), run, sources, contracts, warnings, files: Vec::new() })
 }
 
 /// Complaints name variables already; this is for what another file's text or a path repeats.

@@ -133,8 +133,33 @@ pub fn decisions(reports: &Path) -> io::Result<(Decisions, Option<String>)> {
         let why = "the ledger was changed, so no decision of people is believed: `reconcile audit verify` says more";
         return Ok((Decisions::default(), Some(why.to_owned())));
     }
+    match those(reports, &ledger, None) {
+        Ok(decisions) => Ok((decisions, None)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            let why = format!("{error}; no decision of people is believed: `reconcile audit verify` says more");
+            Ok((Decisions::default(), Some(why)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The decisions that stood when a run began.
+///
+/// # Errors
+/// What could not be read; of kind `InvalidData` where it is not what was recorded.
+pub fn decisions_before(reports: &Path, began: jiff::Timestamp) -> io::Result<Decisions> {
+    let _lock = ledger::lock_shared(reports)?;
+    those(reports, &Ledger::read(reports)?, Some(began))
+}
+
+fn those(reports: &Path, ledger: &Ledger, before: Option<jiff::Timestamp>) -> io::Result<Decisions> {
     let mut decisions = Decisions::default();
-    let read = each_recorded(reports, &ledger, |line| {
+    each_recorded(reports, ledger, |line| {
+        let recorded_at: jiff::Timestamp =
+            line.recorded_at.parse().map_err(|_| format!("`{}` is not an instant", line.recorded_at))?;
+        if before.is_some_and(|before| recorded_at >= before) {
+            return Ok(());
+        }
         let (fingerprint, decision) = line.decision()?;
         if decision.choice == Choice::Reopen {
             decisions.0.remove(&fingerprint);
@@ -142,15 +167,8 @@ pub fn decisions(reports: &Path) -> io::Result<(Decisions, Option<String>)> {
             decisions.0.insert(fingerprint, decision);
         }
         Ok(())
-    });
-    match read {
-        Ok(()) => Ok((decisions, None)),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            let why = format!("{error}; no decision of people is believed: `reconcile audit verify` says more");
-            Ok((Decisions::default(), Some(why)))
-        }
-        Err(error) => Err(error),
-    }
+    })?;
+    Ok(decisions)
 }
 
 /// The newest decision of each divergence, by fingerprint, but for those that were taken back.
@@ -375,6 +393,17 @@ pub fn personal_key(reports: &Path) -> io::Result<(String, Option<String>)> {
         }
         Err(error) => Err(at(&path)(error)),
     }
+}
+
+/// The key where it was made already; none is made.
+///
+/// # Errors
+/// What kept it from being read.
+pub fn personal_key_made(reports: &Path) -> io::Result<Option<String>> {
+    if !reports.join(KEY_FILE).is_file() {
+        return Ok(None);
+    }
+    personal_key(reports).map(|(key, _)| Some(key))
 }
 
 #[cfg(test)]

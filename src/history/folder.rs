@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::fingerprints::Fingerprints;
 use super::ledger::{self, Draft, Ledger, Lock};
-use super::manifest::{self, FileRecord, Manifest};
+use super::manifest::{self, ContractFileRecord, FileRecord, Manifest};
 use super::place::{Digested, at, invalid, names, record, sync_folder};
 use super::sign::Signer;
 use super::standing::Standing;
@@ -22,6 +22,7 @@ use super::verify;
 use crate::audit::{Audit, Measured, Recorder};
 use crate::cache;
 use crate::classify::Divergence;
+use crate::contract::ContractFile;
 use crate::plan::Action;
 use crate::report::parquet::DivergenceWriter;
 use crate::report::{json, markdown, plan};
@@ -53,6 +54,7 @@ pub struct RunFolder {
     standing: Vec<Standing>,
     signer: Option<Arc<Signer>>,
     measured: Measured,
+    contract_files: Vec<ContractFile>,
 }
 
 impl RunFolder {
@@ -115,8 +117,14 @@ impl RunFolder {
             standing: Vec::new(),
             signer,
             measured: Measured::default(),
+            contract_files: Vec::new(),
         };
         Ok((folder, notes))
+    }
+
+    /// Says which files the contracts were read from.
+    pub fn read_from(&mut self, files: &[ContractFile]) {
+        self.contract_files = files.to_vec();
     }
 
     /// Writes the rest, fsyncs, renames into place, appends the ledger line. Returns the folder.
@@ -128,7 +136,8 @@ impl RunFolder {
             let problem = format!("run `{}` cannot be published as `{}`", audit.run_id, self.run_id);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
-        let manifest = Manifest::of(audit, self.write_files(audit)?);
+        let mut manifest = Manifest::of(audit, self.write_files(audit)?);
+        manifest.contract_files = self.contract_files.iter().map(ContractFileRecord::of).collect();
         let mut bytes = serde_json::to_vec_pretty(&manifest)?;
         bytes.push(b'\n');
         let digest = self.write(manifest::FILE, |out| out.write_all(&bytes))?.blake3;

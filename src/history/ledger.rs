@@ -127,7 +127,7 @@ impl Record {
         }
     }
 
-    fn sequence(&self) -> u64 {
+    pub(super) fn sequence(&self) -> u64 {
         match self {
             Self::Run(run) => run.sequence,
             Self::Prune(prune) => prune.sequence,
@@ -145,7 +145,7 @@ impl Record {
         }
     }
 
-    fn merkle_root(&self) -> &str {
+    pub(super) fn merkle_root(&self) -> &str {
         match self {
             Self::Run(run) => &run.merkle_root,
             Self::Prune(prune) => &prune.merkle_root,
@@ -503,7 +503,7 @@ pub(super) fn at_line(number: usize, problem: &str) -> String {
 }
 
 impl Line {
-    fn read(bytes: &[u8]) -> Self {
+    pub(super) fn read(bytes: &[u8]) -> Self {
         Self { digest: blake3::hash(bytes).to_hex().to_string(), record: parse(bytes), text: bytes.into() }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::sign::SUFFIX;
 use crate::audit::{Audit, Column, ContractAudit, InputFacts, InputFile, PlanCounts, Verdict, balanced};
 use crate::classify::{Divergence, Reason};
-use crate::contract::{Kind, Severity};
+use crate::contract::{ContractFile, Kind, Severity};
 use crate::normalise::FaultReason;
 use crate::report::causes::CauseRecord;
 use crate::report::checksums::ChecksumsRecord;
@@ -55,8 +55,19 @@ pub(super) struct Manifest {
     interrupted: Option<i32>,
     warnings: Vec<String>,
     pub(super) contracts: Vec<ContractRecord>,
-    /// Every file of the folder but this one, sorted by name.
+    /// The files that the contracts were read from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) contract_files: Vec<ContractFileRecord>,
+    /// Every file of the folder but this one and its signature, sorted by name.
     pub(super) files: Vec<FileRecord>,
+}
+
+/// One file that the contracts were read from.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct ContractFileRecord {
+    /// From the folder of the contract file.
+    pub(super) path: String,
+    pub(super) blake3: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -181,6 +192,12 @@ fn exact_float<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Err
     }
 }
 
+impl ContractFileRecord {
+    pub(super) fn of(file: &ContractFile) -> Self {
+        Self { path: file.path.clone(), blake3: file.blake3.clone() }
+    }
+}
+
 impl Manifest {
     /// The manifest of a run whose other files are these.
     pub(super) fn of(audit: &Audit, mut files: Vec<FileRecord>) -> Self {
@@ -198,6 +215,7 @@ impl Manifest {
             interrupted: audit.interrupted,
             warnings: audit.warnings.clone(),
             contracts: audit.contracts.iter().map(ContractRecord::of).collect(),
+            contract_files: Vec::new(),
             files,
         }
     }
@@ -210,6 +228,11 @@ impl Manifest {
             return Err(format!("format version {seen}, this version reads {FORMAT_VERSION}"));
         }
         Ok(manifest)
+    }
+
+    /// Whether its table digests are of the byte format of this version.
+    pub(super) fn same_digest_format(&self) -> bool {
+        self.digest_format == DIGEST_FORMAT
     }
 
     /// When the run ended, which is when it was recorded.

@@ -11,6 +11,8 @@
 //!      a   b  c   d
 //! ```
 
+pub(super) mod path;
+
 /// The tree of the leaves so far, of which only the roots of its complete parts are kept.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {

@@ -111,6 +111,19 @@ impl PublicKeys {
         words.iter().map(|word| public_key(word)).collect::<io::Result<_>>().map(Self)
     }
 
+    /// These and that of a signer.
+    #[must_use]
+    pub fn with(mut self, signer: Option<&Signer>) -> Self {
+        self.0.extend(signer.map(|signer| signer.public.clone()));
+        self
+    }
+
+    /// The file of the key of this number, as `minisign` reads it; None where it is not among them.
+    pub(super) fn file_of(&self, id: &str) -> io::Result<Option<String>> {
+        let key = self.0.iter().find(|key| key_id(key.keynum()) == id);
+        key.map(|key| key.to_box().map(String::from).map_err(io::Error::other)).transpose()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
