@@ -16,8 +16,11 @@ mod baseline;
 mod checksums;
 mod controls;
 pub mod decision;
+pub mod gallery;
 pub mod lag;
 mod owners;
+pub mod places;
+pub mod strip;
 
 pub use baseline::{Baseline, Status, ThreeWay, ThreeWayExample};
 pub use checksums::Checksums;

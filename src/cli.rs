@@ -26,6 +26,7 @@ mod history;
 mod init;
 mod interrupt;
 mod map;
+mod opener;
 mod outcome;
 mod ownership;
 mod parity;
@@ -376,6 +377,10 @@ pub struct Report {
     /// How many divergences of each contract are printed [default: 20]
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+
+    /// Open the run's `report.html` in the browser instead; where none can be opened, print its path
+    #[arg(long, conflicts_with = "limit")]
+    pub open: bool,
 
     /// Where runs were written.
     #[command(flatten)]

@@ -23,6 +23,7 @@ mod parity;
 mod place;
 mod previous;
 mod prune;
+mod runs;
 mod sign;
 mod signatures;
 mod standing;
@@ -43,6 +44,7 @@ pub use folder::RunFolder;
 pub use owners::{PastOwners, last_owners};
 pub use parity::{Condition, Gate, Status, parity};
 pub use prune::{Retention, prune};
+pub use runs::{PAGE, renew_index};
 pub use sign::{PublicKeys, Signer};
 pub use signatures::Signatures;
 pub use standing::{Cadence, Standing};
@@ -122,6 +124,14 @@ fn unlike_the_ledger(beside: &Path, folder: &Path, manifest: &Manifest, bytes: &
         return Ok(None);
     };
     Ok(Some(format!("{}: {problem}; `reconcile audit verify` says more", folder.display())))
+}
+
+/// The folder of a published run: by its id, the beginning of it, `latest`, or a path.
+///
+/// # Errors
+/// That there is no such run.
+pub fn locate(reports: &Path, run: &str) -> io::Result<PathBuf> {
+    find(reports, run)
 }
 
 fn find(reports: &Path, run: &str) -> io::Result<PathBuf> {

@@ -96,6 +96,9 @@ mod corpus;
 /// The examples of how the job is operated are what their systems accept.
 mod operating;
 
+/// The page of a run and the page over all runs, in a real browser.
+mod page;
+
 /// Rules about the code, its documents and its fixtures.
 mod tidy;
 

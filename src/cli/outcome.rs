@@ -104,6 +104,7 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     }
     print(&mut audit, global.format, batch.comparison.limit, console)?;
     if let Some(kept) = kept {
+        renew_index(batch.reports.as_deref(), console);
         console.note(&format!("run {} is in {}", audit.run_id, failure::shown(&kept)));
     }
     Ok(ExitStatus::of_audit(&audit))
@@ -114,6 +115,16 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
 fn ambient_limit() -> Option<u64> {
     let limit = cgroup::memory_limit()?.max(Settings::LEAST_MEMORY);
     (limit < Settings::USUAL_MEMORY).then_some(limit)
+}
+
+/// Renews the page over all runs. It is derived: that it cannot be written costs the run nothing.
+pub(super) fn renew_index(reports: Option<&Path>, console: &mut Console) {
+    if let Some(reports) = reports
+        && let Err(error) = crate::history::renew_index(reports)
+    {
+        let problem = failure::path_message(reports, "the page over all runs (`index.html`) is not renewed", &error);
+        console.warning(&problem, None);
+    }
 }
 
 fn settings(batch: &Batch<'_>) -> Settings {

@@ -16,6 +16,7 @@ use super::fingerprints::Fingerprints;
 use super::ledger::{self, Draft, Ledger, Lock};
 use super::manifest::{self, FileRecord, Manifest};
 use super::place::{Digested, at, invalid, names, record, sync_folder};
+use super::runs;
 use super::sign::Signer;
 use super::standing::Standing;
 use super::verify;
@@ -28,6 +29,9 @@ use crate::report::{json, markdown, plan, prometheus};
 
 mod of_plan;
 mod over_time;
+mod page;
+
+use page::Gathered;
 
 const PARTIAL: &str = ".partial";
 /// A run folder on its way out, see `prune`.
@@ -49,6 +53,8 @@ pub struct RunFolder {
     made_of_plan: Vec<FileRecord>,
     standing: Vec<Standing>,
     signer: Option<Arc<Signer>>,
+    /// For `report.html`.
+    page: Gathered,
 }
 
 impl RunFolder {
@@ -111,6 +117,7 @@ impl RunFolder {
                 made_of_plan: Vec::new(),
                 standing: Vec::new(),
                 signer,
+                page: Gathered::default(),
             },
             notes,
         ))
@@ -166,6 +173,7 @@ impl RunFolder {
         ];
         files.extend(self.recurrence.take());
         files.append(&mut self.made_of_plan);
+        files.push(self.write_page(audit, &files)?);
         Ok(files)
     }
 
@@ -191,10 +199,12 @@ impl RunFolder {
 impl Recorder for RunFolder {
     fn divergence(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
         self.fingerprints.add(contract, divergence.fingerprint)?;
+        self.page.divergence(contract, divergence);
         self.writers()?.0.write(contract, divergence)
     }
 
     fn action(&mut self, action: &Action) -> io::Result<()> {
+        self.page.action(action);
         plan::write_action(action, &mut self.writers()?.1)
     }
 }
@@ -340,7 +350,7 @@ pub(super) fn strays(reports: &Path, ledger: &Ledger, without_line: &[String]) -
     let mut known: std::collections::BTreeSet<_> = ledger.runs().map(|(_, run)| run.run_id.as_str()).collect();
     known.extend(without_line.iter().map(String::as_str));
     // A checkout keeps its runs out of git with the last of these; what is kept between runs proves nothing.
-    known.extend([ledger::FILE, ledger::LOCK, cache::FOLDER, ".gitignore"]);
+    known.extend([ledger::FILE, ledger::LOCK, cache::FOLDER, ".gitignore", runs::INDEX, runs::INDEX_ASIDE]);
     known.extend([super::decisions::FILE, super::decisions::KEY_FILE, super::applied::FOLDER]);
     let mut strays = Vec::new();
     for name in names(reports)? {
