@@ -16,9 +16,12 @@ mod baseline;
 mod checksums;
 mod controls;
 pub mod decision;
+pub mod gallery;
 pub mod lag;
 mod measured;
 mod owners;
+pub mod places;
+pub mod strip;
 
 pub use baseline::{Baseline, Status, ThreeWay, ThreeWayExample};
 pub use checksums::Checksums;

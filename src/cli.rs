@@ -27,6 +27,7 @@ mod history;
 mod init;
 mod interrupt;
 mod map;
+mod opener;
 mod otlp;
 mod outcome;
 mod ownership;
@@ -396,6 +397,10 @@ pub struct Report {
     /// How many divergences of each contract are printed [default: 20]
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+
+    /// Open the run's `report.html` in the browser instead; where none can be opened, print its path
+    #[arg(long, conflicts_with = "limit")]
+    pub open: bool,
 
     /// Where runs were written.
     #[command(flatten)]

@@ -26,6 +26,7 @@ mod previous;
 mod proof;
 mod prune;
 mod reproduce;
+mod runs;
 mod sign;
 mod signatures;
 mod standing;
@@ -47,9 +48,10 @@ pub use findings::{Finding, Findings, Plan, Planned, Proposals, Proposed, Severi
 pub use folder::RunFolder;
 pub use owners::{PastOwners, last_owners};
 pub use parity::{Condition, Gate, Status, parity};
-pub use proof::{Against, Proof, Proved, prove};
+pub use proof::{Against, Included, Proof, prove};
 pub use prune::{Retention, prune};
 pub use reproduce::{Comparison, Evidence, Retelling, compare, evidence};
+pub use runs::{PAGE, renew_index};
 pub use sign::{PublicKeys, Signer};
 pub use signatures::Signatures;
 pub use standing::{Cadence, Standing};
@@ -129,6 +131,14 @@ fn unlike_the_ledger(beside: &Path, folder: &Path, manifest: &Manifest, bytes: &
         return Ok(None);
     };
     Ok(Some(format!("{}: {problem}; `reconcile audit verify` says more", folder.display())))
+}
+
+/// The folder of a published run: by its id, the beginning of it, `latest`, or a path.
+///
+/// # Errors
+/// That there is no such run.
+pub fn locate(reports: &Path, run: &str) -> io::Result<PathBuf> {
+    find(reports, run)
 }
 
 fn find(reports: &Path, run: &str) -> io::Result<PathBuf> {

@@ -259,7 +259,7 @@ pub struct Action {
 }
 
 /// What would be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Op {
     /// Add the row.
     Insert,

@@ -6,6 +6,7 @@ pub(crate) mod checksums;
 pub(crate) mod decided;
 pub(crate) mod escape;
 mod figures;
+pub mod html;
 pub mod json;
 pub mod junit;
 mod lag;

@@ -124,6 +124,9 @@ mod monitoring;
 /// A server that takes what is sent.
 mod receiver;
 
+/// The page of a run and the page over all runs, in a real browser.
+mod page;
+
 /// Rules about the code, its documents and its fixtures.
 mod tidy;
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::strip::Strip;
+
 /// What the markers of a contract tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lag {
@@ -21,6 +23,10 @@ pub struct Lag {
     pub counted: Counted,
     /// The key whose change has waited longest.
     pub oldest: Option<Oldest>,
+    /// The seconds themselves; empty in a run that was read back.
+    pub waits: Histogram,
+    /// When the rows of divergences were changed, in seconds since 1970; empty in a run that was read back.
+    pub changed: Strip,
 }
 
 /// What the seconds behind are.
@@ -88,7 +94,7 @@ pub fn span(seconds: u64) -> String {
 }
 
 /// Counts of whole numbers in at most some sixty thousand buckets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     buckets: BTreeMap<u64, u64>,
     keys: u64,
@@ -122,6 +128,17 @@ impl Histogram {
         self.keys += other.keys;
         self.least = self.least.into_iter().chain(other.least).min();
         self.most = self.most.max(other.most);
+    }
+
+    /// How many numbers lie from each bound to the next, the first below the first bound and the last from the last on. Bounds
+    /// are as near as buckets are wide.
+    #[must_use]
+    pub fn between(&self, bounds: &[u64]) -> Vec<u64> {
+        let mut counts = vec![0; bounds.len() + 1];
+        for (bucket, count) in &self.buckets {
+            counts[bounds.partition_point(|bound| bound <= bucket)] += count;
+        }
+        counts
     }
 
     /// Where the numbers lie; None where there are none.

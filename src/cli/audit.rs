@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::failure::{self, Failure};
-use super::{AuditVerify, ExitStatus, Format, Global, Prune, configuration, signing};
+use super::{AuditVerify, ExitStatus, Format, Global, Prune, configuration, outcome, signing};
 use crate::console::Console;
 use crate::history::{self, PublicKeys, Retention, Verification};
 
@@ -80,6 +80,9 @@ pub(super) fn prune(options: &Prune, global: &Global, console: &mut Console) -> 
     let signer = signing::of_file(global, options.reports.reports.is_some())?;
     let removed = history::prune(&reports, retention, Timestamp::now(), signer.as_ref())
         .map_err(|error| Failure::path(&reports, "cannot be pruned", &error))?;
+    if !removed.is_empty() && !options.dry_run {
+        outcome::renew_index(Some(&reports), console);
+    }
     let document = json!({"format_version": 1, "dry_run": options.dry_run, "removed": removed});
     let text = match global.format {
         Format::Json => format!("{document:#}\n"),

@@ -52,6 +52,7 @@ Examples:
 pub(super) const REPORT: &str = "\
 Examples:
   reconcile report latest
+  reconcile report latest --open
   reconcile report 20261121T072500 --format markdown
   reconcile report latest --reports /var/lib/reconcile --limit 100
 

@@ -121,6 +121,7 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     }
     print(&mut audit, global.format, batch.comparison.limit, console)?;
     if let Some(kept) = kept {
+        renew_index(batch.reports.as_deref(), console);
         console.note(&format!("run {} is in {}", audit.run_id, failure::shown(&kept)));
     }
     written?;
@@ -148,6 +149,16 @@ fn tell(
     let undelivered = teller.send(&Whole { audit, cadences: &cadences, measured }, &hurry);
     audit.warnings.extend(undelivered);
     teller.drafts(&Whole { audit, cadences: &cadences, measured })
+}
+
+/// Renews the page over all runs. It is derived: that it cannot be written costs the run nothing.
+pub(super) fn renew_index(reports: Option<&Path>, console: &mut Console) {
+    if let Some(reports) = reports
+        && let Err(error) = crate::history::renew_index(reports)
+    {
+        let problem = failure::path_message(reports, "the page over all runs (`index.html`) is not renewed", &error);
+        console.warning(&problem, None);
+    }
 }
 
 fn settings(batch: &Batch<'_>) -> Settings {

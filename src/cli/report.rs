@@ -1,7 +1,7 @@
 //! `reconcile report RUN`: a published run, rendered again. It reads the run's files and nothing else.
 
 use super::failure::Failure;
-use super::{ExitStatus, Format, Global, Report, configuration, outcome};
+use super::{ExitStatus, Format, Global, Report, configuration, opener, outcome};
 use crate::console::Console;
 use crate::{history, report};
 
@@ -24,6 +24,10 @@ pub(super) fn run(options: &Report, global: &Global, console: &mut Console) -> R
                 );
             }
         }
+    }
+    if options.open {
+        opener::open(&reports, &options.run, console)?;
+        return Ok(ExitStatus::of_audit(&audit));
     }
     let status = ExitStatus::of_audit(&audit);
     outcome::print(&mut audit, global.format, options.limit, console)?;

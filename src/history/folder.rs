@@ -16,6 +16,7 @@ use super::fingerprints::Fingerprints;
 use super::ledger::{self, Draft, Ledger, Lock};
 use super::manifest::{self, ContractFileRecord, FileRecord, Manifest};
 use super::place::{Digested, at, invalid, names, record, sync_folder};
+use super::runs;
 use super::sign::Signer;
 use super::standing::Standing;
 use super::verify;
@@ -30,6 +31,9 @@ use crate::report::{json, markdown, plan};
 mod machines;
 mod of_plan;
 mod over_time;
+mod page;
+
+use page::Gathered;
 
 const PARTIAL: &str = ".partial";
 /// A file in a folder that is kept beside the runs and is none.
@@ -55,6 +59,8 @@ pub struct RunFolder {
     signer: Option<Arc<Signer>>,
     measured: Measured,
     contract_files: Vec<ContractFile>,
+    /// For `report.html`.
+    page: Gathered,
 }
 
 impl RunFolder {
@@ -118,6 +124,7 @@ impl RunFolder {
             signer,
             measured: Measured::default(),
             contract_files: Vec::new(),
+            page: Gathered::default(),
         };
         Ok((folder, notes))
     }
@@ -175,6 +182,7 @@ impl RunFolder {
         files.extend(self.write_for_machines(audit)?);
         files.extend(self.recurrence.take());
         files.append(&mut self.made_of_plan);
+        files.push(self.write_page(audit, &files)?);
         Ok(files)
     }
 
@@ -200,10 +208,12 @@ impl RunFolder {
 impl Recorder for RunFolder {
     fn divergence(&mut self, contract: &str, divergence: &Divergence) -> io::Result<()> {
         self.fingerprints.add(contract, divergence.fingerprint)?;
+        self.page.divergence(contract, divergence);
         self.writers()?.0.write(contract, divergence)
     }
 
     fn action(&mut self, action: &Action) -> io::Result<()> {
+        self.page.action(action);
         plan::write_action(action, &mut self.writers()?.1)
     }
 }
@@ -338,7 +348,7 @@ pub(super) fn strays(reports: &Path, ledger: &Ledger, without_line: &[String]) -
     let mut known: std::collections::BTreeSet<_> = ledger.runs().map(|(_, run)| run.run_id.as_str()).collect();
     known.extend(without_line.iter().map(String::as_str));
     // A checkout keeps its runs out of git with the last of these; what is kept between runs proves nothing.
-    known.extend([ledger::FILE, ledger::LOCK, cache::FOLDER, ".gitignore"]);
+    known.extend([ledger::FILE, ledger::LOCK, cache::FOLDER, ".gitignore", runs::INDEX, runs::INDEX_ASIDE]);
     known.extend([super::decisions::FILE, super::decisions::KEY_FILE, super::applied::FOLDER]);
     let mut strays = Vec::new();
     for name in names(reports)? {

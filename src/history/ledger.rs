@@ -287,6 +287,11 @@ impl Ledger {
         self
     }
 
+    /// How many lines there are, and the digest of the last one in hex.
+    pub(super) fn end(&self) -> Option<(usize, String)> {
+        self.lines.last().map(|line| (self.lines.len(), line.digest.clone()))
+    }
+
     /// The lines that can be read, with their numbers from 1.
     pub(super) fn records(&self) -> impl Iterator<Item = (usize, &Record)> {
         self.lines.iter().enumerate().filter_map(|(index, line)| Some((index + 1, line.record.as_ref().ok()?)))

@@ -54,7 +54,7 @@ pub struct Against<'a> {
 
 /// What a proof proves.
 #[derive(Clone, Debug)]
-pub struct Proved {
+pub struct Included {
     /// The proof.
     pub proof: Proof,
     /// What does not hold, each a sentence; where there is none, the run is in the ledger as the proof says.
@@ -154,7 +154,7 @@ impl Proof {
     ///
     /// # Errors
     /// What kept the run's folder from being read.
-    pub fn check(self, against: &Against<'_>) -> io::Result<Proved> {
+    pub fn check(self, against: &Against<'_>) -> io::Result<Included> {
         let (mut problems, mut notes) = (Vec::new(), Vec::new());
         let leads = self.steps().zip(blake3::Hash::from_hex(&self.manifest).ok());
         match leads.map(|(steps, manifest)| root_of(&manifest, &steps)) {
@@ -192,7 +192,7 @@ impl Proof {
         if let Some(folder) = against.folder {
             problems.extend(check_folder(folder, &self.run_id, run.as_ref())?.0);
         }
-        Ok(Proved { proof: self, problems, notes })
+        Ok(Included { proof: self, problems, notes })
     }
 
     /// What the run's own line says.

@@ -34,6 +34,15 @@ impl Trail {
         Ok(Some(Self { reports: reports.to_owned(), ledger: Ledger::read(reports)?, _lock: lock }))
     }
 
+    /// Reads the ledger, which nobody else then reads or writes; one that is not there is empty.
+    ///
+    /// # Errors
+    /// What kept it from being read.
+    pub(super) fn alone(reports: &Path) -> io::Result<Self> {
+        let lock = ledger::lock(reports)?;
+        Ok(Self { reports: reports.to_owned(), ledger: Ledger::read(reports)?, _lock: Some(lock) })
+    }
+
     /// In what the ledger is not as it was written, each a sentence that names the line.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
@@ -83,6 +92,12 @@ impl<'t> Entry<'t> {
     #[must_use]
     pub fn recorded_at(&self) -> Option<Timestamp> {
         self.line.recorded_at.parse().ok()
+    }
+
+    /// How it ended, by the ledger.
+    #[must_use]
+    pub fn verdict(&self) -> &'t str {
+        &self.line.verdict
     }
 
     /// The contracts that it was about.

@@ -8,6 +8,7 @@ use super::carried::MarkerFacts;
 use super::compare::Work;
 use super::tally::Tally;
 use crate::audit::lag::{Counted, Histogram, Lag, Oldest};
+use crate::audit::strip::Strip;
 use crate::classify::{Bench, Divergence, Pace};
 use crate::contract::{Contract, Kind};
 use crate::diff::resolve::Difference;
@@ -24,12 +25,17 @@ pub(super) struct LagCounts {
     seconds: Histogram,
     /// The earliest change, and of equals the least key.
     oldest: Option<(i128, Box<str>)>,
+    /// When the rows of divergences were changed.
+    changed: Strip,
 }
 
 impl LagCounts {
     /// Counts a difference that was judged.
     pub(super) fn note(&mut self, bench: Bench<'_>, difference: &Difference, divergences: &[Divergence]) {
         let Some(first) = divergences.first() else { return };
+        if let Some(at) = changed_at(bench, difference) {
+            self.changed.add(first.kind, at);
+        }
         match first.kind {
             Kind::InFlight => self.within += 1,
             Kind::Stale => self.beyond += 1,
@@ -55,6 +61,7 @@ impl LagCounts {
         self.beyond += other.beyond;
         self.versions.join(&other.versions);
         self.seconds.join(&other.seconds);
+        self.changed.join(other.changed);
         other.oldest.into_iter().for_each(|oldest| self.older(oldest));
     }
 
@@ -71,8 +78,21 @@ impl LagCounts {
             seconds: self.seconds.spread(),
             counted,
             oldest,
+            waits: self.seconds,
+            changed: self.changed,
         }
     }
+}
+
+/// When the row that a difference is named by was changed, in seconds since 1970.
+fn changed_at(bench: Bench<'_>, difference: &Difference) -> Option<i128> {
+    let (side, at) = match difference {
+        Difference::Differ { rows, .. } | Difference::Tombstone { rows, .. } => (Side::Authority, rows.authority),
+        Difference::Unpaired { side, row, .. }
+        | Difference::DuplicateKey { side, row, .. }
+        | Difference::NullKey { side, row } => (*side, *row),
+    };
+    bench.rows.get(side).updated_of(at).map(|mark| mark.at.div_euclid(Clock::UNIT))
 }
 
 impl Work<'_> {

@@ -39,6 +39,9 @@ impl RunFolder {
             });
             contract.warnings.extend(warnings);
         }
+        if let Some(trail) = trusted {
+            self.page.past(trail, audit);
+        }
         self.standing = standings(trail.as_ref(), audit, cadences)?;
         audit.warnings.extend(self.standing.iter().filter_map(|standing| standing.complaint(audit.command == "run")));
         // Whoever publishes takes the ledger's lock, which the trail shares.
@@ -59,7 +62,12 @@ impl RunFolder {
                 runs: 1,
             };
             let now = self.fingerprints.sorted(&contract.name)?;
-            held_against(contract, before, now, &first, &mut writer)?;
+            let examples = contract.examples.iter().map(|example| example.fingerprint).collect::<BTreeSet<_>>();
+            let shown: BTreeSet<_> = examples.union(&self.page.shown(&contract.name)).copied().collect();
+            held_against(contract, before, now, &first, (&shown, &mut writer))?;
+            if let Some(recurrence) = &mut contract.recurrence {
+                self.page.sighted(recurrence, &examples);
+            }
             writer.end_contract()?;
         }
         self.recurrence = Some(writer.finish()?.finish()?);
@@ -67,13 +75,14 @@ impl RunFolder {
     }
 }
 
-/// Merges the fingerprints of now with those that the run before left open. `first` is the line of one that is new.
+/// Merges the fingerprints of now with those that the run before left open. `first` is the line of one that is new; of those that
+/// are shown it is kept since when they are known.
 fn held_against(
     contract: &mut ContractAudit,
     before: Previous,
     mut now: Sorted<'_>,
     first: &Line,
-    writer: &mut RecurrenceWriter<Digested>,
+    (shown, writer): (&BTreeSet<[u8; 32]>, &mut RecurrenceWriter<Digested>),
 ) -> io::Result<()> {
     let (since, mut then) = match before {
         Previous::Run { run_id, left } => {
@@ -90,7 +99,6 @@ fn held_against(
     };
     // A column that cannot be compared hides what was found in it before.
     let gone = if contract.keys.contains_key(&Kind::Schema) { Status::Unseen } else { Status::Resolved };
-    let shown: BTreeSet<[u8; 32]> = contract.examples.iter().map(|example| example.fingerprint).collect();
     let mut recurrence = Recurrence { since: since.clone().unwrap_or_default(), ..Recurrence::default() };
     let mut next_now = now.next()?;
     let mut next_then = then.as_mut().map(Open::next).transpose()?.flatten();

@@ -74,6 +74,7 @@ impl LagRecord {
             seconds: self.seconds.map(spread),
             counted: counted.ok_or_else(|| format!("`{}` is no way to count seconds", self.seconds_counted))?,
             oldest: oldest.transpose()?,
+            ..Lag::default()
         })
     }
 }
