@@ -237,7 +237,8 @@ fn what_takes_too_long_is_unverified() {
     workspace.file("reconcile.toml", &endless(&database, "max_duration = \"300ms\""));
     workspace.reconcile(["run"]).unbroken().expect(2, &["unverified"]);
     let limits = "max_duration = \"2s\"\nmax_rows_per_second = 100";
-    let many = endless(&database, limits).replace("SLEEP(0.05) AS n FROM seq_1_to_100000", "0 AS n FROM seq_1_to_1000000000");
+    let many =
+        endless(&database, limits).replace("SLEEP(0.05) AS n FROM seq_1_to_100000", "0 AS n FROM seq_1_to_1000000000");
     workspace.file("reconcile.toml", &many);
     let outcome = workspace.reconcile(["run", "--format", "json"]);
     outcome.expect(2, &["unverified", "max_duration of 2 s has passed"]);

@@ -321,7 +321,9 @@ pub fn as_read(system: System, column: &Column, read: Option<&str>) -> String {
         (System::Mysql, Family::Text | Family::Padded | Family::Json) => format!("_utf8mb4 x'{read}'"),
         (System::Mysql, Family::Binary) => format!("x'{read}'"),
         (System::Mysql, Family::Float32) => format!("CAST({read} AS FLOAT)"),
-        (System::Mysql, Family::Integer | Family::Decimal | Family::Float64 | Family::Boolean | Family::Bits) => read.to_owned(),
+        (System::Mysql, Family::Integer | Family::Decimal | Family::Float64 | Family::Boolean | Family::Bits) => {
+            read.to_owned()
+        }
         (System::Mysql, _) => format!("'{}'", read.replace('\'', "''")),
         (System::Sqlite, _) => match read.split_at_checked(1) {
             Some(("T", hex)) => format!("CAST(x'{hex}' AS TEXT)"),

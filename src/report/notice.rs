@@ -192,7 +192,7 @@ mod tests {
                         .key
                         .iter()
                         .chain(example.values.iter().filter_map(|(_, value)| value.as_ref()))
-                        .map(|text| text.to_string()),
+                        .map(ToString::to_string),
                 );
             }
             for hidden in hidden.iter().filter(|hidden| hidden.len() > 2) {

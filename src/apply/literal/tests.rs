@@ -23,7 +23,8 @@ fn nothing_of_a_value_is_ever_sql() {
     assert!(made(System::Mysql, Family::Text, hostile).unwrap().starts_with("_utf8mb4 x'273b2064726f70"));
     assert_eq!(made(System::Sqlite, Family::Text, "a\0").as_deref(), Ok("CAST(x'6100' AS TEXT)"));
     for system in [System::Postgres, System::Mysql, System::Sqlite] {
-        for family in [Family::Integer, Family::Decimal, Family::Float64, Family::Boolean, Family::Bits, Family::Binary] {
+        for family in [Family::Integer, Family::Decimal, Family::Float64, Family::Boolean, Family::Bits, Family::Binary]
+        {
             let said = made(system, family, "1; drop table x");
             // A column of SQLite may hold a text whatever its type is; it is quoted.
             assert!(said.is_err() || said == Ok("'1; drop table x'".to_owned()), "{system:?} {family:?} {said:?}");
