@@ -8,7 +8,7 @@ use crate::normalise::{Binding, CanonicalBatch, Reading, Readings};
 use crate::sides::{Side, Sides};
 
 use super::gap::{Gap, GapCount, GapDoubt};
-use super::place::{Doubts, Places, common};
+use super::place::{Doubts, Places, common_in};
 
 /// Values to be counted, by attribute.
 type Wanted = BTreeMap<usize, Vec<Box<[u8]>>>;
@@ -75,9 +75,12 @@ impl Question {
             let Some(wanted) = self.wanted.get(side).get(attribute) else { continue };
             let counts = census.with.get_mut(side).entry(*attribute).or_insert_with(|| vec![0; wanted.len()]);
             let column = readings(place);
+            let mut value = Vec::new();
             for &row in &living {
-                let Some(value) = common(column.at(row)) else { continue };
-                if let Some(found) = wanted.iter().position(|wanted| *wanted == value) {
+                if !common_in(column.at(row), &mut value) {
+                    continue;
+                }
+                if let Some(found) = wanted.iter().position(|wanted| **wanted == *value) {
                     counts[found] += 1;
                 }
             }

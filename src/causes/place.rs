@@ -112,6 +112,13 @@ enum Read {
 
 /// A value as bytes, where it is one that rows may have in common.
 pub(super) fn common(reading: Reading<'_>) -> Option<Box<[u8]>> {
+    let mut bytes = Vec::new();
+    common_in(reading, &mut bytes).then(|| bytes.into())
+}
+
+/// The same in place of what a buffer held; false where it is none.
+pub(super) fn common_in(reading: Reading<'_>, bytes: &mut Vec<u8>) -> bool {
+    bytes.clear();
     let short = match reading {
         // What has no value is no part that has a name.
         Reading::Null | Reading::Fault(_) | Reading::Other | Reading::Nothing => false,
@@ -119,11 +126,10 @@ pub(super) fn common(reading: Reading<'_>) -> Option<Box<[u8]>> {
         Reading::Bytes(bytes) => bytes.len() <= LONG,
         _ => true,
     };
-    short.then(|| {
-        let mut bytes = Vec::new();
-        encode(reading, &mut bytes);
-        bytes.into()
-    })
+    if short {
+        encode(reading, bytes);
+    }
+    short
 }
 
 impl Whereabouts {
