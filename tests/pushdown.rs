@@ -15,6 +15,9 @@ use crate::support::Workspace;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+mod servers;
+
 #[derive(Default)]
 struct Notes {
     divergences: Vec<Divergence>,
