@@ -15,8 +15,11 @@ use crate::support::Workspace;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-#[cfg(all(feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "postgres")]
 mod servers;
+
+#[cfg(feature = "postgres")]
+mod polite;
 
 #[derive(Default)]
 struct Notes {

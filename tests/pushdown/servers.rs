@@ -10,13 +10,12 @@ use arrow::array::{
 
 use super::held;
 use crate::oracle::random::Random;
-use crate::servers::{mariadb, postgres};
+use crate::servers::postgres;
 use crate::support::{Workspace, write_parquet};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum System {
     Postgres,
-    Mariadb,
     File,
 }
 
@@ -72,7 +71,6 @@ fn row(random: &mut Random, id: i64) -> Row {
 struct Side {
     system: System,
     postgres: Option<postgres::Database>,
-    mariadb: Option<mariadb::Database>,
 }
 
 impl Side {
@@ -80,7 +78,6 @@ impl Side {
         Self {
             system,
             postgres: (system == System::Postgres).then(postgres::database),
-            mariadb: (system == System::Mariadb).then(mariadb::database),
         }
     }
 
@@ -88,7 +85,6 @@ impl Side {
         let url = match self.system {
             System::File => return format!("[source.{name}]\nlocation = \"{name}.parquet\"\n"),
             System::Postgres => self.postgres.as_ref().unwrap().url(),
-            System::Mariadb => self.mariadb.as_ref().unwrap().url(),
         };
         let table = r#"'"a table; ""drop"" |"'"#;
         format!("[source.{name}]\nlocation = \"{url}\"\ntable = {table}\npushdown = \"{pushdown}\"\n")
@@ -112,22 +108,6 @@ impl Side {
                     "+00",
                 );
                 self.postgres.as_ref().unwrap().sql(&sql);
-            }
-            System::Mariadb => {
-                let table = format!("`{TABLE}`");
-                let key = if keyed { "bigint PRIMARY KEY" } else { "bigint" };
-                let mut sql = format!(
-                    "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES'; DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (id {key}, region varchar(90) COLLATE utf8mb4_general_ci, amount decimal(14, 4), open boolean, day date, local datetime(6), instant timestamp(6) NULL, raw varbinary(60));"
-                );
-                insert(
-                    &mut sql,
-                    &table,
-                    rows,
-                    |raw| format!("x'{raw}'"),
-                    |text| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
-                    "",
-                );
-                self.mariadb.as_ref().unwrap().sql(&sql);
             }
         }
     }
@@ -247,24 +227,4 @@ fn postgres_with_postgres() {
 #[test]
 fn postgres_with_a_file() {
     pair([System::File, System::Postgres], &KEYS);
-}
-
-#[test]
-fn mariadb_with_mariadb() {
-    pair([System::Mariadb, System::Mariadb], &KEYS);
-}
-
-#[test]
-fn postgres_with_mariadb() {
-    pair([System::Postgres, System::Mariadb], &KEYS);
-}
-
-#[test]
-fn mariadb_with_postgres() {
-    pair([System::Mariadb, System::Postgres], &KEYS);
-}
-
-#[test]
-fn mariadb_with_a_file() {
-    pair([System::Mariadb, System::File], &KEYS);
 }
