@@ -44,7 +44,7 @@ mod tally;
 
 use baseline::{compare_baseline, open_baseline};
 use compare::{compare, record_bits};
-use input::{Inputs, freshness, open};
+use input::{Inputs, freshness, open, open_to_ask};
 pub use lookup::{LookedUp, look_up};
 use pushdown::push_down;
 use recall::Recall;
@@ -128,7 +128,7 @@ impl Batch<'_> {
         if let Some(halt) = self.refused() {
             return Ok(tally.halted(&halt));
         }
-        let mut inputs = match open(self.contract, &self.settings.tuning, self.settings.started_at) {
+        let mut inputs = match open_to_ask(self.contract, &self.settings.tuning, self.settings.started_at) {
             Ok(inputs) => inputs,
             Err(halts) => return Ok(tally.refused(&halts)),
         };
@@ -136,6 +136,13 @@ impl Batch<'_> {
             Ok(pushed) => pushed,
             Err(halt) => return Ok(tally.halted(&halt)),
         };
+        if !pushed && inputs.is_deferred() {
+            drop(inputs);
+            inputs = match open(&self.contract.without_pushdown(), &self.settings.tuning, self.settings.started_at) {
+                Ok(inputs) => inputs,
+                Err(halts) => return Ok(tally.refused(&halts)),
+            };
+        }
         let baseline = open_baseline(self, &inputs, &mut tally);
         let old = baseline.as_ref().and_then(|opened| opened.as_ref().ok());
         let reading = inputs.memory().max(old.map_or(0, |old| old.memory()));

@@ -162,6 +162,8 @@ pub struct OpenOptions {
     pub as_json: Vec<String>,
     /// Rows in a batch; 0: the source's choice.
     pub batch_rows: usize,
+    /// A database may leave its rows where they are, to be asked for sums first (`Remote::is_deferred`).
+    pub may_defer: bool,
 }
 
 /// Rows in a batch where the caller does not say.

@@ -15,6 +15,12 @@ use crate::support::Workspace;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "postgres")]
+mod servers;
+
+#[cfg(feature = "postgres")]
+mod polite;
+
 #[derive(Default)]
 struct Notes {
     divergences: Vec<Divergence>,

@@ -1,5 +1,8 @@
 //! Opens the two sides of a contract and brings contract and schemas together, before any row is read.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use jiff::Timestamp;
 
 use super::carried::{Carried, Wanted};
@@ -10,7 +13,7 @@ use super::{Batch, Halt, Tuning};
 use crate::contract::{CapturedAt, Contract, LogicalType, Source};
 use crate::normalise::{BindRequest, Binding, bind, columns_read};
 use crate::sides::{Side, Sides};
-use crate::source::{self, OpenOptions, Opened};
+use crate::source::{self, OpenOptions, Opened, Remote};
 use crate::sql::Predicate;
 
 /// Both sides, opened and bound.
@@ -29,9 +32,26 @@ pub(super) struct Inputs {
     pub(super) owners: Option<Owners>,
     /// What is measured of every row.
     pub(super) gauges: Gauges,
+    /// Given where units leave out rows that agree by their sums: while it is set they give all rows.
+    pub(super) whole: Option<Arc<AtomicBool>>,
 }
 
 impl Inputs {
+    /// Reads all rows, also those that the comparison leaves out.
+    pub(super) fn as_whole<T>(&self, read: impl FnOnce() -> T) -> T {
+        let set = |all: bool| self.whole.iter().for_each(|whole| whole.store(all, Ordering::SeqCst));
+        set(true);
+        let done = read();
+        set(false);
+        done
+    }
+
+    /// Whether a side's rows were not read when it was opened.
+    pub(super) fn is_deferred(&self) -> bool {
+        let remotes = self.sides.iter().filter_map(|(_, input)| input.opened.units.first()?.remote());
+        remotes.into_iter().any(Remote::is_deferred)
+    }
+
     /// Bytes that reading one unit takes, of those that take the most.
     pub(super) fn memory(&self) -> u64 {
         let of_side = |input: &Input| input.opened.units.iter().map(|unit| unit.memory(&input.columns)).max();
@@ -58,7 +78,16 @@ pub(super) struct Input {
 /// Opens both sides and binds them. Both sides are tried, so that all problems are told at once.
 /// Owners that change are those at the instant that the projection speaks for; where it tells none, at `now`.
 pub(super) fn open(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Result<Inputs, Vec<Halt>> {
-    let opened = Sides::from_fn(|side| open_side(contract, side, tuning));
+    open_as(contract, tuning, now, false)
+}
+
+/// The same, but that a database may leave its rows where they are, to be asked for sums first.
+pub(super) fn open_to_ask(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Result<Inputs, Vec<Halt>> {
+    open_as(contract, tuning, now, !contract.is_composed())
+}
+
+fn open_as(contract: &Contract, tuning: &Tuning, now: Timestamp, may_defer: bool) -> Result<Inputs, Vec<Halt>> {
+    let opened = Sides::from_fn(|side| open_side(contract, side, tuning, may_defer));
     let mut halts = Vec::new();
     let mut keep = |result: Result<Opened, Halt>| result.map_err(|halt| halts.push(halt)).ok();
     let (authority, projection) = (keep(opened.authority), keep(opened.projection));
@@ -86,7 +115,16 @@ pub(super) fn open(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Resu
     let gauges = Gauges::new(contract, &binding)?;
     let sides = opened.try_map(|side, opened| input(contract, side, opened, &binding)).map_err(|halt| vec![halt])?;
     let as_it_stands = row_filter.as_ref().map(|_| binding.as_it_stands());
-    Ok(Inputs { binding, sides, row_filter, as_it_stands, contract: personal.or(effective), owners, gauges })
+    Ok(Inputs {
+        binding,
+        sides,
+        row_filter,
+        as_it_stands,
+        contract: personal.or(effective),
+        owners,
+        gauges,
+        whole: None,
+    })
 }
 
 /// The contract with the owners that hold, and its sides composed, where it has more sources than two.
@@ -109,7 +147,7 @@ fn composed(
     Ok((Some(composed.contract), composed.opened, Some(composed.owners)))
 }
 
-fn open_side(contract: &Contract, side: Side, tuning: &Tuning) -> Result<Opened, Halt> {
+fn open_side(contract: &Contract, side: Side, tuning: &Tuning, may_defer: bool) -> Result<Opened, Halt> {
     let as_json = contract
         .attributes
         .iter()
@@ -120,7 +158,7 @@ fn open_side(contract: &Contract, side: Side, tuning: &Tuning) -> Result<Opened,
             Side::Projection => attribute.projected_as[0].clone(),
         })
         .collect();
-    let options = OpenOptions { as_json, batch_rows: tuning.batch_rows };
+    let options = OpenOptions { as_json, batch_rows: tuning.batch_rows, may_defer };
     source::open(contract.sources.get(side), &options).map_err(|error| Halt::Source { side, error })
 }
 

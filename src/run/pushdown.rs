@@ -14,6 +14,7 @@
 //! keeps it from being used.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::input::Inputs;
 use super::tally::Tally;
@@ -22,7 +23,7 @@ use crate::audit::Checksums;
 use crate::contract::{CapturedAt, Contract, LogicalType, PushDown};
 use crate::database::Native;
 use crate::normalise::{BoundAttribute, Comparison};
-use crate::segment::{Chosen, Form, covers, statement, uncovered};
+use crate::segment::{self, Form, covers, statement, uncovered};
 use crate::sides::{Side, Sides};
 use crate::source::{Opened, Remote, Unit};
 
@@ -30,7 +31,7 @@ mod decide;
 mod kept;
 mod search;
 
-use kept::{Choice, Kept};
+use kept::{Choice, Chosen, Kept};
 use search::{Found, Search};
 
 /// Ranges or segments that one statement names.
@@ -83,7 +84,10 @@ fn proved(batch: &Batch<'_>, inputs: &Inputs, wish: PushDown) -> Result<Result<F
     {
         return Ok(Err(because.to_owned()));
     }
-    Search::new(batch, inputs, &tables)?.map_or_else(|| Ok(Err("a side has no rows".to_owned())), |search| search.run())
+    match Search::new(batch, inputs, &tables)? {
+        Ok(search) => search.run(),
+        Err(because) => Ok(Err(because.to_owned())),
+    }
 }
 
 /// What the contract says of every row, so that every row is read.
@@ -219,22 +223,34 @@ fn reads(batch: &Batch<'_>, inputs: &Inputs) -> Result<Option<&'static str>, Hal
 }
 
 /// Leaves of each side the rows that are read.
-fn narrow(inputs: &mut Inputs, extent: (i64, i64), chosen: &Chosen) {
+fn narrow(inputs: &mut Inputs, extent: (i64, i64), chosen: &segment::Chosen) {
     let tables = tables(inputs).expect("the tables were asked");
     let binding = inputs.binding.clone();
+    let whole = Arc::new(AtomicBool::new(false));
     for side in Side::BOTH {
-        let opened = &mut inputs.sides.get_mut(side).opened;
+        let input = inputs.sides.get_mut(side);
+        let (opened, columns) = (&mut input.opened, &input.columns);
         let units: Vec<Box<dyn Unit>> = if let Some(table) = tables.get(side) {
             let remote = remote(opened).expect("a table has a database");
-            table.conditions(chosen, NAMED).into_iter().map(|condition| remote.pick(condition)).collect()
+            let mut all = Some(remote.pick("1 = 1".to_owned()));
+            let conditions = table.conditions(chosen, NAMED).into_iter();
+            let unit = |condition: String| -> Box<dyn Unit> {
+                let picked = remote.pick(condition);
+                Box::new(Chosen { picked, all: all.take(), columns: columns.clone(), whole: Arc::clone(&whole) })
+            };
+            conditions.map(unit).collect()
         } else {
             let choice = Choice::new(&binding, side, extent, chosen).expect("the key has a text");
             let choice = Arc::new(choice);
             let units = std::mem::take(&mut opened.units).into_iter();
-            units.map(|inner| -> Box<dyn Unit> { Box::new(Kept { inner, choice: Arc::clone(&choice) }) }).collect()
+            let unit = |inner: Box<dyn Unit>| -> Box<dyn Unit> {
+                Box::new(Kept { inner, choice: Arc::clone(&choice), whole: Arc::clone(&whole) })
+            };
+            units.map(unit).collect()
         };
         opened.file_of.truncate(units.len());
         opened.file_of.resize(units.len(), 0);
         opened.units = units;
     }
+    inputs.whole = Some(whole);
 }

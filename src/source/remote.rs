@@ -39,6 +39,18 @@ pub trait Remote: Send + Sync {
     fn pace(&self, rows: u64) -> Result<(), Error>;
     /// The rows for which a condition holds.
     fn pick(&self, condition: String) -> Box<dyn Unit>;
+    /// Whether every value of these columns is what the schema says, so that chosen rows can be read under it.
+    ///
+    /// # Errors
+    /// What kept it from answering.
+    fn is_sound(&self, columns: &[usize]) -> Result<bool, Error> {
+        let _ = columns;
+        Ok(true)
+    }
+    /// Whether its rows were not read when it was opened: to read all of them it is opened again.
+    fn is_deferred(&self) -> bool {
+        false
+    }
     /// Whether it lies on this machine, so that nothing is sent over a network.
     fn is_local(&self) -> bool {
         false

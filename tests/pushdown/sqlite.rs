@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::held;
 use crate::oracle::random::Random;
-use crate::support::{Workspace, write_parquet};
+use crate::support::{Workspace, contract, read_json, write_parquet};
 
 #[derive(Clone, Debug)]
 struct Row {
@@ -165,4 +165,138 @@ fn sums_of_segments_say_what_reading_every_row_says() {
     }
     assert!(used > 150, "checksums were used in {used} cases only");
     assert!(spared > 10_000, "only {spared} rows were spared");
+}
+
+/// Two small databases with a column of each sort.
+fn estate(workspace: &Workspace) {
+    for name in ["a", "p"] {
+        let connection = Connection::open(workspace.path().join(format!("{name}.db"))).unwrap();
+        let mut sql = "BEGIN; CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, rate REAL, gone BOOLEAN);".to_owned();
+        for id in 0..200 {
+            let name = if name == "p" && id == 77 { "changed" } else { "name" };
+            write!(sql, "INSERT INTO t VALUES ({id}, '{name} {id}', {id} + 0.5, {});", id % 2).unwrap();
+        }
+        connection.execute_batch(&format!("{sql} COMMIT;")).unwrap();
+    }
+}
+
+fn over(source: &str, contract: &str) -> String {
+    let side = |name: &str| {
+        format!("[source.{name}]\nlocation = \"sqlite:{name}.db\"\ntable = \"t\"\npushdown = \"always\"\n{source}")
+    };
+    format!(
+        "version = 1\n{}{}[contract.c]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"p\"\nkey = [\"id\"]\n{contract}",
+        side("a"),
+        side("p")
+    )
+}
+
+#[test]
+fn what_is_said_of_every_row_keeps_all_rows_read_and_the_report_says_so() {
+    let only = "compare = \"declared\"\n[contract.c.attribute.name]\n";
+    let cases = [
+        ("", only, None),
+        ("", "", Some("attribute `rate`: it is compared as a float")),
+        ("", "ignore = [\"rate\"]\ntrim = \"both\"\n", Some("an option changes its values")),
+        ("", "ignore = [\"rate\"]\n[contract.c.attribute.gone]\ntype = \"int8\"\n", Some("attribute `gone`")),
+        ("deleted = \"gone\"\n", only, Some("`deleted` of the authority is looked at in every row")),
+        ("version_column = \"id\"\n", only, Some("`version_column` of the authority")),
+        ("captured_at = { column = \"name\" }\n", only, Some("`captured_at` of the authority")),
+        ("", &format!("{only}[[contract.c.total]]\nname = \"all\"\n"), Some("totals are of every row")),
+        (
+            "",
+            &format!("{only}[[contract.c.invariant]]\nname = \"i\"\nwhen = \"id < 0\"\n"),
+            Some("invariants are about every row"),
+        ),
+    ];
+    for (source, contract, because) in cases {
+        let workspace = Workspace::new();
+        estate(&workspace);
+        workspace.file("reconcile.toml", &over(source, contract));
+        workspace.command(["run", "--quiet"]).status().unwrap();
+        let summary = workspace.summary();
+        let checksums = &summary["contracts"][0]["checksums"];
+        match because {
+            None => assert_eq!(checksums["used"], true, "{summary}"),
+            Some(because) => {
+                assert_eq!(checksums["used"], false, "{contract}");
+                let said = checksums["because"].as_str().unwrap();
+                assert!(said.contains(because), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_tells_on_the_terminal_and_in_its_files_what_was_not_read() {
+    let workspace = Workspace::new();
+    estate(&workspace);
+    workspace.file("reconcile.toml", &over("", "compare = \"declared\"\n[contract.c.attribute.name]\n"));
+    let outcome = workspace.reconcile(["run"]);
+    outcome.unbroken().expect(1, &["checksums used, the contract asks for it:", "200 rows", "agree"]);
+    let summary = workspace.summary();
+    let told = contract(&summary, "c");
+    assert_eq!(told["rows"]["authority"], 200);
+    assert_eq!(told["rows"]["matched"], 200);
+    assert_eq!(told["divergences"]["mismatch"], 1);
+    let run = workspace.run();
+    let manifest = read_json(&run.join("manifest.json"));
+    assert_eq!(manifest["contracts"][0]["checksums"], told["checksums"]);
+    assert_eq!(manifest["contracts"][0]["inputs"]["authority"]["table_digest"], "", "not all rows were digested");
+    let markdown = std::fs::read_to_string(run.join("report.md")).unwrap();
+    assert!(markdown.contains("Checksums in the database: used"), "{markdown}");
+    // What the manifest keeps makes the same report again.
+    let id = run.file_name().unwrap().to_string_lossy().into_owned();
+    let again = workspace.reconcile(["report", &id, "--format", "markdown"]);
+    assert_eq!(again.stdout, markdown);
+}
+
+#[test]
+fn left_to_the_program_a_database_on_this_machine_is_read() {
+    let workspace = Workspace::new();
+    estate(&workspace);
+    let text = over("", "compare = \"declared\"\n[contract.c.attribute.name]\n").replace("pushdown = \"always\"\n", "");
+    workspace.file("reconcile.toml", &text);
+    workspace.reconcile(["run", "--quiet"]).expect(1, &[]);
+    let checksums = &workspace.summary()["contracts"][0]["checksums"];
+    assert_eq!(checksums["because"], "the database lies on this machine");
+    workspace.file("reconcile.toml", &text.replace("table = \"t\"\n", "table = \"t\"\npushdown = \"sometimes\"\n"));
+    workspace.reconcile(["check"]).expect(2, &["not one of auto, always, never"]);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_never_summed_into_agreement() {
+    let workspace = Workspace::new();
+    estate(&workspace);
+    for name in ["a", "p"] {
+        let connection = Connection::open(workspace.path().join(format!("{name}.db"))).unwrap();
+        connection.execute("UPDATE t SET name = CAST(x'ff' AS TEXT) WHERE id IN (5, 77)", []).unwrap();
+    }
+    let text = over("", "compare = \"declared\"\n[contract.c.attribute.name]\n");
+    for pushdown in ["always", "never"] {
+        let workspace_of = Workspace::new();
+        for name in ["a.db", "p.db"] {
+            std::fs::copy(workspace.path().join(name), workspace_of.path().join(name)).unwrap();
+        }
+        workspace_of.file("reconcile.toml", &text.replace("always", pushdown));
+        workspace_of.reconcile(["run"]).expect(2, &["unverified", "holds text that is no UTF-8"]);
+        assert_eq!(workspace_of.summary()["contracts"][0]["divergences"]["unreadable"], 4, "{pushdown}");
+    }
+}
+
+#[test]
+fn causes_that_ask_every_row_are_named_alike() {
+    let workspace = Workspace::new();
+    estate(&workspace);
+    let connection = Connection::open(workspace.path().join("p.db")).unwrap();
+    // A stretch of keys that is lost, and one sort of rows whose name is cut.
+    connection
+        .execute_batch("DELETE FROM t WHERE id BETWEEN 40 AND 59; UPDATE t SET name = substr(name, 1, 3) WHERE id BETWEEN 100 AND 115")
+        .unwrap();
+    let write = |pushdown: &str| {
+        over("", "compare = \"declared\"\n[contract.c.attribute.name]\n[contract.c.attribute.gone]\n")
+            .replace("always", pushdown)
+    };
+    let checksums = held(&workspace, write, 4, "causes");
+    assert!(checksums.used && checksums.proved > 120, "{checksums:?}");
 }

@@ -1,12 +1,14 @@
 //! The rows of a unit whose segments are not known to be equal: what a source has to read all the same, and no other row.
+//! Where something is asked of every row after all, such as how many follow one another, the same units give all of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 
 use crate::normalise::{Binding, columns_read, normalise};
-use crate::segment::{Chosen, Cut, Kernel};
+use crate::segment::{self, Cut, Kernel};
 use crate::sides::Side;
 use crate::source::{Error, Piece, Pieces, Unit};
 
@@ -19,21 +21,21 @@ pub(super) struct Choice {
     cut: Cut,
     /// The numbers that were asked about, first and last.
     extent: (i64, i64),
-    chosen: Chosen,
+    chosen: segment::Chosen,
     /// The columns of the key, as indices in the schema.
     columns: Vec<usize>,
 }
 
 impl Choice {
     /// None where the key has no text.
-    pub(super) fn new(binding: &Binding, side: Side, extent: (i64, i64), chosen: &Chosen) -> Option<Self> {
+    pub(super) fn new(binding: &Binding, side: Side, extent: (i64, i64), chosen: &segment::Chosen) -> Option<Self> {
         let mut binding = binding.clone();
         binding.attributes.truncate(binding.key_count);
         let kernel = Kernel::new(&binding)?;
         let columns = columns_read(&binding, side);
         let cut = match chosen {
-            Chosen::Ranges(_) => Cut::Ranges(Vec::new()),
-            Chosen::Hash { bits, .. } => Cut::Hash { bits: *bits },
+            segment::Chosen::Ranges(_) => Cut::Ranges(Vec::new()),
+            segment::Chosen::Hash { bits, .. } => Cut::Hash { bits: *bits },
         };
         Some(Self { binding, side, kernel, cut, extent, chosen: chosen.clone(), columns })
     }
@@ -42,12 +44,12 @@ impl Choice {
         let canonical = normalise(&self.binding, self.side, keys);
         let mut texts = self.kernel.texts(&canonical, true);
         let is_read = |row: usize| match &self.chosen {
-            Chosen::Ranges(_) => {
+            segment::Chosen::Ranges(_) => {
                 let number = texts.number(row);
                 let outside = number.is_none_or(|number| number < self.extent.0 || number > self.extent.1);
                 self.chosen.has_number(number, outside)
             }
-            Chosen::Hash { segments, .. } => {
+            segment::Chosen::Hash { segments, .. } => {
                 texts.segment(&self.cut, row).is_none_or(|segment| segments.binary_search(&segment).is_ok())
             }
         };
@@ -59,6 +61,8 @@ impl Choice {
 pub(super) struct Kept {
     pub(super) inner: Box<dyn Unit>,
     pub(super) choice: Arc<Choice>,
+    /// While it is set all rows are read.
+    pub(super) whole: Arc<AtomicBool>,
 }
 
 impl Unit for Kept {
@@ -79,6 +83,9 @@ impl Unit for Kept {
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        if self.whole.load(Ordering::SeqCst) {
+            return self.inner.read(columns);
+        }
         let mut all: Vec<usize> = columns.iter().chain(&self.choice.columns).copied().collect();
         all.sort_unstable();
         all.dedup();
@@ -96,6 +103,48 @@ impl Unit for Kept {
             let mask = self.choice.mask(&keys);
             let rows = rows.project(&wanted).expect("the columns were read");
             Ok(Piece::Rows(filter_record_batch(&rows, &mask).expect("the mask is as long as the batch")))
+        })))
+    }
+}
+
+/// Rows that a database chooses.
+pub(super) struct Chosen {
+    pub(super) picked: Box<dyn Unit>,
+    /// All rows of the side, at its first unit.
+    pub(super) all: Option<Box<dyn Unit>>,
+    /// The columns that are read of all rows, whichever are asked for.
+    pub(super) columns: Vec<usize>,
+    /// While it is set all rows are read.
+    pub(super) whole: Arc<AtomicBool>,
+}
+
+impl Unit for Chosen {
+    fn place(&self) -> String {
+        self.picked.place()
+    }
+
+    fn rows(&self) -> Option<u64> {
+        self.picked.rows()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.picked.bytes()
+    }
+
+    fn memory(&self, columns: &[usize]) -> u64 {
+        self.picked.memory(columns)
+    }
+
+    fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        if !self.whole.load(Ordering::SeqCst) {
+            return self.picked.read(columns);
+        }
+        let Some(all) = &self.all else { return Ok(Box::new(std::iter::empty())) };
+        let within = columns.iter().map(|column| self.columns.binary_search(column).expect("a scan reads it"));
+        let within: Vec<usize> = within.collect();
+        Ok(Box::new(all.read(&self.columns)?.map(move |piece| match piece? {
+            Piece::Rows(rows) => Ok(Piece::Rows(rows.project(&within).expect("the columns were read"))),
+            unreadable @ Piece::Unreadable(_) => Ok(unreadable),
         })))
     }
 }

@@ -63,17 +63,17 @@ struct Seen {
 }
 
 impl<'a> Search<'a> {
-    /// Learns what keys there are; None where a side has no rows.
+    /// Learns what keys there are, or why all rows are read.
     pub(super) fn new(
         batch: &'a Batch<'a>,
         inputs: &'a Inputs,
         tables: &'a Sides<Option<statement::Table>>,
-    ) -> Result<Option<Self>, Halt> {
+    ) -> Result<Result<Self, &'static str>, Halt> {
         let rows = |side: Side| -> u64 {
             let units = inputs.sides.get(side).opened.units.iter();
             units.map(|unit| unit.rows().unwrap_or(unit.bytes() / 100)).sum()
         };
-        let Some(kernel) = Kernel::new(&inputs.binding) else { return Ok(None) };
+        let Some(kernel) = Kernel::new(&inputs.binding) else { return Ok(Err("an attribute has no text")) };
         let mut search = Self {
             batch,
             inputs,
@@ -87,18 +87,23 @@ impl<'a> Search<'a> {
             sent: Mutex::default(),
         };
         if inputs.sides.iter().any(|(_, input)| input.opened.units.is_empty()) {
-            return Ok(None);
+            return Ok(Err("a side has no rows"));
         }
         for side in Side::BOTH {
             let Some(remote) = search.remote(side) else { continue };
             let keys: Vec<usize> = search.key_columns(side);
+            let columns: Vec<usize> =
+                inputs.binding.attributes.iter().map(|attribute| attribute.columns.get(side).index).collect();
+            if !answered(side, remote.is_sound(&columns))? {
+                return Ok(Err("a column holds dates that no calendar has"));
+            }
             let unique = answered(side, remote.is_unique(&keys))?;
             let ordered = answered(side, remote.is_ordered(keys[0]))?;
             search.unique |= unique;
             *search.ordered.get_mut(side) = ordered;
         }
         search.extent = search.extent()?;
-        Ok(Some(search))
+        Ok(Ok(search))
     }
 
     /// Finds what is equal, or says why all rows are read.

@@ -12,12 +12,13 @@ use crate::contract::{Database, Rows, Source, System};
 use crate::database::dialect::quoted_name;
 use crate::database::postgres::Failure;
 use crate::database::runtime::{runtime, wait};
-use crate::source::{BATCH_ROWS, Error, OpenOptions, Opened, Piece, Pieces, Unit};
+use crate::source::{BATCH_ROWS, Error, OpenOptions, Opened, Piece, Pieces, Remote, Unit};
 
 mod build;
 mod feed;
 mod numeric;
 mod relation;
+mod remote;
 mod server;
 mod types;
 
@@ -228,6 +229,10 @@ impl Unit for Pages {
     fn memory(&self, _: &[usize]) -> u64 {
         // What is decoded, what is on its way, and the columns of a batch.
         3 * HELD_BYTES as u64
+    }
+
+    fn remote(&self) -> Option<&dyn Remote> {
+        Some(self)
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
