@@ -2,6 +2,7 @@
 //! under their guards with a journal, and undoes them. Nothing is written unless it is asked for, and a row that has moved
 //! since the plan is never overwritten. It compares no tables and decides no action.
 
+pub mod copy;
 pub mod deed;
 pub mod engine;
 pub mod given;

@@ -499,6 +499,10 @@ pub struct Plan {
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 
+    /// Print the commands for the owner's own tools instead: a JSON line for each key that is to be sent again
+    #[arg(long, conflicts_with_all = ["limit", "safeties"])]
+    pub replay: bool,
+
     /// Where runs were written.
     #[command(flatten)]
     pub reports: Reports,

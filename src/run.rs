@@ -38,6 +38,7 @@ mod owners;
 mod privacy;
 mod pushdown;
 mod recall;
+mod rows;
 mod scan;
 mod tally;
 
@@ -47,6 +48,7 @@ use input::{Inputs, freshness, open};
 pub use lookup::{LookedUp, look_up};
 use pushdown::push_down;
 use recall::Recall;
+pub use rows::{Keyed, projection_rows};
 use tally::Tally;
 
 /// Compares every contract, one after the other, and tells the recorder each divergence.

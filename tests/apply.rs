@@ -13,6 +13,8 @@ use reconcile::contract::{Configuration, Database, load_text};
 
 /// Through the binary: run, apply, run again.
 mod command;
+/// PostgreSQL: every type, hostile names, constraints that wait, its own client.
+mod postgres;
 
 /// Names a folder in which this test's own process is to be stopped, and at which step.
 const STOP_IN: &str = "RECONCILE_TEST_STOP_IN";

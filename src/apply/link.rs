@@ -5,6 +5,8 @@ use crate::contract::{Database, Rows, System};
 
 use super::table::Table;
 
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -71,7 +73,7 @@ pub fn preamble(system: System) -> &'static [&'static str] {
             "SET NAMES utf8mb4",
             "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ERROR_FOR_DIVISION_BY_ZERO'",
             "SET SESSION time_zone = '+00:00'",
-            "SET SESSION transaction_isolation = 'READ-COMMITTED'",
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         ],
         System::Sqlite => &["PRAGMA foreign_keys = ON"],
     }
@@ -84,6 +86,8 @@ pub fn preamble(system: System) -> &'static [&'static str] {
 pub fn open(database: &Database) -> Result<Box<dyn Link>, Refused> {
     let _ = &database.url;
     match database.system {
+        #[cfg(feature = "postgres")]
+        System::Postgres => postgres::open(database),
         #[cfg(feature = "sqlite")]
         System::Sqlite => sqlite::open(database),
 
@@ -109,6 +113,7 @@ pub fn repaired(database: &Database) -> Option<&str> {
 }
 
 /// A table that is not there.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 fn unknown(written: &str) -> Refused {
     Refused { code: "table".to_owned(), message: format!("there is no table `{written}`"), lost: false }
 }

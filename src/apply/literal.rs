@@ -44,6 +44,10 @@ pub fn literal(system: System, column: &Column, given: &Given) -> Result<String,
             text.to_owned()
         }
     };
+    let spelled = match (system, column.family) {
+        (System::Postgres, Family::Date | Family::Timestamp | Family::Instant) => with_era(&spelled),
+        _ => spelled,
+    };
     let quoted = quoted(system, &spelled).map_err(cannot)?;
     Ok(match system {
         System::Postgres => format!("{quoted}::{}", column.type_sql),
@@ -227,6 +231,17 @@ fn bits(system: System, column: &Column, text: &str) -> Option<String> {
     }
 }
 
+/// A day or time as PostgreSQL writes years before the first one, which are counted from zero here.
+fn with_era(text: &str) -> String {
+    let text = text.trim_start_matches('+');
+    let (sign, rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let Some((year, rest)) = rest.split_once('-') else { return text.to_owned() };
+    match year.parse::<i64>() {
+        Ok(year) if sign * year <= 0 => format!("{:04}-{rest} BC", year + 1),
+        _ => text.to_owned(),
+    }
+}
+
 fn day(text: &str) -> Option<String> {
     match text.split_once(['T', ' ']) {
         None => Some(text.to_owned()),
@@ -247,8 +262,12 @@ fn moment(system: System, text: &str) -> Option<String> {
     if matches!(text, "infinity" | "-infinity") && system == System::Postgres {
         return Some(text.to_owned());
     }
-    let at: jiff::Timestamp = text.replacen(' ', "T", 1).parse().ok()?;
-    let utc = at.to_zoned(jiff::tz::TimeZone::UTC).datetime().to_string().replacen('T', " ", 1);
+    let utc = if let Some(utc) = text.strip_suffix('Z') {
+        utc.replacen('T', " ", 1)
+    } else {
+        let at: jiff::Timestamp = text.replacen(' ', "T", 1).parse().ok()?;
+        at.to_zoned(jiff::tz::TimeZone::UTC).datetime().to_string().replacen('T', " ", 1)
+    };
     Some(if system == System::Postgres { format!("{utc}+00") } else { utc })
 }
 
@@ -277,7 +296,8 @@ pub fn reading(system: System, column: &Column, name: &str) -> String {
         (System::Postgres, Family::Binary) => format!("pg_catalog.encode({name}, 'hex')"),
         (System::Postgres, _) => format!("{name}::pg_catalog.text"),
         (System::Mysql, Family::Text | Family::Padded | Family::Json) => format!("HEX(CONVERT({name} USING utf8mb4))"),
-        (System::Mysql, Family::Binary | Family::Bits) => format!("HEX({name})"),
+        (System::Mysql, Family::Binary) => format!("HEX({name})"),
+        (System::Mysql, Family::Bits) => format!("CAST({name} + 0 AS CHAR)"),
         (System::Mysql, Family::Float32) => format!("CAST(CAST({name} AS DOUBLE) AS CHAR)"),
         (System::Mysql, _) => format!("CAST({name} AS CHAR)"),
         (System::Sqlite, _) => format!(
@@ -299,9 +319,11 @@ pub fn as_read(system: System, column: &Column, read: Option<&str>) -> String {
         }
         (System::Mysql, Family::Json) if !column.type_sql.is_empty() => format!("CAST(_utf8mb4 x'{read}' AS JSON)"),
         (System::Mysql, Family::Text | Family::Padded | Family::Json) => format!("_utf8mb4 x'{read}'"),
-        (System::Mysql, Family::Binary | Family::Bits) => format!("x'{read}'"),
+        (System::Mysql, Family::Binary) => format!("x'{read}'"),
         (System::Mysql, Family::Float32) => format!("CAST({read} AS FLOAT)"),
-        (System::Mysql, Family::Integer | Family::Decimal | Family::Float64 | Family::Boolean) => read.to_owned(),
+        (System::Mysql, Family::Integer | Family::Decimal | Family::Float64 | Family::Boolean | Family::Bits) => {
+            read.to_owned()
+        }
         (System::Mysql, _) => format!("'{}'", read.replace('\'', "''")),
         (System::Sqlite, _) => match read.split_at_checked(1) {
             Some(("T", hex)) => format!("CAST(x'{hex}' AS TEXT)"),
@@ -310,3 +332,6 @@ pub fn as_read(system: System, column: &Column, read: Option<&str>) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,8 +182,9 @@ impl Target {
             Err(Halt::Journal(error)) => return Err(error),
             Err(Halt::Server(refused)) => told.halted = Some(refused.message),
         }
+        let by_place: BTreeMap<usize, &Item> = self.items.iter().map(|(place, item)| (*place, item)).collect();
         for (place, outcome) in &told.outcomes {
-            if let (Outcome::Skipped(why), Some((_, item))) = (outcome, self.items.iter().find(|(at, _)| at == place)) {
+            if let (Outcome::Skipped(why), Some(item)) = (outcome, by_place.get(place)) {
                 journal.write(&Line::Skipped { action_id: item.id.clone(), why: why.clone() })?;
             }
         }
@@ -335,14 +336,29 @@ fn undoing(table: &Table, written: &Written) -> Result<Repair, String> {
         "delete" => {
             Repair { write: Write::Insert, key, seen: Vec::new(), wanted: of(&written.before, &all(&written.before))? }
         }
-        _ => Repair {
-            write: Write::Update,
-            key,
-            seen: of(&written.after, &written.columns)?,
-            wanted: of(&written.before, &written.columns)?,
-        },
+        _ => {
+            let mut names = written.columns.clone();
+            names.extend(changed_besides(table, written));
+            Repair {
+                write: Write::Update,
+                key,
+                seen: of(&written.after, &names)?,
+                wanted: of(&written.before, &names)?,
+            }
+        }
     };
     Ok(repair)
+}
+
+/// Columns that changed with a row although the repair did not write them: the server or a trigger did.
+fn changed_besides(table: &Table, written: &Written) -> Vec<String> {
+    let (Some(before), Some(after)) = (&written.before, &written.after) else { return Vec::new() };
+    let differs = |(name, value): &(&String, &Value)| {
+        let known = table.column(name).is_some_and(|column| !table.columns[column].generated);
+        let open = matches!((value, after.get(*name)), (Value::Read(_), Some(Value::Read(_))));
+        known && open && after.get(*name) != Some(*value) && !written.columns.contains(*name)
+    };
+    before.iter().filter(differs).map(|(name, _)| name.clone()).collect()
 }
 
 /// What an item does, as a few words.

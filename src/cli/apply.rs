@@ -48,7 +48,7 @@ pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Re
     choose::may_be_applied(&call, &proved)?;
     let picked = choose::actions(&call, &proved)?;
     if let Some(out) = &options.out {
-        return copy::run(&call, &picked, out, console);
+        return copy::run(&call, &proved, &picked, out, console);
     }
     let (mut lines, targets) = split(&picked.chosen);
     let chosen = again::in_clear(&call, &proved, &picked.chosen)?;

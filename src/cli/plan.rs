@@ -5,6 +5,8 @@ use std::io;
 
 use super::failure::{Failure, nearest};
 use super::{ExitStatus, Format, Global, Plan, configuration, table};
+use crate::apply::given::Action;
+use crate::audit::Audit;
 use crate::console::Console;
 use crate::contract::{Kind, Severity};
 use crate::history::{self, Planned, Severities};
@@ -40,6 +42,12 @@ pub(super) fn run(options: &Plan, global: &Global, console: &mut Console) -> Res
         if !fits(options, &planned, severity) {
             continue;
         }
+        if options.replay {
+            if let Some(line) = command(&planned, &audit) {
+                writeln!(console.out(), "{line}").map_err(|error| Failure::stdout(&error))?;
+            }
+            continue;
+        }
         fitting += 1;
         if fitting > limit {
             continue;
@@ -49,6 +57,9 @@ pub(super) fn run(options: &Plan, global: &Global, console: &mut Console) -> Res
         } else {
             shown.push((planned, severity));
         }
+    }
+    if options.replay {
+        return Ok(ExitStatus::Agreed);
     }
     let text = match global.format {
         Format::Ndjson => String::new(),
@@ -101,6 +112,28 @@ fn fits(options: &Plan, planned: &Planned, severity: &str) -> bool {
         && asked(&options.kinds, &planned.kind)
         && asked(&options.severities, severity)
         && asked(&options.safeties, &planned.proposed.safety)
+}
+
+/// What the owner's own tools are asked to do, with a key under which doing it twice is doing it once; None where the action is
+/// none for them. Keys are put in as they stand, because they may have more digits than any number here.
+fn command(planned: &Planned, audit: &Audit) -> Option<String> {
+    if planned.proposed.op != "replay" {
+        return None;
+    }
+    let action = Action::parse(&planned.line).ok()?;
+    let contract = audit.contracts.iter().find(|contract| contract.name == planned.contract)?;
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let attributes: Vec<String> = action.attributes().into_iter().map(text).collect();
+    Some(format!(
+        "{{\"command\":\"replay\",\"idempotency_key\":{},\"run_id\":{},\"contract\":{},\"owner\":{},\"kind\":{},\"key\":{},\"attributes\":[{}]}}",
+        text(&action.id),
+        text(&audit.run_id),
+        text(&planned.contract),
+        text(&contract.inputs.authority.source),
+        text(&planned.kind),
+        planned.key,
+        attributes.join(","),
+    ))
 }
 
 /// What was asked for and cannot be there is an error, never an empty answer.

@@ -162,3 +162,80 @@ fn an_owner_value_is_written_as_it_stands_and_not_as_it_compares() {
     assert_eq!(dump(&workspace)[1], "2| BÉLA |20.50|62");
     is(&workspace.reconcile(["run"]), 0, &[]);
 }
+
+const FILES: &str = "version = 1\n[source.shop]\nlocation = \"orders.csv\"\n[source.copy]\nlocation = \"COPY\"\nCSV[contract.orders]\nversion = \"1.0.0\"\nauthority = \"shop\"\nprojection = \"copy\"\nkey = [\"id\"]\nignore = [\"note\"]\n[contract.orders.attribute.total]\ntype = \"decimal(12, 2)\"\n[contract.orders.attribute.paid]\ntype = \"boolean\"\n[contract.orders.attribute.day]\ntype = \"date\"\n[contract.orders.repair]\nmissing = \"auto\"\nmismatch = \"auto\"\norphan = \"review\"\n";
+
+const OWNER: &str = "id,customer,total,paid,day\n1,Anna,10.00,true,2026-01-01\n2,\"a;b\"\"c\nd\",20.50,false,2026-01-31\n3,,30.00,true,\n4,\"\",-1.25,true,2026-12-24\n";
+
+#[test]
+fn a_repaired_copy_of_a_csv_file_lies_beside_it_and_agrees() {
+    let workspace = Workspace::new();
+    workspace.file("orders.csv", OWNER);
+    let csv = "csv = { delimiter = \";\", decimal = \",\", true = [\"J\"], false = [\"N\"], date_format = \"%d.%m.%Y\", encoding = \"latin1\" }\n";
+    workspace.file("reconcile.toml", &FILES.replace("COPY", "copy.csv").replace("CSV", csv));
+    let copy = b"id;note;customer;total;paid;day\n1;\"\";Anna;10,00;J;01.01.2026\n2;\xe9;x;20,5;N;31.01.2026\n9;n;Old;1;N;01.01.2026\n4;;Y;0;N;\n";
+    workspace.bytes("copy.csv", copy);
+    is(&workspace.reconcile(["run"]), 1, &[]);
+    is(&workspace.reconcile(["apply", "latest"]), 1, &["`--out FILE` writes a repaired copy of a file"]);
+    is(&workspace.reconcile(["apply", "latest", "--out", "repaired.csv", "--include-review"]), 0, &["done"]);
+    assert_eq!(std::fs::read(workspace.path().join("copy.csv")).unwrap(), copy, "the original is not touched");
+    let repaired = std::fs::read(workspace.path().join("repaired.csv")).unwrap();
+    let text: String = repaired.iter().map(|&byte| char::from(byte)).collect();
+    assert_eq!(
+        text,
+        "id;note;customer;total;paid;day\n1;\"\";Anna;10,00;J;01.01.2026\n2;é;\"a;b\"\"c\nd\";20,5;N;31.01.2026\n4;;\"\";-1,25;J;24.12.2026\n3;;;30,00;J;\n"
+    );
+    is(&workspace.reconcile(["apply", "latest", "--out", "repaired.csv"]), 2, &["nothing is written over"]);
+    workspace.bytes("copy.csv", &repaired);
+    is(&workspace.reconcile(["apply", "latest", "--out", "again.csv"]), 2, &["not what it was in the run"]);
+    is(&workspace.reconcile(["run"]), 0, &[]);
+}
+
+#[test]
+fn a_repaired_copy_of_a_parquet_file_keeps_its_types() {
+    use arrow::array::{ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, StringArray};
+    let workspace = Workspace::new();
+    workspace.file("orders.csv", OWNER);
+    workspace.file("reconcile.toml", &FILES.replace("COPY", "copy.parquet").replace("CSV", ""));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", std::sync::Arc::new(Int32Array::from(vec![1, 2, 9, 4]))),
+        ("customer", std::sync::Arc::new(StringArray::from(vec!["Anna", "x", "Old", "Y"]))),
+        (
+            "total",
+            std::sync::Arc::new(Decimal128Array::from(vec![1000, 2050, 1, 0]).with_precision_and_scale(12, 2).unwrap()),
+        ),
+        ("paid", std::sync::Arc::new(BooleanArray::from(vec![true, false, false, false]))),
+        ("day", std::sync::Arc::new(Date32Array::from(vec![20454, 20484, 0, 0]))),
+        ("note", std::sync::Arc::new(BinaryArray::from_opt_vec(vec![Some(b"\x00\xff"), None, None, None]))),
+    ];
+    let columns = columns.into_iter().map(|(name, array)| (name, array, true));
+    let batch = arrow::array::RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let file = std::fs::File::create(workspace.path().join("copy.parquet")).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    is(&workspace.reconcile(["run"]), 1, &[]);
+    is(&workspace.reconcile(["apply", "latest", "--out", "repaired.parquet", "--include-review"]), 0, &["done"]);
+    let file = std::fs::File::open(workspace.path().join("repaired.parquet")).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let types = |schema: &arrow::datatypes::Schema| {
+        schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(types(reader.schema()), types(&batch.schema()));
+    std::fs::rename(workspace.path().join("repaired.parquet"), workspace.path().join("copy.parquet")).unwrap();
+    is(&workspace.reconcile(["run"]), 0, &[]);
+}
+
+#[test]
+fn what_the_owner_is_asked_to_send_again_is_a_command_with_a_key_of_its_own() {
+    let workspace = workspace("[contract.orders.repair]\nmissing = \"replay\"\nmismatch = \"ignore\"\n");
+    is(&workspace.reconcile(["run"]), 1, &[]);
+    let outcome = workspace.reconcile(["plan", "latest", "--replay"]);
+    is(&outcome, 0, &[]);
+    let line: serde_json::Value = serde_json::from_str(outcome.stdout.trim()).unwrap();
+    assert_eq!(line["command"], "replay");
+    assert_eq!(line["owner"], "shop");
+    assert_eq!(line["key"], serde_json::json!({ "id": 3 }));
+    assert_eq!(line["idempotency_key"].as_str().map(str::len), Some(32));
+    assert_eq!(workspace.reconcile(["plan", "latest", "--replay"]).stdout, outcome.stdout);
+}

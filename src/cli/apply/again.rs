@@ -31,7 +31,7 @@ pub(super) fn in_clear<'a>(
     let mut clear = chosen.to_vec();
     let wanted: BTreeSet<&str> =
         chosen.iter().filter(|one| one.action.is_personal()).map(|one| one.action.id.as_str()).collect();
-    if wanted.is_empty() || !call.options.execute {
+    if wanted.is_empty() || !(call.options.execute || call.options.out.is_some()) {
         return Ok(clear);
     }
     let mut revealed = Reveal { wanted: wanted.into_iter().map(str::to_owned).collect(), found: BTreeMap::new() };
@@ -53,6 +53,16 @@ pub(super) fn in_clear<'a>(
 
 /// How many of the touched keys agree now, and how many diverge in what was written.
 pub(super) fn compare(call: &Call<'_>, touched: &[&Chosen<'_>], outcomes: &[(usize, Outcome)]) -> Again {
+    compare_as(call, touched, outcomes, &Clone::clone)
+}
+
+/// The same of contracts that are changed by `of`: to look at a copy in place of the projection.
+pub(super) fn compare_as(
+    call: &Call<'_>,
+    touched: &[&Chosen<'_>],
+    outcomes: &[(usize, Outcome)],
+    of: &dyn Fn(&Contract) -> Contract,
+) -> Again {
     let done = outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Skipped(_)));
     let chosen: Vec<&Chosen<'_>> = done.filter_map(|(place, _)| touched.get(*place).copied()).collect();
     if chosen.is_empty() {
@@ -68,7 +78,7 @@ pub(super) fn compare(call: &Call<'_>, touched: &[&Chosen<'_>], outcomes: &[(usi
         watch.keys.entry((one.contract.name.clone(), one.action.key_text.clone())).or_default().extend(attributes);
     }
     let contracts: Vec<Arc<Contract>> =
-        distinct(chosen.iter().copied()).into_iter().map(|one| Arc::new(one.clone())).collect();
+        distinct(chosen.iter().copied()).into_iter().map(|one| Arc::new(of(one))).collect();
     let key = configured_key(call).or_else(|| call.reports_key()).map(|key| *key.bytes()).unwrap_or_default();
     compared(call, &contracts, key, false, &mut watch)?;
     let all = watch.keys.len() as u64;

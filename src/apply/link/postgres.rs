@@ -1,0 +1,218 @@
+//! PostgreSQL: statements as text, so that what is written is what `plan.sql` says. The target is taken by an advisory lock.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::{Answer, Link, Refused, preamble, unknown};
+use crate::apply::literal::quoted;
+use crate::apply::table::{Column, Family, Foreign, Table, Unique};
+use crate::contract::{Database, System};
+use crate::database::dialect::{quoted_name, quoted_table};
+use crate::database::postgres::{Access, Failure};
+use crate::database::runtime::wait;
+
+struct Postgres {
+    client: Client,
+}
+
+pub(super) fn open(database: &Database) -> Result<Box<dyn Link>, Refused> {
+    let failed = |failure: Failure| Refused {
+        code: failure.code.unwrap_or_else(|| "connection".to_owned()),
+        message: failure.problem,
+        lost: true,
+    };
+    let access = Access::new(database).map_err(failed)?;
+    let link = wait(access.connect()).map_err(failed)?;
+    let mut link = Postgres { client: link.client };
+    for line in preamble(System::Postgres) {
+        link.run(line)?;
+    }
+    Ok(Box::new(link))
+}
+
+impl Postgres {
+    fn ask(&mut self, sql: &str) -> Result<Vec<Answer>, Refused> {
+        let messages = wait(self.client.simple_query(sql)).map_err(|error| match error.as_db_error() {
+            Some(said) => Refused {
+                code: said.code().code().to_owned(),
+                message: said.message().to_owned(),
+                // Connections that fail, resources that are gone, an operator's hand, a broken server.
+                lost: ["08", "53", "57", "58", "XX"].iter().any(|class| said.code().code().starts_with(class)),
+            },
+            None => {
+                Refused { code: "connection".to_owned(), message: "the connection was lost".to_owned(), lost: true }
+            }
+        })?;
+        let row = |message: SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect())
+            }
+            _ => None,
+        };
+        Ok(messages.into_iter().filter_map(row).collect())
+    }
+
+    fn columns(&mut self, oid: &str) -> Result<Vec<Column>, Refused> {
+        let rows = self.ask(&format!(
+            "SELECT a.attname, n.nspname, t.typname, t.typcategory, a.attnotnull, \
+             (d.oid IS NOT NULL), a.attgenerated, a.attidentity, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+             coalesce(b.typname, t.typname), coalesce(b.typcategory, t.typcategory) \
+             FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+             LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype \
+             LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+             WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+        ))?;
+        Ok(rows.iter().map(column).collect())
+    }
+
+    /// Numbers of columns in the catalog to places among those that are there.
+    fn places(&mut self, oid: &str) -> Result<BTreeMap<String, usize>, Refused> {
+        let rows = self.ask(&format!(
+            "SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = {oid} AND attnum > 0 AND NOT attisdropped \
+             ORDER BY attnum"
+        ))?;
+        Ok(rows.into_iter().enumerate().filter_map(|(place, row)| Some((row[0].clone()?, place))).collect())
+    }
+
+    fn unique(&mut self, oid: &str) -> Result<Vec<Unique>, Refused> {
+        let places = self.places(oid)?;
+        let rows = self.ask(&format!(
+            "SELECT i.indkey::text, NOT i.indimmediate FROM pg_catalog.pg_index i \
+             WHERE i.indrelid = {oid} AND (i.indisunique OR i.indisexclusion) ORDER BY i.indexrelid"
+        ))?;
+        let unique = |row: &Answer| {
+            let columns: Option<Vec<usize>> =
+                row[0].as_ref()?.split(' ').map(|number| places.get(number).copied()).collect();
+            Some(Unique { columns: columns?, deferrable: row[1].as_deref() == Some("t") })
+        };
+        Ok(rows.iter().filter_map(unique).collect())
+    }
+
+    fn foreign(&mut self, oid: &str) -> Result<Vec<Foreign>, Refused> {
+        let places = self.places(oid)?;
+        let rows = self.ask(&format!(
+            "SELECT array_to_string(c.conkey, ' '), c.confrelid::text, (SELECT pg_catalog.string_agg(a.attname, \
+             E'\\x01' ORDER BY u.place) FROM pg_catalog.unnest(c.confkey) WITH ORDINALITY AS u(number, place) \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = u.number) \
+             FROM pg_catalog.pg_constraint c WHERE c.conrelid = {oid} AND c.contype = 'f' ORDER BY c.oid"
+        ))?;
+        let foreign = |row: &Answer| {
+            let columns: Option<Vec<usize>> =
+                row[0].as_ref()?.split(' ').map(|number| places.get(number).copied()).collect();
+            let referred = row[2].as_ref()?.split('\u{1}').map(str::to_owned).collect();
+            Some(Foreign { columns: columns?, refers_to: row[1].clone()?, referred })
+        };
+        Ok(rows.iter().filter_map(foreign).collect())
+    }
+
+    fn by_itself(&mut self, oid: &str) -> Result<Vec<String>, Refused> {
+        let rows = self.ask(&format!(
+            "SELECT 'trigger `' || tgname || '`' FROM pg_catalog.pg_trigger WHERE tgrelid = {oid} AND NOT tgisinternal \
+             AND tgenabled <> 'D' UNION ALL SELECT 'rule `' || rulename || '`' FROM pg_catalog.pg_rewrite \
+             WHERE ev_class = {oid} AND rulename <> '_RETURN' UNION ALL \
+             SELECT 'foreign key `' || conname || '` of `' || conrelid::pg_catalog.regclass || '` (on delete ' || \
+             CASE confdeltype WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' WHEN 'd' THEN 'set default' ELSE 'no action' END \
+             || ', on update ' || CASE confupdtype WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' WHEN 'd' THEN 'set default' \
+             ELSE 'no action' END || ')' FROM pg_catalog.pg_constraint WHERE confrelid = {oid} AND contype = 'f' \
+             AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')) ORDER BY 1"
+        ))?;
+        Ok(rows.into_iter().filter_map(|row| row[0].clone()).collect())
+    }
+}
+
+impl Link for Postgres {
+    fn run(&mut self, sql: &str) -> Result<(), Refused> {
+        self.ask(sql).map(|_| ())
+    }
+
+    fn rows(&mut self, sql: &str) -> Result<Vec<Answer>, Refused> {
+        self.ask(sql)
+    }
+
+    fn table(&mut self, written: &str) -> Result<Table, Refused> {
+        let name = quoted_table(System::Postgres, written).map_err(|message| Refused {
+            code: "table".to_owned(),
+            message,
+            lost: false,
+        })?;
+        let text = quoted(System::Postgres, &name).map_err(|_| unknown(written))?;
+        let found = self.ask(&format!(
+            "SELECT c.oid::text, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass({text})"
+        ))?;
+        let Some([Some(oid), Some(schema), Some(table), Some(kind)]) = found.first().map(Vec::as_slice) else {
+            return Err(unknown(written));
+        };
+        let (oid, kind) = (oid.clone(), kind.clone());
+        let sql = format!("{}.{}", quoted_name(System::Postgres, schema), quoted_name(System::Postgres, table));
+        let refused = match kind.as_str() {
+            "r" | "p" => None,
+            "v" => Some("the projection is a view, which has no rows of its own"),
+            "m" => Some("the projection is a materialized view, which is refreshed and not written"),
+            "f" => Some("the projection is a foreign table, whose rows are another server's"),
+            _ => Some("the projection is no table"),
+        };
+        Ok(Table {
+            system: System::Postgres,
+            sql,
+            columns: self.columns(&oid)?,
+            unique: self.unique(&oid)?,
+            foreign: self.foreign(&oid)?,
+            by_itself: self.by_itself(&oid)?,
+            identity: oid,
+            refused: refused.map(str::to_owned),
+        })
+    }
+
+    fn take(&mut self) -> Result<bool, Refused> {
+        // The number is arbitrary and always the same; the lock is of this database alone.
+        let taken = self.ask("SELECT pg_catalog.pg_try_advisory_lock(6148914691236517205)")?;
+        Ok(taken.first().and_then(|row| row[0].as_deref()) == Some("t"))
+    }
+
+    fn begin(&self) -> &'static [&'static str] {
+        &["BEGIN", "SET CONSTRAINTS ALL DEFERRED"]
+    }
+}
+
+/// A line of `columns`.
+fn column(row: &Answer) -> Column {
+    let text = |index: usize| row[index].clone().unwrap_or_default();
+    let is = |index: usize| row[index].as_deref() == Some("t");
+    let generated = !matches!(text(6).as_str(), "" | "\0");
+    let identity = text(7);
+    Column {
+        name: text(0),
+        family: family(&text(9), &text(10)),
+        // Of the catalog's name alone, so that no length cuts or fills a literal.
+        type_sql: format!("{}.{}", quoted_name(System::Postgres, &text(1)), quoted_name(System::Postgres, &text(2))),
+        shown: text(8),
+        required: is(4) && !is(5) && !generated && !matches!(identity.as_str(), "a" | "d"),
+        generated,
+        identity_always: identity == "a",
+    }
+}
+
+fn family(name: &str, category: &str) -> Family {
+    match name {
+        "bool" => Family::Boolean,
+        "int2" | "int4" | "int8" | "oid" => Family::Integer,
+        "numeric" => Family::Decimal,
+        "float4" => Family::Float32,
+        "float8" => Family::Float64,
+        "bpchar" => Family::Padded,
+        "bytea" => Family::Binary,
+        "bit" | "varbit" => Family::Bits,
+        "date" => Family::Date,
+        "timestamp" => Family::Timestamp,
+        "timestamptz" => Family::Instant,
+        "time" | "timetz" => Family::Time,
+        "json" | "jsonb" => Family::Json,
+        "xml" => Family::Opaque,
+        _ if category == "S" => Family::Text,
+        _ if category == "G" => Family::Opaque,
+        _ => Family::Spelled,
+    }
+}
