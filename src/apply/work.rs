@@ -182,8 +182,9 @@ impl Target {
             Err(Halt::Journal(error)) => return Err(error),
             Err(Halt::Server(refused)) => told.halted = Some(refused.message),
         }
+        let by_place: BTreeMap<usize, &Item> = self.items.iter().map(|(place, item)| (*place, item)).collect();
         for (place, outcome) in &told.outcomes {
-            if let (Outcome::Skipped(why), Some((_, item))) = (outcome, self.items.iter().find(|(at, _)| at == place)) {
+            if let (Outcome::Skipped(why), Some(item)) = (outcome, by_place.get(place)) {
                 journal.write(&Line::Skipped { action_id: item.id.clone(), why: why.clone() })?;
             }
         }
