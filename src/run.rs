@@ -17,6 +17,7 @@ use crate::contract::Contract;
 use crate::diff::Budget;
 use crate::normalise::Binding;
 
+mod again;
 mod at_risk;
 mod baseline;
 mod carried;
@@ -67,7 +68,7 @@ pub fn run(
     for contract in contracts {
         let batch =
             Batch { contract, settings, progress, stop, threads: &threads, budget: settings.budget(0), notes: None };
-        audits.push(batch.one(recorder)?);
+        audits.push(again::compare(&batch, recorder)?);
     }
     Ok(Audit {
         run_id: settings.run_id.clone(),

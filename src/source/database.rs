@@ -7,8 +7,13 @@ use super::{Error, OpenOptions, Opened, Snapshot, Unit};
 mod pace;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+#[cfg_attr(not(test), expect(dead_code, reason = "what single rows need comes with a system that has such"))]
+mod spool;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "other systems look at all values first"))]
+mod wider;
 
 /// Opens a table or query: connects, takes the snapshot, learns the columns, and cuts the rows into units.
 ///
@@ -29,6 +34,11 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
             Err(absent(database))
         }
     }
+}
+
+/// How many columns are known by now to hold what their usual type cannot.
+pub(super) fn widened() -> usize {
+    wider::count()
 }
 
 /// What a build without a system says.

@@ -36,6 +36,7 @@ impl Tally<'_> {
             context: source.context.as_deref().map(|context| secrets.redact(context).into_owned()),
             location: secrets.redact(source.location.shown()).into_owned(),
             files,
+            snapshot: super::described(opened),
             ..InputFacts::default()
         }
     }
