@@ -1,9 +1,12 @@
 //! PostgreSQL as a source: a real server against files and against itself.
 
 use std::process::Stdio;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Decimal128Array, Int32Array, StringArray};
 
 use crate::servers::postgres::{Server, database, shared};
-use crate::support::Workspace;
+use crate::support::{Workspace, write_parquet};
 
 const ORDERS: &str = "CREATE TABLE orders (id int8 PRIMARY KEY, total numeric(12, 2), placed timestamptz, note text);
     INSERT INTO orders SELECT i, i * 1.25, timestamptz '2026-03-01 00:00:00+00' + i * interval '1 second',
@@ -278,4 +281,47 @@ fn the_state_that_was_read_is_evidence() {
     let text = std::fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
     workspace.file("reconcile.toml", &format!("{text}[contract.pair.parity]\nconsecutive_runs = 1\n"));
     workspace.reconcile(["parity", "pair"]).expect(0, &[]);
+}
+
+#[test]
+fn a_connection_that_is_cut_is_made_again_in_the_same_snapshot() {
+    let (workspace, database) = (Workspace::new(), database());
+    database.sql(
+        "CREATE TABLE t (id int, pad text); INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 60000) i; \
+         CREATE TABLE u AS TABLE t",
+    );
+    let source = |lines: &str| format!("location = \"{}\"\n{lines}", database.url());
+    contract(&workspace, &source("table = \"t\"\nmax_rows_per_second = 15000"), &source("table = \"u\""));
+    let mut command = workspace.command(["run", "--threads", "2"]);
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The oldest session of each source holds its snapshot; those that came later are cut.
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE application_name = \
+        'reconcile' AND datname = current_database() ORDER BY backend_start OFFSET 2) AS later";
+    while database.sql(cut) == "0" {}
+    let output = running.wait_with_output().unwrap();
+    let said = crate::support::Outcome::of(&output);
+    said.expect(0, &["authority 60,000, projection 60,000, matched 60,000"]);
+}
+
+#[test]
+fn a_table_and_a_parquet_file_are_compared_either_way() {
+    let (workspace, database) = (Workspace::new(), database());
+    database.sql(
+        "CREATE TABLE t (id int8, price numeric(9, 2), name text); INSERT INTO t VALUES (1, 1.50, 'a'), (2, NULL, 'b')",
+    );
+    let prices = Decimal128Array::from(vec![Some(150), None]).with_precision_and_scale(12, 2).unwrap();
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int32Array::from(vec![1, 2]))),
+        ("price", Arc::new(prices)),
+        ("name", Arc::new(StringArray::from(vec!["a", "b"]))),
+    ];
+    write_parquet(&workspace.path().join("file.parquet"), columns, 10);
+    let location = database.table("t");
+    for (authority, projection) in [(location.as_str(), "file.parquet"), ("file.parquet", location.as_str())] {
+        workspace.reconcile(["diff", authority, projection, "--key", "id"]).expect(0, &["matched 2"]);
+    }
+    database.sql("UPDATE t SET price = 1.51 WHERE id = 1");
+    workspace.reconcile(["diff", "file.parquet", &location, "--key", "id"]).expect(1, &["\"1.50\" → \"1.51\""]);
+    workspace.reconcile(["diff", "file.parquet", &location]).expect(2, &["id"]);
+    workspace.reconcile(["init", &location, "file.parquet"]).expect(0, &["id"]);
 }

@@ -66,7 +66,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
     };
     Ok(Opened {
         schema,
-        file_of: vec![0; units.len()],
+        file_of: Vec::new(),
         units,
         files: Vec::new(),
         warnings: untold.into_iter().collect(),
