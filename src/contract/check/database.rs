@@ -42,18 +42,14 @@ pub(super) fn complete(
         }
     }
     let count = |key: &str| table.node(key).and_then(|node| values::count(node, u64::MAX).ok());
-    let pause_if = match table.node("pause_if").and_then(|node| Some((node, node.text()?))) {
-        Some((node, text)) => match pause_if(&text.text) {
-            Some(state) => Some(state),
-            None => {
-                let message = "`pause_if` is no state of a database, expected `replica_lag > SPAN` or `load > NUMBER`";
-                let hint = "for instance pause_if = \"replica_lag > 5s\", or \"load > 8\" (connections at work)";
-                problems.add(&node.at, Some(about), message, Some(hint.to_owned()));
-                return None;
-            }
-        },
-        None => None,
-    };
+    let asked = table.node("pause_if").and_then(|node| Some((node, node.text()?)));
+    let pause_if = asked.and_then(|(_, text)| pause_if(&text.text));
+    if let Some((node, _)) = asked.filter(|_| pause_if.is_none()) {
+        let message = "`pause_if` is no state of a database, expected `replica_lag > SPAN` or `load > NUMBER`";
+        let hint = "for instance pause_if = \"replica_lag > 5s\", or \"load > 8\" (connections at work)";
+        problems.add(&node.at, Some(about), message, Some(hint.to_owned()));
+        return None;
+    }
     if pause_if.is_some() && database.system != System::Postgres {
         let message = format!("`pause_if` is not told by {}: reading never waits", database.system.called());
         warnings.add(at, Some(about), message, None);
