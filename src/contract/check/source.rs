@@ -33,7 +33,7 @@ pub(super) fn check_source(
             Some("say `captured_at = { column = \"…\" }`, a time, or { file = \"mtime\" }".to_owned()),
         );
     }
-    super::predicates::check(table, &about, problems, warnings);
+    super::predicates::check(table, matches!(location, Location::Database(_)), (&about, problems, warnings));
     let text = |key: &str| table.text(key).map(|text| text.text.clone());
     Some(Source {
         name: entry.key.clone(),
