@@ -179,6 +179,8 @@ pub struct InputFacts {
     pub captured_at: Option<Timestamp>,
     /// Its files: shown path, bytes, BLAKE3 where the content was digested.
     pub files: Vec<InputFile>,
+    /// Of a database: which server, and which state of it was read.
+    pub snapshot: Option<String>,
     /// The order-free sum of the row digests, in hex: equal tables have equal digests.
     pub table_digest: String,
     /// What was not read, because the file is unchanged.

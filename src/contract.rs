@@ -35,7 +35,7 @@ mod values;
 pub use baseline::Baseline;
 pub use check::{DiffRequest, for_diff, load, load_text, parse_text};
 pub use controls::{Controls, DIVERGENCE_COLUMNS, Invariant, Rule, Total};
-pub use database::{Database, Limits, PushDown, Rows, Secret, System};
+pub use database::{Database, Limits, PauseIf, PushDown, Rows, Secret, System};
 pub use error::{Error, Errors, Problem};
 pub use ownership::{Crosswalk, Lookup, Origin, Tenure};
 pub use pii::PiiKey;

@@ -17,6 +17,7 @@ use crate::contract::Contract;
 use crate::diff::Budget;
 use crate::normalise::Binding;
 
+mod again;
 mod at_risk;
 mod baseline;
 mod carried;
@@ -70,7 +71,7 @@ pub fn run(
         progress.enter(&contract.name);
         let batch =
             Batch { contract, settings, progress, stop, threads: &threads, budget: settings.budget(0), notes: None };
-        audits.push(batch.one(recorder)?);
+        audits.push(again::compare(&batch, recorder)?);
         progress.leave();
     }
     Ok(Audit {

@@ -325,6 +325,13 @@ pub fn unchanged(opened: &Opened) -> Result<(), Error> {
     opened.witnesses.iter().try_for_each(|file| file.unchanged())
 }
 
+/// How many columns of databases were met that hold values which their usual type cannot. Where there are more than before,
+/// the source that failed is worth opening again.
+#[must_use]
+pub fn widened() -> usize {
+    database::widened()
+}
+
 /// When the snapshot was taken, as far as it is known without reading rows: `captured_at = { column = … }` gives None
 /// here, because it is the greatest value of that column.
 ///

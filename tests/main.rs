@@ -87,6 +87,8 @@ mod oracle;
 
 /// PostgreSQL as a source, on a real server.
 mod postgres;
+/// Every type of PostgreSQL, against the page that lists them.
+mod postgres_types;
 
 /// Sources in the order of their keys are merged, and say the same.
 mod merged;

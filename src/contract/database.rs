@@ -79,6 +79,8 @@ pub struct Limits {
     pub max_duration: Option<Span>,
     /// Whether it computes checksums itself.
     pub pushdown: PushDown,
+    /// When reading waits.
+    pub pause_if: Option<PauseIf>,
 }
 
 /// Whether a database computes checksums of its rows itself.
@@ -106,6 +108,15 @@ impl PushDown {
             _ => None,
         }
     }
+}
+
+/// A state of the database in which reading waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseIf {
+    /// A replica lies further behind than this.
+    ReplicaLag(Span),
+    /// More connections than this are at work.
+    Load(u64),
 }
 
 /// A text that no output shows.

@@ -308,9 +308,12 @@ pub(super) static SOURCE: Section = Section {
             .default("the database's"),
         key("max_duration", Shape::Span, "How long reading the source may take; the rest is `unverified`.")
             .default("no limit"),
-        key("pause_if", Shape::Text, "When reading waits, such as \"replica_lag > 5s\".")
-            .default("never")
-            .later("reading never waits"),
+        key(
+            "pause_if",
+            Shape::Text,
+            "When reading waits: \"replica_lag > 5s\", or \"load > 8\" (connections at work).",
+        )
+        .default("never"),
     ],
 };
 

@@ -200,7 +200,7 @@ const UNITS: [(&str, i128); 8] = [
 const SPAN_MAX: i128 = 3_652_425 * 86_400_000_000_000;
 
 /// `1d12h`, `15m`, `1.5h`: each unit at most once, from the largest down.
-fn parse_span(text: &str) -> Option<Span> {
+pub(super) fn parse_span(text: &str) -> Option<Span> {
     let (mut rest, mut total, mut unit_before) = (text.trim(), 0_i128, i128::MAX);
     if rest.is_empty() {
         return None;

@@ -145,6 +145,8 @@ struct InputRecord {
     captured_at: Option<String>,
     table_digest: String,
     files: Vec<InputFileRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    snapshot: Option<String>,
     #[serde(default, skip_serializing_if = "TakenOverRecord::is_none")]
     taken_over: TakenOverRecord,
     /// Empty where the source did not open, and in runs of earlier versions.
@@ -363,6 +365,7 @@ impl InputRecord {
             captured_at: input.captured_at.map(|instant| instant.to_string()),
             table_digest: input.table_digest.clone(),
             files: files.collect(),
+            snapshot: input.snapshot.clone(),
             taken_over: TakenOverRecord::of(input.taken_over),
             columns: columns.collect(),
         }
@@ -377,6 +380,7 @@ impl InputRecord {
         let columns = columns.map(|column| Column { name: column.name, data_type: column.data_type });
         Ok(InputFacts {
             files: files.collect::<Result<_, String>>()?,
+            snapshot: self.snapshot,
             taken_over: self.taken_over.into_facts(),
             source: self.source,
             context: self.context,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::trail::{Entry, Facts, Kept, Trail};
-use crate::audit::{Baseline, ContractAudit, Verdict};
+use crate::audit::{Baseline, ContractAudit, InputFile, Verdict};
 use crate::contract::{Contract, ExactDecimal, Kind, Parity, Severity};
 
 /// What the gate says.
@@ -301,8 +301,10 @@ fn not_digested(found: &ContractAudit) -> Option<String> {
             "what it did not read again was trusted to be unchanged; `reconcile run --no-cache` reads all".to_owned(),
         );
     }
+    // A database has no content to digest: the state that was read, and the sum of its rows, stand for it.
+    let of_files = |files: &[InputFile]| !files.is_empty() && files.iter().all(|file| !file.blake3.is_empty());
     let digested =
-        inputs().all(|input| !input.files.is_empty() && input.files.iter().all(|file| !file.blake3.is_empty()));
+        inputs().all(|input| of_files(&input.files) || input.snapshot.is_some() && !input.table_digest.is_empty());
     (!digested).then(|| "the content of its inputs was not digested".to_owned())
 }
 
@@ -314,6 +316,7 @@ fn evidence(found: &ContractAudit) -> String {
         let mut digests: Vec<&str> = input.files.iter().map(|file| file.blake3.as_str()).collect();
         digests.sort_unstable();
         text.push_str(&format!("{side} {captured} {}\n", digests.join(",")));
+        text.extend(input.snapshot.iter().map(|state| format!("{state} {}\n", input.table_digest)));
     }
     text
 }

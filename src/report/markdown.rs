@@ -112,7 +112,15 @@ fn compared(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     input_row("context", contract, context, out)?;
     input_row("location", contract, |input| plain(&input.location), out)?;
     input_row("as of", contract, captured, out)?;
-    input_row("files", contract, |input| count(input.files.len() as u64), out)?;
+    // What no file holds has none, which is another thing than an empty folder.
+    let files = |input: &InputFacts| match input.snapshot {
+        Some(_) if input.files.is_empty() => "—".to_owned(),
+        _ => count(input.files.len() as u64),
+    };
+    input_row("files", contract, files, out)?;
+    if contract.inputs.iter().any(|(_, input)| input.snapshot.is_some()) {
+        input_row("state", contract, |input| input.snapshot.as_deref().map_or_else(|| "—".to_owned(), plain), out)?;
+    }
     let (authority, projection) = (&contract.books.authority, &contract.books.projection);
     let accounts = [
         ("rows read", authority.read, projection.read),

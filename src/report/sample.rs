@@ -196,6 +196,7 @@ fn inputs(name: &str, captured_at: Option<Timestamp>) -> Sides<InputFacts> {
             modified: Some(instant("2026-02-28T23:59:59Z")),
             blake3: "ab".repeat(32),
         }],
+        snapshot: None,
         table_digest: "cd".repeat(32),
         taken_over: TakenOver::default(),
         columns: vec![Column { name: "policy_id".to_owned(), data_type: "Int64".to_owned() }],

@@ -169,6 +169,7 @@ fn input_parts(input: &InputFacts) -> Vec<String> {
         parts.push(visible(&input.location));
     }
     parts.extend(input.captured_at.map(|instant| format!("as of {instant}")));
+    parts.extend(input.snapshot.as_deref().map(visible));
     parts
 }
 

@@ -82,6 +82,9 @@ fn is_personal(contract: &Contract, inputs: &Inputs, name: &str) -> bool {
 
 /// Whether a side's files hold what the run digested.
 fn same_content(contract: &Contract, side: Side, input: &Input, files: &[InputFile]) -> Result<(), String> {
+    if input.opened.snapshot.is_some() {
+        return Err(format!("{side}: a database may hold other rows by now than in the run"));
+    }
     if files.is_empty() || files.iter().any(|file| file.blake3.is_empty()) {
         return Err(format!("{side}: the run did not digest the content of its inputs"));
     }

@@ -38,6 +38,11 @@ mod owners;
 
 use owners::columns_of;
 
+/// What a database tells of the state that is read.
+fn described(opened: &source::Opened) -> Option<String> {
+    opened.snapshot.as_ref().map(|snapshot| snapshot.described.clone())
+}
+
 fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
     for (key, count) in more {
         *counts.entry(key).or_default() += count;
@@ -174,6 +179,7 @@ impl<'a> Tally<'a> {
             });
             let mut digests = digests.into_iter();
             self.inputs.get_mut(side).columns = columns_of(&input.opened);
+            self.inputs.get_mut(side).snapshot = described(&input.opened);
             self.inputs.get_mut(side).files = input
                 .opened
                 .files

@@ -10,10 +10,12 @@ mod mysql;
 mod pace;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "mysql")]
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 mod spool;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "other systems look at all values first"))]
+mod wider;
 
 /// Opens a table or query: connects, takes the snapshot, learns the columns, and cuts the rows into units.
 ///
@@ -34,6 +36,11 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
         #[cfg(not(feature = "mysql"))]
         System::Mysql => Err(absent(database)),
     }
+}
+
+/// How many columns are known by now to hold what their usual type cannot.
+pub(super) fn widened() -> usize {
+    wider::count()
 }
 
 /// What a build without a system says.

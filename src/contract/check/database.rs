@@ -2,7 +2,7 @@
 
 use super::super::tree::{Place, Problems, Table};
 use super::super::values;
-use super::super::{Database, Limits, PushDown, Rows};
+use super::super::{Database, Limits, PauseIf, PushDown, Rows, System};
 
 /// The keys that say nothing of files.
 pub(super) const KEYS: [&str; 9] = [
@@ -24,6 +24,7 @@ pub(super) fn complete(
     at: &Place,
     about: &str,
     problems: &mut Problems,
+    warnings: &mut Problems,
 ) -> Option<()> {
     let named = matches!(&database.rows, Rows::Table(name) if !name.is_empty());
     match (table.text("table"), table.entry("query").and_then(|query| Some((query, query.node.text()?)))) {
@@ -41,6 +42,18 @@ pub(super) fn complete(
         }
     }
     let count = |key: &str| table.node(key).and_then(|node| values::count(node, u64::MAX).ok());
+    let asked = table.node("pause_if").and_then(|node| Some((node, node.text()?)));
+    let pause_if = asked.and_then(|(_, text)| pause_if(&text.text));
+    if let Some((node, _)) = asked.filter(|_| pause_if.is_none()) {
+        let message = "`pause_if` is no state of a database, expected `replica_lag > SPAN` or `load > NUMBER`";
+        let hint = "for instance pause_if = \"replica_lag > 5s\", or \"load > 8\" (connections at work)";
+        problems.add(&node.at, Some(about), message, Some(hint.to_owned()));
+        return None;
+    }
+    if pause_if.is_some() && database.system != System::Postgres {
+        let message = format!("`pause_if` is not told by {}: reading never waits", database.system.called());
+        warnings.add(at, Some(about), message, None);
+    }
     let span = |key: &str| table.node(key).and_then(|node| values::span(node).ok());
     database.limits = Limits {
         max_connections: count("max_connections").and_then(|count| usize::try_from(count).ok()),
@@ -48,8 +61,40 @@ pub(super) fn complete(
         statement_timeout: span("statement_timeout"),
         max_duration: span("max_duration"),
         pushdown: table.text("pushdown").and_then(|name| PushDown::named(&name.text)).unwrap_or_default(),
+        pause_if,
     };
     database.password_file =
         table.node("password_file").and_then(|node| Some(values::resolved(node, &node.text()?.text)));
     Some(())
+}
+
+/// `replica_lag > 5s`, `load > 8`.
+fn pause_if(text: &str) -> Option<PauseIf> {
+    let (what, most) = text.split_once('>')?;
+    match (what.trim(), most.trim()) {
+        ("replica_lag", most) => values::parse_span(most).filter(|span| span.0 > 0).map(PauseIf::ReplicaLag),
+        ("load", most) => most.parse().ok().map(PauseIf::Load),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Span;
+
+    #[test]
+    fn a_state_to_wait_for_is_a_lag_or_a_load() {
+        let cases = [
+            ("replica_lag > 5s", Some(PauseIf::ReplicaLag(Span(5_000_000_000)))),
+            ("load>8", Some(PauseIf::Load(8))),
+            ("load > many", None),
+            ("replica_lag > 5", None),
+            ("load < 8", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(pause_if(text), expected, "{text}");
+        }
+    }
 }

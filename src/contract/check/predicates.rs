@@ -4,13 +4,18 @@
 use super::super::tree::{Problems, Table, Text};
 use crate::sql::Predicate;
 
-/// Parses both. `deleted` may be the name of a column, which need not be SQL.
-pub(super) fn check(table: &Table, about: &str, problems: &mut Problems, warnings: &mut Problems) {
+/// Parses both. `deleted` may be the name of a column, which need not be SQL. The `filter` of a database is in its own dialect
+/// and is not ours to parse.
+pub(super) fn check(
+    table: &Table,
+    is_database: bool,
+    (about, problems, warnings): (&str, &mut Problems, &mut Problems),
+) {
     let parsed = |key: &str| {
         let (node, text) = (table.node(key)?, table.text(key)?);
         Some((node, problem(text)?))
     };
-    if let Some((node, said)) = parsed("filter") {
+    if let Some((node, said)) = parsed("filter").filter(|_| !is_database) {
         let hint = "a filter is a condition over the source's own columns, like `line = 'motor'`".to_owned();
         problems.add(&node.at, Some(about), format!("`filter` cannot be used: {said}"), Some(hint));
     }

@@ -33,14 +33,7 @@ pub(super) fn check_source(
             Some("say `captured_at = { column = \"…\" }`, a time, or { file = \"mtime\" }".to_owned()),
         );
     }
-    super::predicates::check(table, &about, problems, warnings);
-    // The others that are not acted on go with the contract, which they may leave unverified.
-    for key in ["pause_if"] {
-        if let (Some(entry), Some(later)) = (table.entry(key), raw::SOURCE.key(key).and_then(|key| key.later)) {
-            let message = format!("`{key}` is not served by this version: {}", later.consequence);
-            warnings.add(&entry.at, Some(&about), message, None);
-        }
-    }
+    super::predicates::check(table, matches!(location, Location::Database(_)), (&about, problems, warnings));
     let text = |key: &str| table.text(key).map(|text| text.text.clone());
     Some(Source {
         name: entry.key.clone(),
@@ -69,7 +62,7 @@ fn check_location(table: &Table, about: &str, problems: &mut Problems, warnings:
         }
     };
     if let Location::Database(found) = &mut location {
-        database::complete(found, table, &node.at, about, problems)?;
+        database::complete(found, table, &node.at, about, problems, warnings)?;
     } else {
         for entry in database::KEYS.iter().filter_map(|key| table.entry(key)) {
             let message = format!("`{}` is for databases and says nothing here, the location is none", entry.key);

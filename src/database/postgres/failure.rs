@@ -42,7 +42,8 @@ impl Failure {
         let mut failure = Self::of(error);
         if let Some(user) = config.get_user() {
             // The server names the user, whom nobody else needs to know.
-            failure.problem = failure.problem.replace(&format!(" user \"{user}\""), " the user");
+            failure.problem = failure.problem.replace(&format!("user \"{user}\""), "the user");
+            failure.problem = failure.problem.replace(&format!("role \"{user}\""), "the role of the URL");
         }
         failure.refused = error.as_db_error().is_some();
         if error.as_db_error().is_none() {

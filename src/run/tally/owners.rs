@@ -46,6 +46,7 @@ impl Tally<'_> {
             location: secrets.redact(source.location.shown()).into_owned(),
             files,
             columns: columns_of(opened),
+            snapshot: super::described(opened),
             ..InputFacts::default()
         }
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
 use super::pace::Pace;
+use super::wider;
 use crate::contract::{Database, Rows, Source, System};
 use crate::database::dialect::quoted_name;
 use crate::database::postgres::Failure;
@@ -20,10 +22,12 @@ mod numeric;
 mod relation;
 mod remote;
 mod server;
+mod spooled;
 mod types;
+mod watch;
 
 use build::{Builder, Misfit};
-use feed::Feed;
+use feed::{Broken, Feed};
 use relation::{Heap, Relation};
 use server::{Brought, HELD_BYTES, Server, Shared, error, is_timeout};
 use types::Column;
@@ -39,33 +43,34 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Connects, takes the snapshot, learns the columns, and cuts the rows into units.
 pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) -> Result<Opened, Error> {
-    let place = place(database);
+    let (place, identity) = (place(database), wider::identity(database));
     let pace = Pace::new(&database.limits);
     let opened = wait(async {
         let first = Server::first(database, &pace).await?;
         let client = &first.1.link.client;
         let is_shared = database.limits.max_connections != Some(1);
         let begun = relation::begin(client, &database.rows, is_shared).await?;
-        let relation = relation::relation(client, source, &database.rows, &begun, |_| false).await?;
-        Ok((first, begun, relation))
+        let untold = if database.limits.pause_if.is_some() { watch::untold(client).await } else { None };
+        let relation =
+            relation::relation(client, source, &database.rows, &begun, |column| wider::knows(&identity, column))
+                .await?;
+        Ok((first, begun, relation, untold))
     });
-    let (first, begun, relation) = opened.map_err(|failure| error(&place, failure))?;
+    let (first, begun, relation, untold) = opened.map_err(|failure| error(&place, failure))?;
     let server = Arc::new(Server::new(database, place, first, begun.shared, pace));
     let schema = Arc::new(Schema::new(relation.columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>()));
     let batch_rows = if options.batch_rows == 0 { BATCH_ROWS } else { options.batch_rows };
-    let table = Arc::new(Table { server, relation, schema: Arc::clone(&schema), batch_rows });
+    let table = Arc::new(Table { server, identity, relation, schema: Arc::clone(&schema), batch_rows });
     let units: Vec<Box<dyn Unit>> = match table.relation.heap {
         Some(heap) => ranges(heap).into_iter().map(|range| Pages::unit(&table, heap, range)).collect(),
-        None => {
-            return Err(Error::new(&table.server.place, "views and queries come next"));
-        }
+        None => spooled::units(&table, table.relation.expected),
     };
     Ok(Opened {
         schema,
-        file_of: vec![0; units.len()],
+        file_of: Vec::new(),
         units,
         files: Vec::new(),
-        warnings: Vec::new(),
+        warnings: untold.into_iter().collect(),
         snapshot: Some(begun.snapshot),
         witnesses: Vec::new(),
     })
@@ -82,6 +87,8 @@ fn place(database: &Database) -> String {
 /// A table or query of a server.
 struct Table {
     server: Shared,
+    /// By which `wider` knows it.
+    identity: String,
     relation: Relation,
     schema: SchemaRef,
     batch_rows: usize,
@@ -97,7 +104,16 @@ impl Table {
 
     /// The rows of what was brought, batch by batch.
     fn rows(&self, columns: &[usize], brought: Brought) -> Result<Batches<'_>, Error> {
-        let feed = Feed::new(brought).map_err(|_| self.broken("is no binary COPY"))?;
+        self.batches(columns, Feed::new(brought))
+    }
+
+    /// The rows of what is still coming, batch by batch.
+    fn coming(&self, columns: &[usize], coming: Receiver<Result<Vec<u8>, Failure>>) -> Result<Batches<'_>, Error> {
+        self.batches(columns, Feed::coming(coming))
+    }
+
+    fn batches(&self, columns: &[usize], feed: Result<Feed, Broken>) -> Result<Batches<'_>, Error> {
+        let feed = feed.map_err(|broken| self.ended(broken, "is no binary COPY"))?;
         let builders = columns.iter().map(|&column| {
             let column = &self.relation.columns[column];
             Builder::new(&column.kind, column.field.data_type())
@@ -112,6 +128,13 @@ impl Table {
         })
     }
 
+    fn ended(&self, broken: Broken, what: &str) -> Error {
+        match broken {
+            Broken::Bytes => self.broken(what),
+            Broken::Failed(failure) => error(&self.server.place, failure),
+        }
+    }
+
     fn broken(&self, what: &str) -> Error {
         Error::new(&self.server.place, format!("what the server sent {what}"))
     }
@@ -119,7 +142,10 @@ impl Table {
     fn misfit(&self, column: usize, misfit: Misfit) -> Error {
         let Column { name, field, .. } = &self.relation.columns[column];
         let problem = match misfit {
-            Misfit::Wider => format!("column `{name}` holds a value that {} cannot hold", field.data_type()),
+            Misfit::Wider => {
+                wider::note(&self.identity, name);
+                format!("column `{name}` holds a value that {} cannot hold", field.data_type())
+            }
             Misfit::Broken => format!("column `{name}` holds bytes that are not what its type says"),
         };
         Error::new(&self.server.place, problem).with_hint("read it by a `query` that casts the column to text")
@@ -147,7 +173,7 @@ impl Batches<'_> {
         let mut fields = Vec::with_capacity(self.columns.len());
         let (mut rows, mut bytes) = (0, 0);
         while rows < self.table.batch_rows && bytes < BATCH_BYTES {
-            let more = self.feed.next(&mut fields).map_err(|_| self.table.broken("ends within a row"))?;
+            let more = self.feed.next(&mut fields).map_err(|broken| self.table.ended(broken, "ends within a row"))?;
             if !more {
                 break;
             }

@@ -44,6 +44,8 @@ struct Block {
     decoded: u64,
     /// What kept its rows from being read.
     problem: Option<String>,
+    /// Nothing behind it was read.
+    is_end: bool,
 }
 
 /// Brings a batch as it was spooled to the schema of the source.
@@ -68,7 +70,7 @@ impl Spool {
         self.file.write_all_at(&bytes, self.end).map_err(|error| full(&self.shown, &error))?;
         let rows = batch.num_rows() as u64;
         let decoded = batch.get_array_memory_size() as u64;
-        self.blocks.push(Block { offset: self.end, length: bytes.len(), rows, decoded, problem: None });
+        self.blocks.push(Block { offset: self.end, length: bytes.len(), rows, decoded, problem: None, is_end: false });
         self.end += bytes.len() as u64;
         self.rows += rows;
         Ok(())
@@ -82,6 +84,7 @@ impl Spool {
         self.rows += 1;
         if let Some(last) = self.blocks.last_mut()
             && last.problem.as_ref() == Some(&problem)
+            && !last.is_end
         {
             last.rows += 1;
             return Ok(());
@@ -91,8 +94,17 @@ impl Spool {
             let said = format!("more than {MOST_UNREADABLE} rows cannot be read, the last because it {problem}");
             return Err(Error::new(&self.shown, said));
         }
-        self.blocks.push(Block { offset: self.end, length: 0, rows: 1, decoded: 0, problem: Some(problem) });
+        self.push_problem(1, problem, false);
         Ok(())
+    }
+
+    /// Notes that the rows behind were not read, however many they are.
+    pub(super) fn broken_off(&mut self, problem: String) {
+        self.push_problem(0, problem, true);
+    }
+
+    fn push_problem(&mut self, rows: u64, problem: String, is_end: bool) {
+        self.blocks.push(Block { offset: self.end, length: 0, rows, decoded: 0, problem: Some(problem), is_end });
     }
 
     /// The units, of some blocks each; `finish` gives their batches the schema of the source.
@@ -150,6 +162,7 @@ struct SpooledUnit {
 impl SpooledUnit {
     fn piece(&self, block: &Block, columns: &[usize]) -> Result<Piece, Error> {
         match &block.problem {
+            Some(problem) if block.is_end => Err(Error::new(self.place(), problem.clone())),
             None => self.block(block, columns).map(Piece::Rows),
             Some(problem) => {
                 Ok(Piece::Unreadable(Unreadable { rows: block.rows, place: self.place(), problem: problem.clone() }))
@@ -183,7 +196,8 @@ impl Unit for SpooledUnit {
     }
 
     fn rows(&self) -> Option<u64> {
-        Some(self.blocks.iter().map(|block| block.rows).sum())
+        let is_whole = self.blocks.iter().all(|block| !block.is_end);
+        is_whole.then(|| self.blocks.iter().map(|block| block.rows).sum())
     }
 
     fn bytes(&self) -> u64 {
@@ -251,6 +265,7 @@ mod tests {
         spool.unreadable("is no text".to_owned()).unwrap();
         spool.unreadable("is no text".to_owned()).unwrap();
         spool.write(&batch(4)).unwrap();
+        spool.broken_off("took too long".to_owned());
         assert_eq!(spool.rows, 4);
         let units = spool.units(&batch(0).schema(), Arc::new(Ok));
         assert_eq!(units.len(), 1);
@@ -263,7 +278,8 @@ mod tests {
                 Err(error) => error.to_string(),
             })
             .collect();
-        assert_eq!(told, ["1 row", "2 unreadable: is no text", "1 row"]);
+        let end = "a query, from row 1: took too long";
+        assert_eq!(told, ["1 row", "2 unreadable: is no text", "1 row", end]);
         let mut many = Spool::new("a query").unwrap();
         let outcome = (0..=MOST_UNREADABLE).try_for_each(|row| many.unreadable(format!("row {row}")));
         assert!(outcome.unwrap_err().to_string().contains("more than 10000 rows cannot be read"));

@@ -4,7 +4,10 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 
+use tokio::sync::mpsc::Receiver;
+
 use super::server::Brought;
+use crate::database::postgres::Failure;
 
 /// What every binary `COPY` begins with, before 32 bits of flags and the length of what may follow them.
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
@@ -17,21 +20,41 @@ pub(super) struct Feed {
     /// Where the next row begins.
     at: usize,
     /// What is not in `bytes` yet.
-    rest: Option<File>,
+    rest: Rest,
+}
+
+/// Where the bytes come from that are not there yet.
+enum Rest {
+    Nowhere,
+    File(File),
+    Server(Receiver<Result<Vec<u8>, Failure>>),
 }
 
 /// A field of a row: where its bytes lie; None: NULL.
 pub(super) type Span = Option<Range<usize>>;
 
-/// That the bytes are not what the server's protocol says.
-pub(super) struct Broken;
+/// Why there is no next row.
+pub(super) enum Broken {
+    /// The bytes are not what the server's protocol says.
+    Bytes,
+    /// The server could not go on.
+    Failed(Failure),
+}
 
 impl Feed {
     pub(super) fn new(brought: Brought) -> Result<Self, Broken> {
-        let mut feed = Self { bytes: brought.held, at: 0, rest: brought.rest };
+        Self::begin(Self { bytes: brought.held, at: 0, rest: brought.rest.map_or(Rest::Nowhere, Rest::File) })
+    }
+
+    /// Rows that are still coming.
+    pub(super) fn coming(from: Receiver<Result<Vec<u8>, Failure>>) -> Result<Self, Broken> {
+        Self::begin(Self { bytes: Vec::new(), at: 0, rest: Rest::Server(from) })
+    }
+
+    fn begin(mut feed: Self) -> Result<Self, Broken> {
         while feed.bytes.len() < SIGNATURE.len() + 8 && feed.more()? {}
-        let behind = feed.bytes.strip_prefix(SIGNATURE).and_then(|behind| behind.get(4..8)).ok_or(Broken)?;
-        let extension = u32::from_be_bytes(behind.try_into().map_err(|_| Broken)?);
+        let behind = feed.bytes.strip_prefix(SIGNATURE).and_then(|behind| behind.get(4..8)).ok_or(Broken::Bytes)?;
+        let extension = u32::from_be_bytes(behind.try_into().map_err(|_| Broken::Bytes)?);
         feed.at = SIGNATURE.len() + 8 + extension as usize;
         Ok(feed)
     }
@@ -51,18 +74,28 @@ impl Feed {
                     return Ok(true);
                 }
                 None if self.more()? => {}
-                None => return Err(Broken),
+                None => return Err(Broken::Bytes),
             }
         }
     }
 
     /// Reads on; false where there is nothing more.
     fn more(&mut self) -> Result<bool, Broken> {
-        let Some(file) = &mut self.rest else { return Ok(false) };
         self.bytes.drain(..self.at.min(self.bytes.len()));
         self.at = 0;
-        let read = file.take(BLOCK as u64).read_to_end(&mut self.bytes).map_err(|_| Broken)?;
-        Ok(read > 0)
+        let before = self.bytes.len();
+        match &mut self.rest {
+            Rest::Nowhere => {}
+            Rest::File(file) => {
+                file.take(BLOCK as u64).read_to_end(&mut self.bytes).map_err(|_| Broken::Bytes)?;
+            }
+            Rest::Server(coming) => match coming.blocking_recv() {
+                Some(Ok(bytes)) => self.bytes.extend_from_slice(&bytes),
+                Some(Err(failure)) => return Err(Broken::Failed(failure)),
+                None => {}
+            },
+        }
+        Ok(self.bytes.len() > before)
     }
 }
 

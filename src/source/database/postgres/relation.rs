@@ -1,7 +1,10 @@
 //! What a source reads of a server: the table or query as SQL, its columns, and where its rows lie. It reads no row.
 
-use tokio_postgres::Client;
+use std::collections::BTreeSet;
+
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Client, Statement};
 
 use super::server::{BEGIN, SAVEPOINT};
 use super::types::{Column, Facts, column};
@@ -19,6 +22,8 @@ pub(super) struct Relation {
     pub(super) columns: Vec<Column>,
     /// Where the rows lie; None where only the server knows.
     pub(super) heap: Option<Heap>,
+    /// Rows and bytes that the server expects, where it was asked.
+    pub(super) expected: (Option<u64>, u64),
 }
 
 /// Rows that lie in pages of their own, which can be read a range at a time.
@@ -118,6 +123,7 @@ pub(super) async fn relation(
         Ok(statement) => statement,
         Err(error) => return Err(absent(client, rows, Failure::of(&error)).await),
     };
+    let nested = nested(client, &statement).await;
     let mut columns: Vec<Column> = Vec::new();
     for found in statement.columns() {
         let name = found.name();
@@ -125,7 +131,8 @@ pub(super) async fn relation(
             return Err(Failure::new(format!("two columns are named `{name}`, expected each name once"))
                 .with_hint("name them apart in the query: … AS …"));
         }
-        columns.push(column(name, found.type_(), found.type_modifier(), begun.facts, is_wide(name)));
+        let is_nested = found.table_oid().zip(found.column_id()).is_some_and(|place| nested.contains(&place));
+        columns.push(column(name, found.type_(), found.type_modifier(), begun.facts, is_wide(name) || is_nested));
     }
     if columns.is_empty() {
         return Err(Failure::new("has no columns, and without columns there is nothing to compare"));
@@ -143,7 +150,41 @@ pub(super) async fn relation(
     };
     let is_filtered = filter.is_some();
     let heap = heap.map(|heap| Heap { is_mixed: heap.is_mixed || is_filtered, ..heap });
-    Ok(Relation { from, filter, columns, heap })
+    let expected = if heap.is_some() { (None, 0) } else { expected(client, &from, filter.as_deref()).await };
+    Ok(Relation { from, filter, columns, heap, expected })
+}
+
+/// Columns that are declared as arrays of more dimensions than one, by table and number: every value is likely to have them.
+async fn nested(client: &Client, statement: &Statement) -> BTreeSet<(u32, i16)> {
+    let tables: BTreeSet<u32> = statement.columns().iter().filter_map(tokio_postgres::Column::table_oid).collect();
+    let tables: Vec<u32> = tables.into_iter().collect();
+    let asked = "SELECT attrelid, attnum FROM pg_attribute WHERE attrelid = ANY ($1) AND attndims > 1";
+    let found = client.query(asked, &[&tables]).await.unwrap_or_default();
+    found.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// Rows and bytes that the server's planner expects.
+async fn expected(client: &Client, from: &str, filter: Option<&str>) -> (Option<u64>, u64) {
+    let filter = filter.map(|filter| format!("WHERE ({filter}\n)")).unwrap_or_default();
+    let asked = client.query_one(&format!("EXPLAIN (FORMAT JSON) SELECT * FROM {from} {filter}"), &[]).await;
+    let plan: Option<serde_json::Value> = asked.ok().and_then(|row| row.try_get::<_, Json>(0).ok()).map(|json| json.0);
+    let plan = plan.as_ref().map(|plan| &plan[0]["Plan"]);
+    let Some(rows) = plan.and_then(|plan| plan["Plan Rows"].as_u64()) else { return (None, 0) };
+    let width = plan.and_then(|plan| plan["Plan Width"].as_u64()).unwrap_or(100);
+    (Some(rows), rows.saturating_mul(width))
+}
+
+/// A value of the type `json`.
+struct Json(serde_json::Value);
+
+impl<'a> FromSql<'a> for Json {
+    fn from_sql(_: &Type, bytes: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(serde_json::from_slice(bytes)?))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::JSON
+    }
 }
 
 /// What is said of a table that is not there: with the tables that are.

@@ -5,15 +5,17 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_postgres::CancelToken;
 use tokio_postgres::error::SqlState;
 
 use super::super::pace::Pace;
-use crate::contract::Database;
+use super::watch::is_busy;
+use crate::contract::{Database, PauseIf};
 use crate::database::postgres::{Access, Failure, Link};
 use crate::database::runtime::runtime;
 use crate::source::Error;
@@ -22,6 +24,11 @@ use crate::source::Error;
 const CONNECTIONS: usize = 2;
 /// Bytes of a reading that are held in memory; what goes beyond lies in a file.
 pub(super) const HELD_BYTES: usize = 8 << 20;
+/// How long what was seen of the server's load holds.
+const WATCHED: Duration = Duration::from_secs(1);
+/// Bytes and number of the blocks of a stream that are on their way.
+const STREAMED_BYTES: usize = 1 << 20;
+const STREAMED_BLOCKS: usize = 4;
 /// How long after one another a lost connection is tried again.
 const AGAIN: [Duration; 5] = [
     Duration::from_millis(100),
@@ -46,7 +53,12 @@ pub(super) struct Server {
     idle: Mutex<Vec<Session>>,
     /// The session that holds the snapshot is gone.
     is_lost: AtomicBool,
+    /// A stream lost its connection.
+    was_cut: AtomicBool,
     pub(super) pace: Pace,
+    pause_if: Option<PauseIf>,
+    /// When the server was last seen with little to do.
+    seen_calm: Mutex<Option<Instant>>,
 }
 
 /// A session, within its transaction.
@@ -91,14 +103,87 @@ impl Server {
             permits,
             idle: Mutex::new(vec![first]),
             is_lost: AtomicBool::new(false),
+            was_cut: AtomicBool::new(false),
             pace,
+            pause_if: database.limits.pause_if,
+            seen_calm: Mutex::new(None),
         }
+    }
+
+    /// Waits while the server has more to do than the contract wants to add to.
+    async fn calm(&self) -> Result<(), Failure> {
+        let Some(pause) = self.pause_if else { return Ok(()) };
+        let seen = || self.seen_calm.lock().unwrap_or_else(PoisonError::into_inner);
+        while seen().is_none_or(|at| at.elapsed() >= WATCHED) {
+            let session = self.session().await?;
+            match is_busy(&session.link.client, pause).await {
+                Ok(is_busy) => {
+                    self.idle().push(session);
+                    if is_busy {
+                        tokio::time::sleep(WATCHED).await;
+                    } else {
+                        *seen() = Some(Instant::now());
+                    }
+                }
+                Err(failure) => {
+                    self.give_up(&session);
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads what a `COPY … TO STDOUT` gives, whole or not at all.
     pub(super) async fn bring(&self, copy: &str) -> Result<Brought, Failure> {
         let _permit = self.permits.acquire().await.expect("nobody closes it");
-        in_time(&self.pace, again(|| self.bring_once(copy))).await
+        in_time(
+            &self.pace,
+            again(|| async {
+                self.calm().await?;
+                self.bring_once(copy).await
+            }),
+        )
+        .await
+    }
+
+    /// Asks for a `COPY … TO STDOUT`, whose bytes come as they are sent. It is not tried again.
+    pub(super) fn stream(self: &Arc<Self>, copy: String) -> Receiver<Result<Vec<u8>, Failure>> {
+        let (sender, receiver) = channel(STREAMED_BLOCKS);
+        let server = Arc::clone(self);
+        runtime().spawn(async move {
+            let _permit = server.permits.acquire().await.expect("nobody closes it");
+            if let Err(failure) = in_time(&server.pace, server.stream_once(&copy, &sender)).await {
+                // Nobody may be there to hear it.
+                let _ = sender.send(Err(failure)).await;
+            }
+        });
+        receiver
+    }
+
+    async fn stream_once(&self, copy: &str, sender: &Sender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
+        self.calm().await?;
+        let session = self.session().await?;
+        let running = Running { access: &self.access, cancel: Some(session.link.cancel.clone()) };
+        let streamed = streamed(&session, copy, sender).await;
+        if streamed.as_ref().is_ok_and(|whole| *whole) {
+            running.ended();
+            self.idle().push(session);
+            return Ok(());
+        }
+        self.give_up(&session);
+        match streamed {
+            Err(failure) => {
+                self.was_cut.store(failure.lost && !self.is_lost.load(Ordering::SeqCst), Ordering::SeqCst);
+                Err(failure)
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Whether the last stream ended because its connection was lost, though the snapshot is not.
+    pub(super) fn take_cut(&self) -> bool {
+        self.was_cut.swap(false, Ordering::SeqCst)
     }
 
     async fn bring_once(&self, copy: &str) -> Result<Brought, Failure> {
@@ -227,6 +312,24 @@ async fn brought(session: &Session, copy: &str) -> Result<Brought, Failure> {
         file.rewind().map_err(aside)?;
     }
     Ok(brought)
+}
+
+/// Sends the bytes on in blocks; whether they came to their end, and not to that of whoever listens.
+async fn streamed(session: &Session, copy: &str, sender: &Sender<Result<Vec<u8>, Failure>>) -> Result<bool, Failure> {
+    let of = |error: tokio_postgres::Error| Failure::of(&error);
+    let stream = session.link.client.copy_out(copy).await.map_err(of)?;
+    let mut stream = std::pin::pin!(stream);
+    let mut block = Vec::with_capacity(STREAMED_BYTES);
+    while let Some(bytes) = stream.next().await {
+        block.extend_from_slice(&bytes.map_err(of)?);
+        if block.len() >= STREAMED_BYTES {
+            let full = std::mem::replace(&mut block, Vec::with_capacity(STREAMED_BYTES));
+            if sender.send(Ok(full)).await.is_err() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(sender.send(Ok(block)).await.is_ok())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it takes what `map_err` gives")]

@@ -1,0 +1,118 @@
+//! Rows that lie in no pages of their own: views, queries, foreign tables, servers before version 14. The server is asked
+//! once, when the first row is wanted; what it answers is kept in a temporary file, and every reading takes it from there.
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::RecordBatch;
+
+use super::super::spool::Spool;
+use super::server::{HELD_BYTES, Shared};
+use super::{Batches, Table};
+use crate::source::{Error, Pieces, Unit};
+
+/// Units that the rows are divided into, so that they can be read in parallel.
+const UNITS: usize = 16;
+/// How often a reading that lost its connection is begun again from its first row.
+const ATTEMPTS: usize = 3;
+
+/// All rows of a source.
+struct Whole {
+    table: Arc<Table>,
+    /// What the file holds, once it does.
+    kept: OnceLock<Result<Vec<Box<dyn Unit>>, Said>>,
+    rows: Option<u64>,
+    bytes: u64,
+}
+
+/// An error that is told to each who asks.
+type Said = (String, String, Option<String>);
+
+/// One of the units.
+struct Share {
+    whole: Arc<Whole>,
+    number: usize,
+}
+
+/// The units; `rows` and `bytes` are what the server expects.
+pub(super) fn units(table: &Arc<Table>, (rows, bytes): (Option<u64>, u64)) -> Vec<Box<dyn Unit>> {
+    let whole = Arc::new(Whole { table: Arc::clone(table), kept: OnceLock::new(), rows, bytes });
+    (0..UNITS).map(|number| -> Box<dyn Unit> { Box::new(Share { whole: Arc::clone(&whole), number }) }).collect()
+}
+
+impl Whole {
+    fn kept(&self) -> Result<&[Box<dyn Unit>], Error> {
+        let kept = self.kept.get_or_init(|| {
+            let said = |error: Error| (error.place, error.problem, error.hint);
+            (1..ATTEMPTS).find_map(|_| self.keep().transpose()).or_else(|| self.keep().transpose()).map_or_else(
+                || {
+                    let place = &self.table.server.place;
+                    Err((place.clone(), "the connection was lost again and again".to_owned(), None))
+                },
+                |kept| kept.map_err(said),
+            )
+        });
+        match kept {
+            Ok(units) => Ok(units),
+            Err((place, problem, hint)) => {
+                Err(Error { place: place.clone(), problem: problem.clone(), hint: hint.clone() })
+            }
+        }
+    }
+
+    /// Asks the server and keeps what it answers; None where the connection was lost and another can be had.
+    fn keep(&self) -> Result<Option<Vec<Box<dyn Unit>>>, Error> {
+        let table = &self.table;
+        let server: &Shared = &table.server;
+        let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
+        let filter = table.relation.filter.as_ref().map(|filter| format!("WHERE ({filter}\n)"));
+        let coming = server.stream(table.copy(&columns, &filter.unwrap_or_default()));
+        let mut spool = Spool::new(&server.place)?;
+        let kept = table.coming(&columns, coming).and_then(|mut batches: Batches<'_>| {
+            while let Some(batch) = batches.next()? {
+                server.pace.wait(batch.num_rows()).map_err(|said| Error::new(&server.place, said))?;
+                spool.write(&batch)?;
+            }
+            Ok(())
+        });
+        match kept {
+            Ok(()) => Ok(Some(spool.units(&table.schema, Arc::new(|batch: RecordBatch| Ok(batch))))),
+            Err(_) if server.take_cut() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Share {
+    /// The units of the file that are this one's.
+    fn own(&self) -> Result<&[Box<dyn Unit>], Error> {
+        let kept = self.whole.kept()?;
+        let at = |number: usize| kept.len() * number / UNITS;
+        Ok(&kept[at(self.number)..at(self.number + 1)])
+    }
+}
+
+impl Unit for Share {
+    fn place(&self) -> String {
+        self.whole.table.server.place.clone()
+    }
+
+    fn rows(&self) -> Option<u64> {
+        match self.whole.kept.get() {
+            Some(Ok(_)) => self.own().ok()?.iter().map(|unit| unit.rows()).sum(),
+            _ => self.whole.rows.map(|rows| rows / UNITS as u64),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.whole.bytes / UNITS as u64
+    }
+
+    fn memory(&self, _: &[usize]) -> u64 {
+        3 * HELD_BYTES as u64
+    }
+
+    fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        let read: Result<Vec<Pieces<'_>>, Error> = self.own()?.iter().map(|unit| unit.read(columns)).collect();
+        Ok(Box::new(read?.into_iter().flatten()))
+    }
+}

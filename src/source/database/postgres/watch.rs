@@ -1,0 +1,41 @@
+//! Whether the server has enough to do without us: how far replicas lie behind, how many connections are at work.
+
+use tokio_postgres::Client;
+
+use crate::contract::PauseIf;
+use crate::database::postgres::Failure;
+
+/// Whether reading is to wait now. What the server does not tell is no reason to.
+pub(super) async fn is_busy(client: &Client, pause: PauseIf) -> Result<bool, Failure> {
+    let of = |error: tokio_postgres::Error| Failure::of(&error);
+    // Within one transaction the server would repeat what it said first.
+    client.query_one("SELECT pg_stat_clear_snapshot()", &[]).await.map_err(of)?;
+    let asked = match pause {
+        PauseIf::Load(_) => {
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() \
+             AND backend_type = 'client backend' AND application_name <> 'reconcile'"
+        }
+        PauseIf::ReplicaLag(_) => {
+            "SELECT (extract(epoch FROM CASE WHEN NOT pg_is_in_recovery() \
+             THEN (SELECT max(replay_lag) FROM pg_stat_replication) \
+             WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN interval '0' \
+             ELSE clock_timestamp() - pg_last_xact_replay_timestamp() END) * 1000000)::int8"
+        }
+    };
+    let told: Option<i64> = client.query_one(asked, &[]).await.map_err(of)?.get(0);
+    Ok(told.is_some_and(|told| match pause {
+        PauseIf::Load(most) => u64::try_from(told).is_ok_and(|told| told > most),
+        PauseIf::ReplicaLag(most) => i128::from(told) * 1000 > most.0,
+    }))
+}
+
+/// What is to be said where the server does not tell this user about others.
+pub(super) async fn untold(client: &Client) -> Option<String> {
+    let asked = "SELECT pg_has_role('pg_read_all_stats', 'USAGE') OR pg_is_in_recovery()";
+    let told = client.query_one(asked, &[]).await.ok()?;
+    (!told.get::<_, bool>(0)).then(|| {
+        "`pause_if`: the server tells this user nothing of other sessions, so that reading may not wait: \
+         GRANT pg_read_all_stats to the user"
+            .to_owned()
+    })
+}
