@@ -33,11 +33,12 @@ impl Work<'_> {
         let sides: Vec<Side> =
             looks.iter().filter(|(_, look)| !look.attributes.is_empty()).map(|(side, _)| side).collect();
         let census = Mutex::new(Census::default());
-        self.again(self.units_of(&sides), |side, unit| {
+        let count = |side, unit| {
             let of_unit = self.reader(side).count(unit, question, looks.get(side))?;
             census.lock().unwrap_or_else(PoisonError::into_inner).add(&of_unit);
             Ok(())
-        })?;
+        };
+        self.inputs.as_whole(|| self.again(self.units_of(&sides), count))?;
         Ok(census.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 

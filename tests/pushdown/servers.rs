@@ -75,10 +75,7 @@ struct Side {
 
 impl Side {
     fn new(system: System) -> Self {
-        Self {
-            system,
-            postgres: (system == System::Postgres).then(postgres::database),
-        }
+        Self { system, postgres: (system == System::Postgres).then(postgres::database) }
     }
 
     fn source(&self, name: &str, pushdown: &str) -> String {

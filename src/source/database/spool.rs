@@ -99,6 +99,7 @@ impl Spool {
     }
 
     /// Notes that the rows behind were not read, however many they are.
+    #[cfg(test)]
     pub(super) fn broken_off(&mut self, problem: String) {
         self.push_problem(0, problem, true);
     }
