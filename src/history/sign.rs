@@ -160,7 +160,13 @@ pub(super) fn signed_by(signature: &str) -> Result<String, String> {
 }
 
 fn parse(signature: &str) -> Result<SignatureBox, String> {
-    SignatureBox::from_string(signature).map_err(|_| "has a signature that is none of minisign's".to_owned())
+    let none = || "has a signature that is none of minisign's".to_owned();
+    // The library takes the lengths for granted: 74 bytes of signature, 64 of the one over the comment, in base64.
+    let lengths: Vec<usize> = signature.lines().map(str::len).collect();
+    if !matches!(lengths[..], [_, 100, _, 88]) {
+        return Err(none());
+    }
+    SignatureBox::from_string(signature).map_err(|_| none())
 }
 
 fn public_key(word: &str) -> io::Result<PublicKey> {

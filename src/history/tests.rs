@@ -76,6 +76,7 @@ fn a_published_run_holds_every_file_and_verifies() {
             "metrics.prom",
             "openlineage.ndjson",
             "plan.ndjson",
+            "report.html",
             "report.md",
             "summary.json"
         ]

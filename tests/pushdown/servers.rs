@@ -165,7 +165,7 @@ const PLANTED: [Planted; 11] = [
     ("letter case", |tables| (tables[0][5].region, tables[1][5].region) = (Some("a".into()), Some("A".into()))),
     ("a space", |tables| (tables[0][9].region, tables[1][9].region) = (Some("a".into()), Some("a ".into()))),
     ("Unicode forms", |tables| {
-        (tables[0][3].region, tables[1][3].region) = (Some("é".into()), Some("e\u{301}".into()))
+        (tables[0][3].region, tables[1][3].region) = (Some("é".into()), Some("e\u{301}".into()));
     }),
     ("NULL and its mark", |tables| (tables[0][8].region, tables[1][8].region) = (None, Some("\\N".into()))),
     ("a microsecond", |tables| (tables[0][60].instant, tables[1][60].instant) = (Some(1_000_000), Some(1_000_001))),

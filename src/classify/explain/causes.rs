@@ -297,8 +297,9 @@ that zones have in a fifth of them; then the zone that it suggests is said.",
         example: "    authority   policy_id 1042 | booked_at 2026-03-01T10:00:00Z
     projection  policy_id 1042 | booked_at 2026-03-01T11:00:00Z",
         repair: "\
-Where one side's times have no zone the option says it. Distances that change with summer
-time are named with a zone that has them; of zones with the same rules choose your own.
+Where one side's times have no zone the option says it. Distances that change with
+summer time are named with a zone that has them; of zones with the same rules choose
+your own.
 In the hour that comes twice in autumn no zone can tell which is meant: such a time is a
 fault once the zone is named.",
     },

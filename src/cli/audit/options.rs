@@ -59,7 +59,7 @@ pub struct Export {
     pub run: String,
 
     /// The archive to write, which must not be there yet [default: evidence-RUN.tar]
-    #[arg(long, value_name = "FILE.tar")]
+    #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
     /// A minisign public key (its text, or the file of it) to put in; may be given more than once [default: that of the

@@ -65,7 +65,7 @@ fn nothing_of_a_proof_can_be_changed() {
         ("merkle_root", Proof { merkle_root: other.merkle_root.clone(), ..proof.clone() }),
         ("run_line", Proof { run_line: other.run_line.clone(), ..proof.clone() }),
         ("root_line", Proof { root_line: other.root_line.clone(), ..proof.clone() }),
-        ("a byte of a line", Proof { root_line: proof.root_line.replace("drifted", "Drifted"), ..proof.clone() }),
+        ("a byte of a line", Proof { root_line: proof.root_line.replace("agreed", "Agreed"), ..proof.clone() }),
     ];
     assert_eq!(checked(&proof, &plain), Vec::<String>::new());
     for (what, changed) in changes {
@@ -97,7 +97,7 @@ fn a_pruned_run_is_still_proved_by_later_lines_of_any_kind() {
     assert!(prove(&reports, &id(9), None).is_err(), "a run that is not there");
     // A ledger that was changed proves nothing.
     let path = reports.join(ledger::FILE);
-    let text = fs::read_to_string(&path).expect("a ledger").replacen("drifted", "agreed", 1);
+    let text = fs::read_to_string(&path).expect("a ledger").replacen("agreed", "drifted", 1);
     fs::write(&path, text).expect("writable");
     let error = prove(&reports, &id(3), None).expect_err("it was changed").to_string();
     assert!(error.contains("nothing is proved by a ledger that was changed"), "{error}");

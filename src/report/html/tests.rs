@@ -59,7 +59,7 @@ fn every_part_is_shown_where_there_is_something_to_say() {
         "1 regression (old_projection is right)",
         "Total by status | *: 2 of 3 groups do not balance",
         "the ledger had 4 lines.",
-        "line 5 or a later one is this run&#x27;s",
+        "line 5 or a later one is this run's",
         "<td><code>summary.json</code></td>",
         "Waits for nobody",
     ] {
