@@ -285,7 +285,7 @@ fn a_catalogue_gets_the_events_of_each_contract() {
     assert_eq!(refuses.requests()[0].path, "/hunter2");
 }
 
-const NOTIFY: &str = "[run.notify]\nurl = \"${HOOK}\"\nauthorization = \"Bearer ${TOKEN}\"\ntimeout = \"10s\"";
+const NOTIFY: &str = "[run.notify]\nurl = \"${HOOK}\"\nauthorization = \"Bearer ${TOKEN}\"\ntimeout = \"60s\"";
 
 #[test]
 fn a_webhook_is_tried_again_until_it_takes_the_notice() {
@@ -316,15 +316,14 @@ fn whoever_cannot_be_told_is_a_warning_and_nothing_more() {
     let hangs = Receiver::start(&[Answer::Hang]);
     let refuses = Receiver::start(&[Answer::Status(404)]);
     let cases = [
-        (hangs.url(), "no answer within 100 ms (tried 2 times)"),
-        (nobody(), "the connection was refused (tried 2 times)"),
-        (refuses.url(), "it answered with status 404 (tried once)"),
+        (hangs.url(), "100ms", "no answer within 100 ms (tried 2 times)"),
+        (nobody(), "60s", "the connection was refused (tried 2 times)"),
+        (refuses.url(), "60s", "it answered with status 404 (tried once)"),
     ];
-    for (url, problem) in cases {
+    for (url, timeout, problem) in cases {
         for (equal, status) in [(true, 0), (false, 1)] {
-            let notify =
-                "[run.notify]\nurl = \"${HOOK}\"\non = [\"agreed\", \"drifted\"]\ntimeout = \"100ms\"\nattempts = 2";
-            let workspace = pair(equal, notify);
+            let notify = "[run.notify]\nurl = \"${HOOK}\"\non = [\"agreed\", \"drifted\"]\nattempts = 2";
+            let workspace = pair(equal, &format!("{notify}\ntimeout = \"{timeout}\""));
             let outcome = call(&workspace, &["run", "--format", "json"], &[("HOOK", &format!("{url}/hunter2"))]);
             assert_eq!(outcome.status, Some(status), "{}", outcome.shown());
             let told = format!("notify: nobody was told of this run at ${{HOOK}}: {problem}");
