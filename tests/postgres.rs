@@ -219,7 +219,7 @@ fn what_keeps_a_source_from_being_read_is_one_clear_message_without_secrets() {
         ("query = \"select id, id from orders\"", "two columns are named `id`"),
         ("query = \"delete from orders returning id\"", "syntax error"),
         ("query = \"select nextval('s') as id\"", "does not exist"),
-        ("query = \"select 1 as id) as q; delete from orders; select (1\"", "syntax error"),
+        ("query = \"select 1 as id) as q; delete from orders; select (1\"", "multiple commands"),
     ] {
         let source = format!("location = \"{url}\"\n{wrong}");
         contract(&workspace, &source, &source);
