@@ -43,7 +43,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
     let connection = open_read_only(path).map_err(failed)?;
     remote::register(&connection).map_err(|error| failed(refused(&error)))?;
     let pace = Pace::new(&database.limits);
-    let snapshot = begin(&connection, path).map_err(|error| failed(refused(&error)))?;
+    let snapshot = begin(&connection).map_err(|error| failed(refused(&error)))?;
     let place = match &database.rows {
         Rows::Table(name) => Place::of_table(&connection, name, source.filter.as_deref()),
         Rows::Query(query) => Place::of_query(&connection, query, source.filter.as_deref()),
@@ -67,7 +67,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
 }
 
 /// Begins the transaction that everything is read in, and tells of its state.
-fn begin(connection: &Connection, path: &Path) -> rusqlite::Result<Snapshot> {
+fn begin(connection: &Connection) -> rusqlite::Result<Snapshot> {
     connection.execute_batch("BEGIN")?;
     // The first reading takes the snapshot.
     connection.query_row("SELECT count(*) FROM main.sqlite_schema", [], |row| row.get::<_, i64>(0))?;
@@ -75,22 +75,14 @@ fn begin(connection: &Connection, path: &Path) -> rusqlite::Result<Snapshot> {
     let number = |name: &str| connection.pragma_query_value(Some("main"), name, |row| row.get::<_, i64>(0));
     let journal: String = connection.pragma_query_value(Some("main"), "journal_mode", |row| row.get(0))?;
     let described = format!(
-        "SQLite {}, journal mode {journal}, schema version {}, data version {}, {} pages of {} bytes{}",
+        "SQLite {}, journal mode {journal}, schema version {}, data version {}, {} pages of {} bytes",
         rusqlite::version(),
         number("schema_version")?,
         number("data_version")?,
         number("page_count")?,
         number("page_size")?,
-        identity(path),
     );
     Ok(Snapshot { taken_at, described })
-}
-
-/// Which file it is, where the system tells.
-fn identity(path: &Path) -> String {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path)
-        .map_or_else(|_| String::new(), |facts| format!(", device {} inode {}", facts.dev(), facts.ino()))
 }
 
 /// The schema, and the units that share the connection.
