@@ -339,7 +339,7 @@ it is meant: a constant mistake looks the same.",
         group: Group::Cause,
         summary: "all of a kind lie in rows that share one value of another attribute",
         meaning: "\
-All divergences of the kind (or all mismatches of the attribute), at least twenty, lie in
+All divergences of the kind (or all mismatches of the attribute), at least 20, lie in
 rows that have one value of another attribute: one tenant, one region, one day of load.
 All rows were read once more to count them: were it chance, at least fourteen would lie
 in rows with other values, and none does. Of several such attributes the one with the
@@ -361,8 +361,8 @@ hide it.",
         group: Group::Cause,
         summary: "all of a kind lie in one of several files of a side",
         meaning: "\
-All divergences of the kind (or all mismatches of the attribute), at least twenty, lie in
-one of the files that a side is read from. Were it chance, at least fourteen would lie in
+All divergences of the kind (or all mismatches of the attribute), at least 20, lie in
+one of the files that a side is read from. Were it chance, at least 14 would lie in
 the other files, and none does.",
         causes: "\
 - The file was written by another version of the export, cut short, or replaced.
