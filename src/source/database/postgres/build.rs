@@ -56,7 +56,9 @@ pub(super) enum Builder {
 
 /// Days from 1970-01-01 to 2000-01-01, from where PostgreSQL counts.
 const EPOCH_DAYS: i32 = 10_957;
-/// The same in microseconds.
+/// Microseconds of a day.
+const DAY_MICROSECONDS: i64 = 86_400_000_000;
+/// The days until 2000-01-01 in microseconds.
 const EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
 
 impl Builder {
@@ -143,7 +145,7 @@ impl Builder {
             Self::Binary(into) => into.append_value(bytes),
             Self::Uuid(into) => into.append_value(fixed::<16>(bytes)?).map_err(|_| Misfit::Broken)?,
             Self::Date(into) => into.append_value(date(bytes)?),
-            Self::Time(into) => into.append_value(i64::from_be_bytes(fixed(bytes)?)),
+            Self::Time(into) => into.append_value(time(bytes)?),
             Self::Timestamp(into) => into.append_value(timestamp(bytes)?),
             Self::Interval(into) => into.append_value(interval(bytes)?),
             Self::List { items, lengths, nulls, .. } => {
@@ -254,6 +256,14 @@ fn date(bytes: &[u8]) -> Result<i32, Misfit> {
     match i32::from_be_bytes(fixed(bytes)?) {
         i32::MIN | i32::MAX => Err(Misfit::Wider),
         days => days.checked_add(EPOCH_DAYS).ok_or(Misfit::Wider),
+    }
+}
+
+/// Midnight at the end of a day is no time of Arrow's.
+fn time(bytes: &[u8]) -> Result<i64, Misfit> {
+    match i64::from_be_bytes(fixed(bytes)?) {
+        DAY_MICROSECONDS.. => Err(Misfit::Wider),
+        microseconds => Ok(microseconds),
     }
 }
 
