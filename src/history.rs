@@ -37,7 +37,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use applied::{Applied, Proved, proved, receipt, receipt_path, record_apply, unfinished};
+pub use applied::{Applied, Proved, may_append, proved, receipt, receipt_path, record_apply, unfinished};
 pub use decisions::{
     Line as DecisionLine, decisions, decisions_before, line as decision_line, personal_key, personal_key_made,
     record as record_decisions, standing_lines,

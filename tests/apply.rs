@@ -83,7 +83,7 @@ impl Stage {
     fn carry_out(&self, mut target: Target, id: &str, undoes: Option<&str>, steps: &dyn Steps) -> Told {
         let now = || "2026-11-21T17:00:00Z".parse().unwrap();
         let reports = self.folder.join("reports");
-        let deed = Deed { reports: &reports, key: [0; 32], now: &now, steps };
+        let deed = Deed { reports: &reports, key: [0; 32], now: &now, steps, signer: None };
         assert!(target.take().unwrap(), "nobody else applies here");
         deed.settle(&mut target, &self.database().shown).unwrap();
         let begun = Begun {

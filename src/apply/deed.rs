@@ -3,13 +3,14 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::engine::{Outcome, Steps};
 use super::journal::{Begun, Ended, Story};
 use super::work::{Again, Recording, Target, Told};
-use crate::history::{self, Applied};
+use crate::history::{self, Applied, Signer};
 
 /// What every deed needs.
 pub struct Deed<'a> {
@@ -21,6 +22,8 @@ pub struct Deed<'a> {
     pub now: &'a dyn Fn() -> Timestamp,
     /// Who is told each step.
     pub steps: &'a dyn Steps,
+    /// What signs the ledger's line.
+    pub signer: Option<&'a Arc<Signer>>,
 }
 
 /// An apply that had been stopped, and is ended now.
@@ -90,7 +93,7 @@ impl Deed<'_> {
             skipped: ended.skipped,
             receipt: String::new(),
         };
-        history::record_apply(self.reports, applied, (self.now)())?;
+        history::record_apply(self.reports, applied, (self.now)(), self.signer)?;
         self.steps.taken("receipt recorded");
         Ok(())
     }

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::failure::{self, Failure};
-use super::{Apply, ExitStatus, Global, configuration};
+use super::{Apply, ExitStatus, Global, configuration, signing};
 use crate::apply::deed::Deed;
 use crate::apply::journal::Begun;
 use crate::apply::work::{Chosen, Target, Told, prepare};
 use crate::apply::{Outcome, Quietly};
 use crate::console::Console;
 use crate::contract::{Configuration, Database, PiiKey};
-use crate::history::{self, Proved};
+use crate::history::{self, Proved, Signer};
 
 mod again;
 mod choose;
@@ -33,12 +34,19 @@ pub(super) struct Call<'a> {
     global: &'a Global,
     configuration: Configuration,
     started_at: Timestamp,
+    /// What signs the ledger's line of what is executed.
+    signer: Option<Arc<Signer>>,
 }
 
 pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let configuration = configuration::load(global)?;
-    let call = Call { options, global, configuration, started_at: Timestamp::now() };
+    let signer = signer(options, global, &configuration)?;
+    let call = Call { options, global, configuration, started_at: Timestamp::now(), signer };
     let reports = options.reports.clone().unwrap_or_else(|| call.configuration.run.reports.clone());
+    if options.execute {
+        history::may_append(&reports, call.signer.as_ref())
+            .map_err(|error| Failure::path(&reports, "nothing can be applied", &error))?;
+    }
     if let Some(receipt) = &options.rollback {
         return undo::run(&call, &reports, receipt, console);
     }
@@ -60,6 +68,12 @@ pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Re
         lines.extend(came.lines.into_iter().map(|(place, line)| (places[place], line)));
     }
     shown::print(&call, &proved.audit.run_id, &picked, lines, status, console)
+}
+
+/// What will sign the line of what is executed; a dry run records nothing.
+fn signer(options: &Apply, global: &Global, configuration: &Configuration) -> Result<Option<Arc<Signer>>, Failure> {
+    let sign = configuration.run.sign.as_ref().filter(|_| options.execute);
+    signing::signer(sign, &configuration.contracts, global.memory_limit.or(configuration.run.memory_limit))
 }
 
 /// The targets with the places of their actions, and what has none.
@@ -187,7 +201,7 @@ fn carry_out(
 ) -> Result<(Told, Option<(u64, u64)>), Failure> {
     let key = again::digest_key(reports, call, touched)?;
     let now = Timestamp::now;
-    let deed = Deed { reports, key, now: &now, steps: &Quietly };
+    let deed = Deed { reports, key, now: &now, steps: &Quietly, signer: call.signer.as_ref() };
     let mut compared = None;
     let id = begun.apply_id.clone();
     let told = deed
@@ -215,7 +229,7 @@ fn settle(
     console: &mut Console,
 ) -> Result<(), Failure> {
     let key = again::any_key(reports, call)?;
-    let deed = Deed { reports, key, now: &Timestamp::now, steps: &Quietly };
+    let deed = Deed { reports, key, now: &Timestamp::now, steps: &Quietly, signer: call.signer.as_ref() };
     let settled = deed
         .settle(target, &database.shown)
         .map_err(|said| Failure::new(format!("an apply that did not end cannot be ended: {said}")))?;

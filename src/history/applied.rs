@@ -4,11 +4,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{self, Draft, Ledger, Record};
 use super::place::{at, invalid, names, record, sync_folder};
+use super::sign::Signer;
 use super::verify::check_folder;
 use super::{find, load};
 use crate::audit::Audit;
@@ -141,13 +143,26 @@ pub fn receipt(reports: &Path, wanted: &str) -> io::Result<(PathBuf, Applied)> {
     }
 }
 
+/// Refuses what would append a line without signature to a ledger that is signed, before anything is done.
+///
+/// # Errors
+/// That it would, or what could not be read.
+pub fn may_append(reports: &Path, signer: Option<&Arc<Signer>>) -> io::Result<()> {
+    Ledger::read(reports)?.unsigned_line(signer.is_some()).map_err(|problem| invalid(reports, problem))
+}
+
 /// Records a receipt, which nothing is written to any more.
 ///
 /// # Errors
 /// What kept the line from being written.
-pub fn record_apply(reports: &Path, mut applied: Applied, now: jiff::Timestamp) -> io::Result<()> {
+pub fn record_apply(
+    reports: &Path,
+    mut applied: Applied,
+    now: jiff::Timestamp,
+    signer: Option<&Arc<Signer>>,
+) -> io::Result<()> {
     let lock = ledger::lock(reports)?;
-    let mut ledger = Ledger::read(reports)?;
+    let mut ledger = Ledger::read(reports)?.signed_with(signer);
     if let Some(complaint) = ledger.broken().first() {
         return Err(invalid(reports, format!("{complaint}; nothing is added to a ledger that was changed")));
     }

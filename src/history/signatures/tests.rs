@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::super::folder::RunFolder;
 use super::super::sign::tests::{public_of, signer};
 use super::super::{
-    PublicKeys, Retention, Signer, decision_line, ledger, manifest, prune, record_decisions, verify, verify_signed,
+    Applied, PublicKeys, Retention, Signer, decision_line, ledger, manifest, may_append, prune, receipt_path,
+    record_apply, record_decisions, verify, verify_signed,
 };
 use crate::report::sample;
 
@@ -158,6 +159,26 @@ fn a_signed_ledger_takes_no_line_without_signature_but_a_run_s() {
     let notes = publish(&reports, 3, None);
     assert!(notes.iter().any(|note| note.contains("the ledger is signed")), "{notes:?}");
     named(&reports, &keys, &["line 4: is not signed", &format!("run `{}`: manifest.json is not signed", id(3))]);
+}
+
+#[test]
+fn what_was_applied_is_signed_too() {
+    let (_folder, reports, signer, keys) = signed();
+    let now = sample::instant("2026-03-02T02:00:00Z");
+    let refused = may_append(&reports, None).expect_err("it would not be signed").to_string();
+    assert!(refused.contains("the ledger is signed") && refused.contains("run.sign"), "{refused}");
+    may_append(&reports, Some(&signer)).expect("it will be signed");
+    let applied = |apply_id: &str| {
+        let path = receipt_path(&reports, apply_id).expect("a folder");
+        fs::write(path, "{}\n").expect("writable");
+        let (apply_id, run_id) = (apply_id.to_owned(), id(1));
+        Applied { apply_id, run_id, rolls_back: None, done: 1, skipped: 0, receipt: String::new() }
+    };
+    record_apply(&reports, applied("A1"), now, Some(&signer)).expect("recorded");
+    assert_eq!(problems(&reports, &keys), Vec::<String>::new());
+    // What was done is recorded in any case.
+    record_apply(&reports, applied("A2"), now, None).expect("recorded");
+    named(&reports, &keys, &["line 4: is not signed"]);
 }
 
 #[test]
