@@ -25,10 +25,10 @@ pub fn literal(system: System, column: &Column, given: &Given) -> Result<String,
             return boolean(system, column, truth(text).ok_or_else(|| cannot("what is no truth value"))?);
         }
         Family::Integer => {
-            return number(text, true).map(|text| typed_number(system, column, &text)).map_err(cannot);
+            return whole(text).map(|text| typed_number(system, column, &text)).map_err(cannot);
         }
         Family::Decimal => {
-            return number(text, false).map(|text| typed_number(system, column, &text)).map_err(cannot);
+            return decimal(system, column, text).map_err(cannot);
         }
         Family::Float64 if system == System::Sqlite && Number::parse(text, '.').is_none() => text.to_owned(),
         Family::Float32 | Family::Float64 => return float(system, column, text).map_err(cannot),
@@ -147,19 +147,19 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// A number without an exponent where that is short, the same value in any case.
-fn number(text: &str, whole: bool) -> Result<String, &'static str> {
+/// A whole number, however it is spelled.
+fn whole(text: &str) -> Result<String, &'static str> {
+    let value = Number::parse(text, '.').and_then(|parsed| parsed.to_scaled(0));
+    value.map(|value| value.to_string()).ok_or("what is no whole number")
+}
+
+/// An exact number as it is spelled. Only PostgreSQL has others than finite ones; elsewhere their names would be those of columns.
+fn decimal(system: System, column: &Column, text: &str) -> Result<String, &'static str> {
     let parsed = Number::parse(text, '.').ok_or("what is no number")?;
-    if !parsed.is_finite() {
-        return if whole { Err("what is no whole number") } else { Ok(text.to_owned()) };
+    if !parsed.is_finite() && system != System::Postgres {
+        return Err("what is no finite number");
     }
-    if whole {
-        return match parsed.to_scaled(0) {
-            Some(value) => Ok(value.to_string()),
-            None => Err("what is no whole number"),
-        };
-    }
-    Ok(text.to_owned())
+    Ok(typed_number(system, column, text))
 }
 
 fn typed_number(system: System, column: &Column, text: &str) -> String {
@@ -324,7 +324,7 @@ pub fn as_read(system: System, column: &Column, read: Option<&str>) -> String {
         (System::Mysql, Family::Integer | Family::Decimal | Family::Float64 | Family::Boolean | Family::Bits) => {
             read.to_owned()
         }
-        (System::Mysql, _) => format!("'{}'", read.replace('\'', "''")),
+        (System::Mysql, _) => quoted(system, read).unwrap_or_else(|_| "NULL".to_owned()),
         (System::Sqlite, _) => match read.split_at_checked(1) {
             Some(("T", hex)) => format!("CAST(x'{hex}' AS TEXT)"),
             Some(("B", hex)) => format!("x'{hex}'"),

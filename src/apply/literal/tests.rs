@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn made(system: System, family: Family, text: &str) -> Result<String, String> {
-    let column = Column {
+fn column(family: Family) -> Column {
+    Column {
         name: "c".to_owned(),
         family,
         type_sql: "t".to_owned(),
@@ -11,8 +11,11 @@ fn made(system: System, family: Family, text: &str) -> Result<String, String> {
         required: false,
         generated: false,
         identity_always: false,
-    };
-    literal(system, &column, &Given::Text(text.to_owned()))
+    }
+}
+
+fn made(system: System, family: Family, text: &str) -> Result<String, String> {
+    literal(system, &column(family), &Given::Text(text.to_owned()))
 }
 
 #[test]
@@ -38,6 +41,8 @@ fn what_a_column_cannot_hold_is_said() {
         (System::Postgres, Family::Text, "a\0b", "the character NUL"),
         (System::Postgres, Family::Integer, "1.5", "no whole number"),
         (System::Mysql, Family::Float64, "NaN", "no finite number"),
+        (System::Mysql, Family::Decimal, "NaN", "no finite number"),
+        (System::Postgres, Family::Integer, "Infinity", "no whole number"),
         (System::Sqlite, Family::Numeric, "12345678901234567.5", "so many digits"),
         (System::Postgres, Family::Timestamp, "2026-01-01T00:00:00Z", "a time with a zone"),
         (System::Postgres, Family::Instant, "2026-01-01T00:00:00", "a time without a zone"),
@@ -63,5 +68,20 @@ fn numbers_and_times_are_written_as_each_system_reads_them() {
         (System::Postgres, Family::Instant, "0000-01-01T00:00:00Z", "'0001-01-01 00:00:00+00 BC'::t"),
     ] {
         assert_eq!(made(system, family, text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_was_read_is_written_back_and_never_as_sql() {
+    for (system, family, read, expected) in [
+        (System::Postgres, Family::Text, r"'; drop table x; \", r"E'''; drop table x; \\'::t"),
+        (System::Postgres, Family::Binary, "00ff", r"'\x00ff'::pg_catalog.bytea"),
+        (System::Mysql, Family::Spelled, r"a\'b", "_utf8mb4 x'615c2762'"),
+        (System::Mysql, Family::Text, "615c2762", "_utf8mb4 x'615c2762'"),
+        (System::Sqlite, Family::Text, "T6127", "CAST(x'6127' AS TEXT)"),
+        (System::Sqlite, Family::Anything, "1.5", "1.5"),
+    ] {
+        assert_eq!(as_read(system, &column(family), Some(read)), expected, "{system:?} {family:?} {read}");
+        assert_eq!(as_read(system, &column(family), None), "NULL");
     }
 }
