@@ -265,7 +265,7 @@ impl<'w> Work<'w> {
         let by_bytes = 4 * self.bytes() / (self.budget.limit() / 16).max(1);
         let rows = self.rows(Side::Authority).max(self.rows(Side::Projection));
         let by_threads = (rows >> 11).min(4 * self.batch.settings.threads as u64);
-        by_bytes.max(rows >> 16).max(by_threads).clamp(1, 1 << 10).next_power_of_two().ilog2()
+        by_bytes.max(rows >> 14).max(by_threads).clamp(1, 1 << 10).next_power_of_two().ilog2()
     }
 
     /// Which side is read first and asked by the other, where that serves: with a key, all rows in scope, and units enough

@@ -4,9 +4,9 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, UInt64Type};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use arrow::row::{RowConverter, SortField};
 
 use super::Halt;
@@ -131,12 +131,11 @@ impl<'s> Gathered<'s> {
         let mut lengths = vec![0; self.partitions.len()];
         for batch in batches {
             let order = self.look_at(reader, &batch)?;
-            let partitions: Vec<usize> = order.iter().map(|tag| partition_of(*tag, bits)).collect();
-            let rows = lines.write(&batch, order);
-            for (row, &partition) in rows.iter().zip(&partitions) {
-                lengths[partition] += Lines::LENGTH + row.data().len();
+            let rows = lines.write(&batch);
+            for (row, tag) in rows.iter().zip(&order) {
+                lengths[partition_of(*tag, bits)] += Lines::HEAD + row.data().len();
             }
-            written.push((rows, partitions));
+            written.push((rows, order));
         }
         // A stretch for each partition, the rows in it in the order in which they came.
         let mut ends: Vec<usize> = Vec::with_capacity(lengths.len());
@@ -147,14 +146,10 @@ impl<'s> Gathered<'s> {
         }
         let starts = ends.clone();
         let mut bytes = vec![0; all];
-        for (rows, partitions) in written {
-            for (row, partition) in rows.iter().zip(partitions) {
-                let end = &mut ends[partition];
-                let length = u32::try_from(row.data().len()).expect("a row is shorter than a batch may be");
-                let (head, rest) = bytes[*end..].split_at_mut(Lines::LENGTH);
-                head.copy_from_slice(&length.to_le_bytes());
-                rest[..row.data().len()].copy_from_slice(row.data());
-                *end += Lines::LENGTH + row.data().len();
+        for (rows, order) in written {
+            for (row, tag) in rows.iter().zip(order) {
+                let end = &mut ends[partition_of(tag, bits)];
+                *end += Lines::put(&mut bytes[*end..], tag, row.data());
             }
         }
         self.keep_stretches(bytes, starts.into_iter().zip(ends))
@@ -251,7 +246,8 @@ impl Partitioned<'_> {
         let mut together = Vec::new();
         for stretch in held.chain(spilled) {
             if large {
-                kept.add_first_ones(reader, &lines.read(&[stretch?]))?;
+                let (batch, order) = lines.read(&[stretch?]);
+                kept.add_first_ones(reader, &batch, &order)?;
             } else {
                 together.push(stretch?);
             }
@@ -265,7 +261,7 @@ impl Partitioned<'_> {
                 bytes <= Self::AT_ONCE
             });
             let (some, others) = rest.split_at(fit.count().max(1));
-            let (batch, order) = without_order(&lines.read(some));
+            let (batch, order) = lines.read(some);
             kept.add(reader, batch, order)?;
             rest = others;
         }
@@ -301,15 +297,14 @@ impl Kept {
     }
 
     /// Of each key that can pair only the first row, and how many more there are.
-    fn add_first_ones(&mut self, reader: Reader<'_>, batch: &RecordBatch) -> Result<(), Halt> {
-        let (raw, order) = without_order(batch);
+    fn add_first_ones(&mut self, reader: Reader<'_>, raw: &RecordBatch, order: &[u64]) -> Result<(), Halt> {
         let binding = &reader.inputs.binding;
-        let canonical = normalise(binding, reader.side, &raw);
-        let scope = reader.scope(&raw, &canonical)?;
+        let canonical = normalise(binding, reader.side, raw);
+        let scope = reader.scope(raw, &canonical)?;
         let number = self.rows.raw.len();
         let Self { rows, seen } = self;
         let mut firsts: Vec<u32> = Vec::new();
-        each_key(binding, reader.side, &canonical, &order, |row, tag, key| {
+        each_key(binding, reader.side, &canonical, order, |row, tag, key| {
             if standing(binding, reader.rules(), &canonical, row) == Standing::Keyed {
                 let here = RowAt { batch: number, row: firsts.len() };
                 let first = *seen.entry((tag, key.into())).or_insert(here);
@@ -335,7 +330,7 @@ impl Kept {
             return Ok(());
         }
         let order = firsts.iter().map(|&row| order[row as usize]).collect();
-        let first_rows = take_rows(&raw, firsts);
+        let first_rows = take_rows(raw, firsts);
         reader.add_carried(&first_rows, rows);
         rows.canonical.push(normalise(binding, reader.side, &first_rows));
         rows.raw.push(first_rows);
@@ -344,53 +339,64 @@ impl Kept {
     }
 }
 
-/// Rows as bytes that stand for themselves: cut by partition, held or spilled, they need no more than their length.
+/// Rows as bytes that stand for themselves: cut by partition, held or spilled, they need no more than their length and the
+/// order of their key.
 struct Lines {
     schema: Arc<Schema>,
     converter: RowConverter,
 }
 
 impl Lines {
-    /// Bytes of the length before each row.
-    const LENGTH: usize = 4;
+    /// Bytes before each row: its length, and the order of its key.
+    const HEAD: usize = 4 + 8;
 
-    /// Of rows with these columns and their order.
+    /// Of rows with these columns.
     fn new(schema: &Schema) -> Self {
-        let order = Arc::new(Field::new("order", DataType::UInt64, false));
         let plain = |field: &FieldRef| match field.data_type() {
             // What is read back is plain.
             DataType::Dictionary(_, values) => Arc::new(field.as_ref().clone().with_data_type((**values).clone())),
             _ => Arc::clone(field),
         };
-        let fields: Vec<FieldRef> = schema.fields().iter().map(plain).chain([order]).collect();
+        let fields: Vec<FieldRef> = schema.fields().iter().map(plain).collect();
         let sorted = fields.iter().map(|field| SortField::new(field.data_type().clone())).collect();
         let converter = RowConverter::new(sorted).expect("every type that a source can have has rows");
         Self { schema: Arc::new(Schema::new(fields)), converter }
     }
 
-    fn write(&self, batch: &RecordBatch, order: Vec<u64>) -> arrow::row::Rows {
+    fn write(&self, batch: &RecordBatch) -> arrow::row::Rows {
         let plain = |(column, field): (&ArrayRef, &FieldRef)| match column.data_type() {
             DataType::Dictionary(..) => cast(column, field.data_type()).expect("a dictionary has its values' type"),
             _ => Arc::clone(column),
         };
-        let mut columns: Vec<ArrayRef> = batch.columns().iter().zip(self.schema.fields()).map(plain).collect();
-        columns.push(Arc::new(UInt64Array::from(order)));
+        let columns: Vec<ArrayRef> = batch.columns().iter().zip(self.schema.fields()).map(plain).collect();
         self.converter.convert_columns(&columns).expect("the columns are those of the schema")
     }
 
-    /// The rows of some stretches, their order as a last column.
-    fn read(&self, stretches: &[Stretch]) -> RecordBatch {
-        let parser = self.converter.parser();
-        let rows = stretches.iter().flat_map(|(bytes, range)| {
+    /// Writes one row, and tells how many bytes it takes.
+    fn put(to: &mut [u8], order: u64, row: &[u8]) -> usize {
+        let length = u32::try_from(row.len()).expect("a row is shorter than a batch may be");
+        to[..4].copy_from_slice(&length.to_le_bytes());
+        to[4..Self::HEAD].copy_from_slice(&order.to_le_bytes());
+        to[Self::HEAD..Self::HEAD + row.len()].copy_from_slice(row);
+        Self::HEAD + row.len()
+    }
+
+    /// The rows of some stretches in the order of their keys, so that the values of both sides' pairs are met one after the other.
+    fn read(&self, stretches: &[Stretch]) -> (RecordBatch, Vec<u64>) {
+        let mut rows: Vec<(u64, &[u8])> = Vec::new();
+        for (bytes, range) in stretches {
             let mut rest = &bytes[range.clone()];
-            std::iter::from_fn(move || {
-                let (length, after) = rest.split_first_chunk::<{ Self::LENGTH }>()?;
+            while let Some((head, after)) = rest.split_first_chunk::<{ Self::HEAD }>() {
+                let (length, order) = head.split_first_chunk().expect("a head is longer than a length");
+                let order = u64::from_le_bytes(order.try_into().expect("eight bytes"));
                 let (row, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+                rows.push((order, row));
                 rest = after;
-                Some(row)
-            })
-        });
-        let columns = self.converter.convert_rows(rows.map(|row| parser.parse(row)));
+            }
+        }
+        rows.sort_by_key(|(order, _)| *order);
+        let parser = self.converter.parser();
+        let columns = self.converter.convert_rows(rows.iter().map(|(_, row)| parser.parse(row)));
         let columns = columns.expect("rows are read as they were written");
         // A dictionary within a list or struct is plain as well.
         let same = |(field, column): (&FieldRef, &ArrayRef)| field.data_type() == column.data_type();
@@ -402,19 +408,10 @@ impl Lines {
             };
             Arc::new(Schema::new(self.schema.fields().iter().zip(&columns).map(typed).collect::<Vec<_>>()))
         };
-        RecordBatch::try_new(schema, columns).expect("the columns are those of the schema")
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let batch = RecordBatch::try_new_with_options(schema, columns, &options);
+        (batch.expect("the columns are those of the schema"), rows.iter().map(|(order, _)| *order).collect())
     }
-}
-
-/// The batch as it was, and the order of its rows.
-fn without_order(batch: &RecordBatch) -> (RecordBatch, Vec<u64>) {
-    let (last, columns) = batch.columns().split_last().expect("the order is a column");
-    let order = last.as_primitive::<UInt64Type>().values().to_vec();
-    let schema = batch.schema();
-    let fields: Vec<_> = schema.fields().iter().take(columns.len()).cloned().collect();
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let rest = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns.to_vec(), &options);
-    (rest.expect("the fields are those of the columns"), order)
 }
 
 /// What one unit has gathered and not yet handed in.
@@ -458,7 +455,7 @@ mod tests {
         TimestampNanosecondArray,
     };
     use arrow::buffer::OffsetBuffer;
-    use arrow::datatypes::{Int32Type, i256};
+    use arrow::datatypes::{Field, Int32Type, i256};
 
     use super::*;
 
@@ -496,14 +493,15 @@ mod tests {
         let named = columns.iter().enumerate().map(|(index, column)| (index.to_string(), Arc::clone(column), true));
         let batch = RecordBatch::try_from_iter_with_nullable(named).unwrap();
         let lines = Lines::new(&batch.schema());
-        let rows = lines.write(&batch, vec![7, 8, 9]);
-        let mut bytes = Vec::new();
-        for row in &rows {
-            bytes.extend(u32::try_from(row.data().len()).unwrap().to_le_bytes());
-            bytes.extend(row.data());
+        let rows = lines.write(&batch);
+        let mut bytes = vec![0; rows.iter().map(|row| Lines::HEAD + row.data().len()).sum()];
+        let mut end = 0;
+        // They come in another order than that of their keys.
+        for (row, order) in [(2, 9), (0, 7), (1, 8)] {
+            end += Lines::put(&mut bytes[end..], order, rows.row(row).data());
         }
         let all = 0..bytes.len();
-        let (read, order) = without_order(&lines.read(&[(Arc::new(bytes), all)]));
+        let (read, order) = lines.read(&[(Arc::new(bytes), all)]);
         assert_eq!(order, [7, 8, 9]);
         for (read, column) in read.columns().iter().zip(&columns) {
             let plain = match column.data_type() {
