@@ -23,14 +23,17 @@ const CODE: usize = 64;
 
 /// A value as bytes that are equal where values are, and never across sorts.
 pub(super) fn encode(reading: Reading<'_>, out: &mut Vec<u8>) {
+    let mut number = [0; 20];
     let (tag, bytes): (u8, &[u8]) = match &reading {
         Reading::Null => (0, &[]),
         Reading::Fault(text) => (1, text.as_bytes()),
         Reading::Text(text) => (2, text.as_bytes()),
         Reading::Boolean(value) => (3, if *value { &[1] } else { &[0] }),
         Reading::Bytes(bytes) => (4, bytes),
-        Reading::Number(number) => {
-            (5, &[number.coefficient.to_be_bytes().as_slice(), &number.exponent.to_be_bytes()].concat())
+        Reading::Number(value) => {
+            number[..16].copy_from_slice(&value.coefficient.to_be_bytes());
+            number[16..].copy_from_slice(&value.exponent.to_be_bytes());
+            (5, &number)
         }
         Reading::Time(time) => (6, &time.to_be_bytes()),
         Reading::Other | Reading::Nothing => (7, &[]),

@@ -98,24 +98,31 @@ pub(super) enum Factor {
     Over(u8),
 }
 
-/// Factors between units that people confuse: bytes, times, lengths, masses.
-const KNOWN: [(ExactDecimal, &str); 12] = {
-    const fn of(coefficient: i128, exponent: i32) -> ExactDecimal {
-        ExactDecimal { coefficient, exponent }
+/// A factor between units that people confuse, the float nearest to it, and how it is written.
+struct Known {
+    exact: ExactDecimal,
+    float: f64,
+    shown: &'static str,
+}
+
+/// Factors between bytes, times, lengths, masses.
+const KNOWN: [Known; 12] = {
+    const fn of(coefficient: i128, exponent: i32, float: f64, shown: &'static str) -> Known {
+        Known { exact: ExactDecimal { coefficient, exponent }, float, shown }
     }
     [
-        (of(1024, 0), "1024"),
-        (of(1_048_576, 0), "1048576"),
-        (of(1_073_741_824, 0), "1073741824"),
-        (of(6, 1), "60"),
-        (of(36, 2), "3600"),
-        (of(864, 2), "86400"),
-        (of(24, 0), "24"),
-        (of(7, 0), "7"),
-        (of(12, 0), "12"),
-        (of(254, -2), "2.54"),
-        (of(1_609_344, -6), "1.609344"),
-        (of(45_359_237, -8), "0.45359237"),
+        of(1024, 0, 1024.0, "1024"),
+        of(1_048_576, 0, 1_048_576.0, "1048576"),
+        of(1_073_741_824, 0, 1_073_741_824.0, "1073741824"),
+        of(6, 1, 60.0, "60"),
+        of(36, 2, 3600.0, "3600"),
+        of(864, 2, 86400.0, "86400"),
+        of(24, 0, 24.0, "24"),
+        of(7, 0, 7.0, "7"),
+        of(12, 0, 12.0, "12"),
+        of(254, -2, 2.54, "2.54"),
+        of(1_609_344, -6, 1.609_344, "1.609344"),
+        of(45_359_237, -8, 0.453_592_37, "0.45359237"),
     ]
 };
 
@@ -135,8 +142,8 @@ impl std::fmt::Display for Factor {
         match self {
             Self::Ten(power @ 0..) => write!(formatter, "1{}", "0".repeat(usize::from(power.unsigned_abs()))),
             Self::Ten(power) => write!(formatter, "1/1{}", "0".repeat(usize::from(power.unsigned_abs()))),
-            Self::Times(known) => formatter.write_str(KNOWN[usize::from(*known)].1),
-            Self::Over(known) => write!(formatter, "1/{}", KNOWN[usize::from(*known)].1),
+            Self::Times(known) => formatter.write_str(KNOWN[usize::from(*known)].shown),
+            Self::Over(known) => write!(formatter, "1/{}", KNOWN[usize::from(*known)].shown),
         }
     }
 }
@@ -151,17 +158,24 @@ pub(super) fn factor(authority: ExactDecimal, projection: ExactDecimal) -> Optio
         return (power != 0 && power.unsigned_abs() <= 12).then_some(Factor::Ten(power));
     }
     // The float only spares exact work where it could not succeed.
-    #[expect(clippy::cast_precision_loss, reason = "a guess that is proved below")]
-    let float = |number: ExactDecimal| number.coefficient as f64 * 10_f64.powi(number.exponent);
     let ratio = float(projection) / float(authority);
-    let near = |guess: f64| (ratio / guess - 1.0).abs() < 1e-9;
-    KNOWN.iter().zip(0_u8..).find_map(|((known, _), number)| {
-        let guess = float(*known);
-        if near(guess) && is_product(authority, *known, projection) {
+    let near = |ratio: f64, guess: f64| (ratio - guess).abs() < 1e-9 * guess;
+    KNOWN.iter().zip(0_u8..).find_map(|(known, number)| {
+        if near(ratio, known.float) && is_product(authority, known.exact, projection) {
             return Some(Factor::Times(number));
         }
-        (near(1.0 / guess) && is_product(projection, *known, authority)).then_some(Factor::Over(number))
+        let back = near(ratio * known.float, 1.0) && is_product(projection, known.exact, authority);
+        back.then_some(Factor::Over(number))
     })
+}
+
+/// About the number.
+#[expect(clippy::cast_precision_loss, reason = "a guess that is proved by whoever makes it")]
+fn float(number: ExactDecimal) -> f64 {
+    // Nearly all are of 64 bits, which the processor converts by itself.
+    let coefficient =
+        i64::try_from(number.coefficient).map_or(number.coefficient as f64, |coefficient| coefficient as f64);
+    if number.exponent == 0 { coefficient } else { coefficient * 10_f64.powi(number.exponent) }
 }
 
 fn is_product(one: ExactDecimal, two: ExactDecimal, product: ExactDecimal) -> bool {

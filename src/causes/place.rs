@@ -82,6 +82,9 @@ struct Seen<'v, 'a> {
     at: (Side, RowAt),
     files: Sides<Option<u32>>,
     differing: &'v [usize],
+    /// How many attributes are looked at.
+    width: usize,
+    /// What was read of each so far; empty before the first.
     read: Vec<Read>,
 }
 
@@ -89,6 +92,7 @@ impl Seen<'_, '_> {
     /// The value of an attribute that does not differ, where it may be common.
     fn value(&mut self, attribute: usize) -> Option<&[u8]> {
         let (side, at) = self.at;
+        self.read.resize(self.width, Read::NotYet);
         if matches!(self.read[attribute], Read::NotYet) {
             let reading = self.values.one(attribute, side, at);
             let told = self.differing.binary_search(&attribute).is_err();
@@ -152,7 +156,7 @@ impl Whereabouts {
             None => Sides::from_fn(|side| if side == at.0 { file(side, at.1) } else { None }),
         };
         let width = values.scene.binding.attributes.len().min(LOOKED_AT);
-        let mut seen = Seen { values, at, files, differing, read: vec![Read::NotYet; width] };
+        let mut seen = Seen { values, at, files, differing, width, read: Vec::new() };
         self.see(Group::Kind(kind), &mut seen, difference, teller);
         if kind == Kind::Mismatch {
             for &attribute in differing.iter().take_while(|attribute| **attribute < width) {
@@ -164,7 +168,7 @@ impl Whereabouts {
     fn see(&mut self, group: Group, seen: &mut Seen<'_, '_>, difference: &Difference, teller: &Teller<'_>) {
         let Some(common) = self.groups.get_mut(&group) else {
             let mut values = BTreeMap::new();
-            for attribute in 0..seen.read.len() {
+            for attribute in 0..seen.width {
                 let shown = seen.values.shown(attribute, seen.at.0, seen.at.1);
                 if let Some(value) = seen.value(attribute) {
                     values.insert(attribute, (value.into(), shown));

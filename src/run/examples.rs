@@ -163,12 +163,14 @@ fn partial(divergence: &Divergence) -> Divergence {
 pub(super) fn natural(key: &str, bytes: &mut Vec<u8>) {
     bytes.clear();
     let mut rest = key.as_bytes();
-    while let Some(&first) = rest.first() {
+    while !rest.is_empty() {
+        let others = rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(others);
+        bytes.extend_from_slice(run);
+        rest = after;
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if digits == 0 {
-            bytes.push(first);
-            rest = &rest[1..];
-            continue;
+            break;
         }
         let (run, after) = rest.split_at(digits);
         let zeros = run.iter().take_while(|&&digit| digit == b'0').count();
