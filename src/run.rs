@@ -45,7 +45,7 @@ mod tally;
 
 use baseline::{compare_baseline, open_baseline};
 use compare::{compare, record_bits};
-use input::{Inputs, freshness, open, open_to_ask};
+use input::{Inputs, freshness, open, open_again, open_to_ask};
 pub use lookup::{LookedUp, look_up};
 use pushdown::push_down;
 use recall::Recall;
@@ -129,6 +129,7 @@ impl Batch<'_> {
         if let Some(halt) = self.refused() {
             return Ok(tally.halted(&halt));
         }
+        let began = Instant::now();
         let mut inputs = match open_to_ask(self.contract, &self.settings.tuning, self.settings.started_at) {
             Ok(inputs) => inputs,
             Err(halts) => return Ok(tally.refused(&halts)),
@@ -139,7 +140,7 @@ impl Batch<'_> {
         };
         if !pushed && inputs.is_deferred() {
             drop(inputs);
-            inputs = match open(&self.contract.without_pushdown(), &self.settings.tuning, self.settings.started_at) {
+            inputs = match open_again(self.contract, &self.settings.tuning, self.settings.started_at, began) {
                 Ok(inputs) => inputs,
                 Err(halts) => return Ok(tally.refused(&halts)),
             };

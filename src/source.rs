@@ -4,12 +4,13 @@
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use rayon::prelude::*;
 
-use crate::contract::{CapturedAt, Format, Location, Source};
+use crate::contract::{CapturedAt, Format, Location, PushDown, Source};
 
 mod csv;
 mod database;
@@ -162,8 +163,11 @@ pub struct OpenOptions {
     pub as_json: Vec<String>,
     /// Rows in a batch; 0: the source's choice.
     pub batch_rows: usize,
-    /// A database may leave its rows where they are, to be asked for sums first (`Remote::is_deferred`).
-    pub may_defer: bool,
+    /// What the contract says of checksums: a database may leave its rows where they are, to be asked for sums first
+    /// (`Remote::is_deferred`). None: all rows are read.
+    pub pushdown: Option<PushDown>,
+    /// When the source was opened first, where it is opened again; None: now.
+    pub began: Option<Instant>,
 }
 
 /// Rows in a batch where the caller does not say.

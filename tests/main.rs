@@ -90,6 +90,9 @@ mod postgres;
 /// Every type of PostgreSQL, against the page that lists them.
 mod postgres_types;
 
+/// The engine as tests of its ways call it.
+mod engine;
+
 /// Sources in the order of their keys are merged, and say the same.
 mod merged;
 

@@ -2,18 +2,16 @@
 //! made from their number: tables of a few hundred rows with rows left out, put in, changed, doubled near and far, moved,
 //! without a key, and batches, units and threads of all sizes.
 
-use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, Date32Array, Int32Array, Int64Array, StringArray};
-use reconcile::audit::{Books, Recorder};
+use reconcile::audit::Books;
 use reconcile::classify::Divergence;
-use reconcile::plan::Action;
-use reconcile::run::{Join, Progress, Settings, Stop, Tuning};
+use reconcile::run::{Join, Progress, Tuning};
 use reconcile::sides::Sides;
 
+use crate::engine::said;
 use crate::oracle::random::Random;
 use crate::support::{Workspace, write_parquet};
 
@@ -77,22 +75,6 @@ fn write(workspace: &Workspace, name: &str, rows: &[Row], rows_of_group: usize) 
     write_parquet(&workspace.path().join(name), columns, rows_of_group);
 }
 
-#[derive(Default)]
-struct Notes {
-    divergences: Vec<Divergence>,
-}
-
-impl Recorder for Notes {
-    fn divergence(&mut self, _contract: &str, divergence: &Divergence) -> io::Result<()> {
-        self.divergences.push(divergence.clone());
-        Ok(())
-    }
-
-    fn action(&mut self, _action: &Action) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Counts the phases of either way.
 #[derive(Default)]
 struct Phases {
@@ -112,33 +94,11 @@ impl Progress for Phases {
     fn end(&self) {}
 }
 
-type Outcome = (Vec<Divergence>, Sides<Books>, [String; 2]);
+type Outcome = (Vec<Divergence>, Sides<Books>, Sides<String>);
 
 fn outcome(workspace: &Workspace, tuning: Tuning, threads: usize, phases: &Phases) -> Outcome {
-    let configuration = reconcile::contract::load(&workspace.path().join("reconcile.toml"), &|_| None).unwrap();
-    let settings = Settings {
-        run_id: "merged".to_owned(),
-        started_at: jiff::Timestamp::UNIX_EPOCH,
-        command: "run".to_owned(),
-        threads,
-        memory_limit: None,
-        spill_folder: workspace.path().to_owned(),
-        cache: None,
-        examples: 3,
-        draft_plan: false,
-        digest_inputs: true,
-        signed: false,
-        pii_key: None,
-        decisions: std::sync::Arc::default(),
-        shown: BTreeMap::new(),
-        tuning,
-    };
-    let mut notes = Notes::default();
-    let audit = reconcile::run::run(&configuration.contracts, &settings, &mut notes, phases, &Stop::default()).unwrap();
-    let contract = audit.contracts.into_iter().next().unwrap();
-    assert_eq!(contract.error, None);
-    let digests = [contract.inputs.authority.table_digest, contract.inputs.projection.table_digest];
-    (notes.divergences, contract.books, digests)
+    let said = said(workspace, tuning, threads, phases);
+    (said.divergences, said.books, said.digests)
 }
 
 #[test]

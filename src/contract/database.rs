@@ -3,9 +3,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use super::{Contract, Location, Source, Span};
+use super::Span;
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,21 +138,5 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("(secret)")
-    }
-}
-
-impl Contract {
-    /// The same contract, whose databases are read and not asked for sums.
-    #[must_use]
-    pub fn without_pushdown(&self) -> Self {
-        let mut plain = self.clone();
-        plain.sources = plain.sources.map(|_, source| {
-            let mut source = Source::clone(&source);
-            if let Location::Database(database) = &mut source.location {
-                database.limits.pushdown = PushDown::Never;
-            }
-            Arc::new(source)
-        });
-        plain
     }
 }

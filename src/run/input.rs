@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -9,7 +10,7 @@ use super::carried::{Carried, Wanted};
 use super::controls::{self, Gauges};
 use super::owners::{self, Owners};
 use super::tally::Tally;
-use super::{Batch, Halt, Tuning};
+use super::{Batch, Halt, Tuning, pushdown};
 use crate::contract::{CapturedAt, Contract, LogicalType, Source};
 use crate::normalise::{BindRequest, Binding, bind, columns_read};
 use crate::sides::{Side, Sides};
@@ -78,16 +79,27 @@ pub(super) struct Input {
 /// Opens both sides and binds them. Both sides are tried, so that all problems are told at once.
 /// Owners that change are those at the instant that the projection speaks for; where it tells none, at `now`.
 pub(super) fn open(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Result<Inputs, Vec<Halt>> {
-    open_as(contract, tuning, now, false)
+    open_as(contract, tuning, now, &OpenOptions::default())
 }
 
 /// The same, but that a database may leave its rows where they are, to be asked for sums first.
 pub(super) fn open_to_ask(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Result<Inputs, Vec<Halt>> {
-    open_as(contract, tuning, now, !contract.is_composed())
+    let pushdown = pushdown::wish(contract).filter(|_| !contract.is_composed());
+    open_as(contract, tuning, now, &OpenOptions { pushdown, ..OpenOptions::default() })
 }
 
-fn open_as(contract: &Contract, tuning: &Tuning, now: Timestamp, may_defer: bool) -> Result<Inputs, Vec<Halt>> {
-    let opened = Sides::from_fn(|side| open_side(contract, side, tuning, may_defer));
+/// The same as `open`, for sources that were opened before: the time that they may take goes on.
+pub(super) fn open_again(
+    contract: &Contract,
+    tuning: &Tuning,
+    now: Timestamp,
+    began: Instant,
+) -> Result<Inputs, Vec<Halt>> {
+    open_as(contract, tuning, now, &OpenOptions { began: Some(began), ..OpenOptions::default() })
+}
+
+fn open_as(contract: &Contract, tuning: &Tuning, now: Timestamp, options: &OpenOptions) -> Result<Inputs, Vec<Halt>> {
+    let opened = Sides::from_fn(|side| open_side(contract, side, tuning, options));
     let mut halts = Vec::new();
     let mut keep = |result: Result<Opened, Halt>| result.map_err(|halt| halts.push(halt)).ok();
     let (authority, projection) = (keep(opened.authority), keep(opened.projection));
@@ -147,7 +159,7 @@ fn composed(
     Ok((Some(composed.contract), composed.opened, Some(composed.owners)))
 }
 
-fn open_side(contract: &Contract, side: Side, tuning: &Tuning, may_defer: bool) -> Result<Opened, Halt> {
+fn open_side(contract: &Contract, side: Side, tuning: &Tuning, options: &OpenOptions) -> Result<Opened, Halt> {
     let as_json = contract
         .attributes
         .iter()
@@ -158,7 +170,7 @@ fn open_side(contract: &Contract, side: Side, tuning: &Tuning, may_defer: bool) 
             Side::Projection => attribute.projected_as[0].clone(),
         })
         .collect();
-    let options = OpenOptions { as_json, batch_rows: tuning.batch_rows, may_defer };
+    let options = OpenOptions { as_json, batch_rows: tuning.batch_rows, ..options.clone() };
     source::open(contract.sources.get(side), &options).map_err(|error| Halt::Source { side, error })
 }
 

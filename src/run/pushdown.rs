@@ -28,6 +28,7 @@ use crate::sides::{Side, Sides};
 use crate::source::{Opened, Remote, Unit};
 
 mod decide;
+mod fickle;
 mod kept;
 mod search;
 
@@ -40,7 +41,7 @@ const NAMED: usize = 1000;
 /// Proves what it can by checksums, and leaves of each side only the rows that are still to be read. Tells whether it did.
 pub(super) fn push_down(batch: &Batch<'_>, inputs: &mut Inputs, tally: &mut Tally<'_>) -> Result<bool, Halt> {
     let Some(wish) = wish(batch.contract) else { return Ok(false) };
-    let said = match proved(batch, inputs, wish) {
+    let said = match proved(batch, inputs, wish).and_then(|found| stood(inputs, found)) {
         Ok(Ok(found)) => found,
         Ok(Err(because)) => return Ok(read_all(tally, because)),
         Err(Halt::Source { side, error }) => {
@@ -49,11 +50,30 @@ pub(super) fn push_down(batch: &Batch<'_>, inputs: &mut Inputs, tally: &mut Tall
         }
         Err(halt) => return Err(halt),
     };
-    let Found { checksums, extent, chosen, .. } = said;
-    narrow(inputs, extent, &chosen);
+    let (Found { checksums, extent, chosen, .. }, picked) = said;
+    narrow(inputs, extent, &chosen, picked);
     tally.proved(checksums);
     Ok(true)
 }
+
+/// What was found, with the rows that databases are to give; or why all rows are read.
+fn stood(inputs: &Inputs, found: Result<Found, String>) -> Result<Result<(Found, Sides<Picks>), String>, Halt> {
+    let found = match found {
+        Ok(found) => found,
+        Err(because) => return Ok(Err(because)),
+    };
+    let tables = tables(inputs).expect("the tables were asked");
+    let picks = tables.as_ref().map(|side, table| {
+        let input = inputs.sides.get(side);
+        let (table, remote) = (table.as_ref()?, remote(&input.opened)?);
+        let conditions = table.conditions(&found.chosen, NAMED).into_iter();
+        Some(conditions.map(|condition| remote.pick(condition, &input.columns)).collect())
+    });
+    Ok(fickle::changed(inputs, &found, &picks)?.map_or(Ok((found, picks)), |because| Err(because.to_owned())))
+}
+
+/// The rows of a side that its database is to give, in parts; None where no database serves it.
+type Picks = Option<Vec<Box<dyn Unit>>>;
 
 fn read_all(tally: &mut Tally<'_>, because: String) -> bool {
     tally.checksums(Checksums::unused(because));
@@ -61,7 +81,7 @@ fn read_all(tally: &mut Tally<'_>, because: String) -> bool {
 }
 
 /// What the sources of a contract say about push-down; None where none is a database, or one forbids it.
-fn wish(contract: &Contract) -> Option<PushDown> {
+pub(super) fn wish(contract: &Contract) -> Option<PushDown> {
     let wishes: Vec<PushDown> =
         contract.sources.iter().filter_map(|(_, source)| Some(source.database()?.limits.pushdown)).collect();
     if wishes.is_empty() || wishes.contains(&PushDown::Never) {
@@ -126,7 +146,9 @@ fn tables(inputs: &Inputs) -> Result<Sides<Option<statement::Table>>, String> {
         }
     }
     inputs.sides.as_ref().try_map(|side, input| match remote(&input.opened) {
-        None if input.opened.files.is_empty() => Err(format!("the {side} is read as a whole by its database")),
+        None if input.opened.files.is_empty() => Err(format!(
+            "the {side} was read at once, because it is small or empty, or because its database would not answer twice alike"
+        )),
         None => Ok(None),
         Some(remote) => {
             let one = |attribute: &BoundAttribute| column(attribute, side, &input.opened, remote);
@@ -205,6 +227,10 @@ fn reads(batch: &Batch<'_>, inputs: &Inputs) -> Result<Option<&'static str>, Hal
     if batch.settings.signed {
         return Ok(Some("signed evidence rests on rows that were read"));
     }
+    let is_fickle = |opened: &Opened| remote(opened).is_some_and(Remote::is_fickle);
+    if inputs.sides.iter().any(|(_, input)| is_fickle(&input.opened)) {
+        return Ok(Some("nobody knows what asking a view or query twice costs"));
+    }
     let bytes = |opened: &Opened| opened.units.iter().map(|unit| unit.bytes()).sum::<u64>();
     let remotes = inputs.sides.iter().filter_map(|(side, input)| Some((side, &input.opened, remote(&input.opened)?)));
     let mut costs = Vec::new();
@@ -223,22 +249,19 @@ fn reads(batch: &Batch<'_>, inputs: &Inputs) -> Result<Option<&'static str>, Hal
 }
 
 /// Leaves of each side the rows that are read.
-fn narrow(inputs: &mut Inputs, extent: (i64, i64), chosen: &segment::Chosen) {
-    let tables = tables(inputs).expect("the tables were asked");
+fn narrow(inputs: &mut Inputs, extent: (i64, i64), chosen: &segment::Chosen, mut picked: Sides<Picks>) {
     let binding = inputs.binding.clone();
     let whole = Arc::new(AtomicBool::new(false));
     for side in Side::BOTH {
         let input = inputs.sides.get_mut(side);
         let (opened, columns) = (&mut input.opened, &input.columns);
-        let units: Vec<Box<dyn Unit>> = if let Some(table) = tables.get(side) {
-            let remote = remote(opened).expect("a table has a database");
-            let mut all = Some(remote.pick("1 = 1".to_owned()));
-            let conditions = table.conditions(chosen, NAMED).into_iter();
-            let unit = |condition: String| -> Box<dyn Unit> {
-                let picked = remote.pick(condition);
+        let units: Vec<Box<dyn Unit>> = if let Some(picks) = picked.get_mut(side).take() {
+            let remote = remote(opened).expect("what was picked has a database");
+            let mut all = Some(remote.pick("1 = 1".to_owned(), columns));
+            let unit = |picked: Box<dyn Unit>| -> Box<dyn Unit> {
                 Box::new(Chosen { picked, all: all.take(), columns: columns.clone(), whole: Arc::clone(&whole) })
             };
-            conditions.map(unit).collect()
+            picks.into_iter().map(unit).collect()
         } else {
             let choice = Choice::new(&binding, side, extent, chosen).expect("the key has a text");
             let choice = Arc::new(choice);

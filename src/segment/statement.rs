@@ -265,7 +265,11 @@ fn doubt(system: System, column: &Column) -> Option<String> {
             "NOT ({name} BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00Z' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999Z')"
         )),
         (System::Mysql, Native::Date | Native::Local | Native::Instant) => {
-            Some(format!("YEAR({name}) = 0 OR MONTH({name}) = 0 OR DAYOFMONTH({name}) = 0"))
+            // What the calendar does not have changes on its way to a number of days and back.
+            Some(format!(
+                "YEAR({name}) = 0 OR MONTH({name}) = 0 OR DAYOFMONTH({name}) = 0 \
+                 OR DAYOFMONTH({name}) > 28 AND FROM_DAYS(TO_DAYS({name})) <> DATE({name})"
+            ))
         }
         _ => None,
     }

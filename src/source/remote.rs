@@ -37,15 +37,12 @@ pub trait Remote: Send + Sync {
     /// # Errors
     /// That reading may take no longer.
     fn pace(&self, rows: u64) -> Result<(), Error>;
-    /// The rows for which a condition holds.
-    fn pick(&self, condition: String) -> Box<dyn Unit>;
-    /// Whether every value of these columns is what the schema says, so that chosen rows can be read under it.
-    ///
-    /// # Errors
-    /// What kept it from answering.
-    fn is_sound(&self, columns: &[usize]) -> Result<bool, Error> {
-        let _ = columns;
-        Ok(true)
+    /// The rows for which a condition holds, of which no other columns than these are asked for.
+    fn pick(&self, condition: String, columns: &[usize]) -> Box<dyn Unit>;
+    /// Whether the same question may be answered in another way the next time, because a view or query may make rows up anew.
+    /// What it picks is kept, so that it is the same whenever it is read.
+    fn is_fickle(&self) -> bool {
+        false
     }
     /// Whether its rows were not read when it was opened: to read all of them it is opened again.
     fn is_deferred(&self) -> bool {

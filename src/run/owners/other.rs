@@ -44,7 +44,7 @@ pub(super) struct Facts {
 impl Other {
     /// Opens a source; `as_json` are the columns that are compared under `type = "json"`.
     pub(super) fn open(source: &Arc<Source>, as_json: Vec<String>, tuning: &Tuning) -> Result<Self, Halt> {
-        let options = OpenOptions { as_json, batch_rows: tuning.batch_rows, may_defer: false };
+        let options = OpenOptions { as_json, batch_rows: tuning.batch_rows, ..OpenOptions::default() };
         let opened = source::open(source, &options).map_err(|error| failed(source, &error))?;
         let said = |said| Halt::Contract(format!("source `{}`, filter: {said}", source.name));
         let filter = source.filter.as_deref().map(Predicate::parse).transpose().map_err(said)?;

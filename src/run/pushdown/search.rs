@@ -34,6 +34,8 @@ pub(super) struct Found {
     /// The least and the greatest leading number.
     pub(super) extent: (i64, i64),
     pub(super) chosen: Chosen,
+    /// What each side told of the segments that are read, where they were cut by one statement.
+    pub(super) told: Sides<Option<Sums>>,
 }
 
 /// What is asked, of which two sides.
@@ -51,7 +53,12 @@ pub(super) struct Search<'a> {
     each: u64,
     extent: Option<(i64, i64)>,
     sent: Mutex<Sides<u64>>,
+    /// Rows that are in no segment.
+    outside: Mutex<Sides<u64>>,
 }
+
+/// What was seen, what is read, and what each side told of that.
+type Cutting = (Seen, Chosen, Sides<Option<Sums>>);
 
 /// What was seen so far.
 #[derive(Default)]
@@ -85,6 +92,7 @@ impl<'a> Search<'a> {
             each: batch.settings.tuning.segment_rows.unwrap_or(SEGMENT_ROWS).max(1),
             extent: None,
             sent: Mutex::default(),
+            outside: Mutex::default(),
         };
         if inputs.sides.iter().any(|(_, input)| input.opened.units.is_empty()) {
             return Ok(Err("a side has no rows"));
@@ -92,17 +100,14 @@ impl<'a> Search<'a> {
         for side in Side::BOTH {
             let Some(remote) = search.remote(side) else { continue };
             let keys: Vec<usize> = search.key_columns(side);
-            let columns: Vec<usize> =
-                inputs.binding.attributes.iter().map(|attribute| attribute.columns.get(side).index).collect();
-            if !answered(side, remote.is_sound(&columns))? {
-                return Ok(Err("a column holds dates that no calendar has"));
-            }
             let unique = answered(side, remote.is_unique(&keys))?;
             let ordered = answered(side, remote.is_ordered(keys[0]))?;
             search.unique |= unique;
             *search.ordered.get_mut(side) = ordered;
         }
-        search.extent = search.extent()?;
+        // What may be another thing the next time is asked by one statement.
+        let is_fickle = Side::BOTH.into_iter().any(|side| search.remote(side).is_some_and(Remote::is_fickle));
+        search.extent = if is_fickle { None } else { search.extent()? };
         Ok(Ok(search))
     }
 
@@ -114,7 +119,7 @@ impl<'a> Search<'a> {
             _ => self.by_hash(),
         };
         self.batch.progress.end();
-        let (seen, chosen) = found?;
+        let (seen, chosen, told) = found?;
         // Both sides' rows were counted in each segment; the larger side's are read.
         if seen.rows - seen.proved > seen.rows / 2 {
             return Ok(Err("most segments are not equal".to_owned()));
@@ -127,7 +132,7 @@ impl<'a> Search<'a> {
             proved: seen.proved,
             statements: self.sent.lock().map(|sent| *sent).unwrap_or_default(),
         };
-        Ok(Ok(Found { checksums, extent: self.extent.unwrap_or((0, -1)), chosen }))
+        Ok(Ok(Found { checksums, extent: self.extent.unwrap_or((0, -1)), chosen, told }))
     }
 
     fn because(&self) -> String {
@@ -171,7 +176,7 @@ impl<'a> Search<'a> {
         Ok(extent)
     }
 
-    fn by_ranges(&self, (low, high): (i64, i64)) -> Result<(Seen, Chosen), Halt> {
+    fn by_ranges(&self, (low, high): (i64, i64)) -> Result<Cutting, Halt> {
         let (mut seen, mut chosen) = (Seen::default(), Vec::new());
         let mut level = vec![stretch((low, high), self.rows, self.each)];
         let finer_serves = self.ordered.authority && self.ordered.projection;
@@ -208,15 +213,16 @@ impl<'a> Search<'a> {
         chosen.sort_unstable();
         let mut ranges = Vec::new();
         chosen.into_iter().for_each(|range| Chosen::join(&mut ranges, range));
-        Ok((seen, Chosen::Ranges(ranges)))
+        Ok((seen, Chosen::Ranges(ranges), Sides::from_fn(|_| None)))
     }
 
-    fn by_hash(&self) -> Result<(Seen, Chosen), Halt> {
+    fn by_hash(&self) -> Result<Cutting, Halt> {
         let segments = (self.rows / self.each).clamp(1, SEGMENTS).next_power_of_two();
         let bits = segments.ilog2().min(16);
         let cut = Cut::Hash { bits };
         let sums = self.sums(&cut)?;
         let (mut seen, mut chosen) = (Seen::default(), Vec::new());
+        let mut told = Sides::from_fn(|side| Sums { unsure: self.outside(side), ..Sums::default() });
         for segment in 0..1_u32 << bits {
             let (one, two) = pair(&sums, segment);
             let rows = one.rows.max(two.rows);
@@ -230,9 +236,11 @@ impl<'a> Search<'a> {
             } else {
                 seen.read += 1;
                 chosen.push(segment);
+                told.authority.merge(one);
+                told.projection.merge(two);
             }
         }
-        Ok((seen, Chosen::Hash { bits, segments: chosen }))
+        Ok((seen, Chosen::Hash { bits, segments: chosen }, told.map(|_, sums| Some(sums))))
     }
 
     /// The sums of all segments on both sides, at the same time.
@@ -299,7 +307,10 @@ impl<'a> Search<'a> {
         for line in lines {
             let told = told(line).ok_or_else(|| self.strange(side))?;
             rows += told.1.rows;
-            let Some(segment) = told.0 else { continue };
+            let Some(segment) = told.0 else {
+                self.outside.lock().map(|mut outside| *outside.get_mut(side) += told.1.rows).unwrap_or_default();
+                continue;
+            };
             let place = usize::try_from(u64::from(first) + segment).ok().and_then(|place| sums.get_mut(place));
             let sum = place.ok_or_else(|| self.strange(side))?;
             if sum.rows > 0 {
@@ -308,6 +319,10 @@ impl<'a> Search<'a> {
             *sum = told.1;
         }
         answered(side, self.remote(side).map_or(Ok(()), |remote| remote.pace(rows)))
+    }
+
+    fn outside(&self, side: Side) -> u64 {
+        self.outside.lock().map(|outside| *outside.get(side)).unwrap_or_default()
     }
 
     fn strange(&self, side: Side) -> Halt {

@@ -2,8 +2,10 @@
 //! a spool, so that every unit gives the same rows whenever it is read. The server is asked for nothing twice, and never
 //! holds a result that waits. A connection that breaks begins again with a new snapshot, before any row is handed over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Statement};
 
@@ -14,9 +16,10 @@ use crate::database::runtime::wait;
 
 use super::pace::{Pace, duration};
 use super::spool::Spool;
-use super::{Error, OpenOptions, Opened, Snapshot};
+use super::{Error, OpenOptions, Opened, Snapshot, Unit};
 
 mod build;
+mod deferred;
 mod kind;
 mod place;
 mod stamp;
@@ -37,20 +40,24 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
         database,
         filter: source.filter.as_deref(),
         batch_rows: if options.batch_rows == 0 { super::super::BATCH_ROWS } else { options.batch_rows },
-        pace: Pace::new(&database.limits),
+        pace: Arc::new(Pace::new(&database.limits, options.began)),
     };
-    let access = Access::new(database).map_err(|refused| reading.failed(refused))?;
+    let access = Access::new(database).map_err(|refused| Stop::Refused(refused).error(&database.shown))?;
+    if let Some(wish) = options.pushdown
+        // Whatever keeps it from being opened so is told by the other way.
+        && let Ok(Some(opened)) = wait(deferred::open(&reading, &access, wish))
+    {
+        return Ok(opened);
+    }
     wait(async {
         let mut pauses = PAUSES.iter();
         loop {
             match reading.attempt(&access).await {
                 Err(Stop::Lost(refused)) => match pauses.next() {
                     Some(pause) if reading.pace.left().is_ok() => tokio::time::sleep(*pause).await,
-                    _ => return Err(reading.failed(refused)),
+                    _ => return Err(Stop::Lost(refused).error(&database.shown)),
                 },
-                Err(Stop::Refused(refused)) => return Err(reading.failed(refused)),
-                Err(Stop::Late(said)) => return Err(reading.failed(Refused::new(said))),
-                Err(Stop::Source(error)) => return Err(error),
+                Err(stop) => return Err(stop.error(&database.shown)),
                 Ok(opened) => return Ok(opened),
             }
         }
@@ -62,7 +69,7 @@ struct Reading<'a> {
     database: &'a Database,
     filter: Option<&'a str>,
     batch_rows: usize,
-    pace: Pace,
+    pace: Arc<Pace>,
 }
 
 /// Why an attempt ended.
@@ -75,6 +82,18 @@ enum Stop {
     Late(String),
     /// It cannot be kept here.
     Source(Error),
+}
+
+impl Stop {
+    fn error(self, place: &str) -> Error {
+        match self {
+            Self::Lost(refused) | Self::Refused(refused) => {
+                Error { place: place.to_owned(), problem: refused.problem, hint: refused.hint }
+            }
+            Self::Late(said) => Error::new(place, said),
+            Self::Source(error) => error,
+        }
+    }
 }
 
 impl From<mysql_async::Error> for Stop {
@@ -96,10 +115,6 @@ impl From<Error> for Stop {
 }
 
 impl Reading<'_> {
-    fn failed(&self, refused: Refused) -> Error {
-        Error { place: self.database.shown.clone(), problem: refused.problem, hint: refused.hint }
-    }
-
     /// Connects, takes the snapshot and reads everything.
     async fn attempt(&self, access: &Access) -> Result<Opened, Stop> {
         let mut connection = access.connect().await?;
@@ -112,7 +127,7 @@ impl Reading<'_> {
         let columns: Vec<Column> = statement.columns().iter().map(column).collect();
         let (mut made, mut spool) = (Columns::new(&columns), Spool::new(&self.database.shown)?);
         let thread = connection.id();
-        let filled = self.fill(&mut connection, &statement, &mut made, &mut spool).await;
+        let filled = fill(&self.pace, self.batch_rows, &mut connection, &statement, &mut made, &mut spool).await;
         if let Err(Stop::Late(_)) = filled {
             // The server would go on sending what nobody reads; that it cannot be told so is no loss.
             let _ = access.end(thread).await;
@@ -124,50 +139,8 @@ impl Reading<'_> {
             warnings.push(format!("{}: has no rows", self.database.shown));
         }
         let (schema, finish) = made.schema();
-        Ok(Opened {
-            units: spool.units(&schema, finish),
-            schema,
-            files: Vec::new(),
-            file_of: Vec::new(),
-            warnings,
-            snapshot: Some(snapshot),
-            witnesses: Vec::new(),
-        })
-    }
-
-    /// Reads all rows into the spool.
-    async fn fill(
-        &self,
-        connection: &mut Conn,
-        statement: &Statement,
-        made: &mut Columns,
-        spool: &mut Spool,
-    ) -> Result<(), Stop> {
-        let mut result = self.in_time(connection.exec_iter(statement, ())).await?;
-        while let Some(row) = self.in_time(result.next()).await? {
-            if let Err(problem) = made.append(row.unwrap_raw()) {
-                write(made, spool)?;
-                spool.unreadable(problem)?;
-            }
-            let most = self.pace.portion().min(self.batch_rows);
-            if made.rows() >= most || made.bytes() >= Columns::MOST_BYTES {
-                let rows = made.rows();
-                write(made, spool)?;
-                self.pace.wait(rows).map_err(Stop::Late)?;
-            }
-        }
-        write(made, spool)
-    }
-
-    /// Waits for an answer, no longer than the whole may take.
-    async fn in_time<T>(&self, answer: impl Future<Output = mysql_async::Result<T>>) -> Result<T, Stop> {
-        match self.pace.left().map_err(Stop::Late)? {
-            None => Ok(answer.await?),
-            Some(left) => match tokio::time::timeout(left, answer).await {
-                Ok(answer) => Ok(answer?),
-                Err(_) => Err(Stop::Late(self.pace.left().err().unwrap_or_default())),
-            },
-        }
+        let units = spool.units(&schema, finish);
+        Ok(opened(schema, units, warnings, snapshot))
     }
 
     /// Bounds each statement's time.
@@ -181,6 +154,57 @@ impl Reading<'_> {
         };
         connection.query_drop(set).await?;
         Ok(())
+    }
+}
+
+/// A source of these units.
+fn opened(schema: SchemaRef, units: Vec<Box<dyn Unit>>, warnings: Vec<String>, snapshot: Snapshot) -> Opened {
+    Opened {
+        schema,
+        units,
+        files: Vec::new(),
+        file_of: Vec::new(),
+        warnings,
+        snapshot: Some(snapshot),
+        witnesses: Vec::new(),
+    }
+}
+
+/// Reads all rows of a statement into a spool.
+async fn fill(
+    pace: &Pace,
+    batch_rows: usize,
+    connection: &mut Conn,
+    statement: &Statement,
+    made: &mut Columns,
+    spool: &mut Spool,
+) -> Result<(), Stop> {
+    let mut result = in_time(pace, connection.exec_iter(statement, ())).await?;
+    while let Some(row) = in_time(pace, result.next()).await? {
+        if let Err(problem) = made.append(row.unwrap_raw()) {
+            write(made, spool)?;
+            spool.unreadable(problem)?;
+        }
+        if made.rows() >= pace.portion().min(batch_rows) || made.bytes() >= Columns::MOST_BYTES {
+            let rows = made.rows();
+            write(made, spool)?;
+            pace.wait(rows).map_err(Stop::Late)?;
+        }
+    }
+    write(made, spool)
+}
+
+/// Waits for an answer, no longer than the whole may take.
+async fn in_time<T, E>(pace: &Pace, answer: impl Future<Output = Result<T, E>>) -> Result<T, Stop>
+where
+    Stop: From<E>,
+{
+    match pace.left().map_err(Stop::Late)? {
+        None => Ok(answer.await?),
+        Some(left) => match tokio::time::timeout(left, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Stop::Late(pace.left().err().unwrap_or_default())),
+        },
     }
 }
 

@@ -19,9 +19,9 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Begins now.
-    pub(super) fn new(limits: &Limits) -> Self {
-        let begun = Instant::now();
+    /// Begins now, or began before, where the source is opened again.
+    pub(super) fn new(limits: &Limits, began: Option<Instant>) -> Self {
+        let begun = began.unwrap_or_else(Instant::now);
         Self {
             begun,
             limit: limits.max_duration.map(duration),
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn rows_wait_for_their_second() {
-        let pace = Pace::new(&Limits { max_rows_per_second: Some(1000), ..Limits::default() });
+        let pace = Pace::new(&Limits { max_rows_per_second: Some(1000), ..Limits::default() }, None);
         let begun = Instant::now();
         for _ in 0..3 {
             pace.wait(20).unwrap();
@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn what_may_take_no_longer_ends() {
         let limits = Limits { max_duration: Some(Span(1)), max_rows_per_second: Some(1), ..Limits::default() };
-        let said = Pace::new(&limits).wait(1_000_000).unwrap_err();
+        let said = Pace::new(&limits, None).wait(1_000_000).unwrap_err();
         assert!(said.contains("max_duration"), "{said}");
-        assert!(Pace::new(&Limits::default()).left().unwrap().is_none());
+        assert!(Pace::new(&Limits::default(), None).left().unwrap().is_none());
     }
 }

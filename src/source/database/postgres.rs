@@ -44,7 +44,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Connects, takes the snapshot, learns the columns, and cuts the rows into units.
 pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) -> Result<Opened, Error> {
     let (place, identity) = (place(database), wider::identity(database));
-    let pace = Pace::new(&database.limits);
+    let pace = Pace::new(&database.limits, options.began);
     let opened = wait(async {
         let first = Server::first(database, &pace).await?;
         let client = &first.1.link.client;
@@ -258,7 +258,7 @@ impl Unit for Pages {
     }
 
     fn remote(&self) -> Option<&dyn Remote> {
-        Some(self)
+        Some(&self.table)
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {

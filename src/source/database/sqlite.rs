@@ -42,7 +42,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
     let path = Path::new(database.url.reveal());
     let connection = open_read_only(path).map_err(failed)?;
     remote::register(&connection).map_err(|error| failed(refused(&error)))?;
-    let pace = Pace::new(&database.limits);
+    let pace = Pace::new(&database.limits, options.began);
     let snapshot = begin(&connection).map_err(|error| failed(refused(&error)))?;
     let place = match &database.rows {
         Rows::Table(name) => Place::of_table(&connection, name, source.filter.as_deref()),

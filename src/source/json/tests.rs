@@ -10,7 +10,7 @@ use crate::notation::{Notation, notation};
 fn opened(folder: &tempfile::TempDir, name: &str, content: &[u8], as_json: &[&str], bytes: usize) -> Opened {
     let path = write(folder.path(), name, content);
     let as_json = as_json.iter().map(|name| (*name).to_owned()).collect();
-    open_cut(&source(&path), &OpenOptions { as_json, batch_rows: 3, may_defer: false }, cuts(bytes)).unwrap()
+    open_cut(&source(&path), &OpenOptions { as_json, batch_rows: 3, ..OpenOptions::default() }, cuts(bytes)).unwrap()
 }
 
 fn lines(content: &str, as_json: &[&str]) -> Everything {

@@ -13,6 +13,13 @@ use super::Stop;
 pub(super) struct Place {
     /// The statement.
     pub(super) select: String,
+    /// What stands behind FROM.
+    pub(super) from: String,
+    filter: String,
+    /// Database and name, where it is a table or view.
+    named: Option<(String, String)>,
+    /// It is a table, and no view.
+    is_table: bool,
     /// The table's engine, where that has no transactions.
     without_snapshot: Option<String>,
 }
@@ -25,8 +32,9 @@ impl Place {
             Rows::Query(query) => {
                 // Within parentheses only a query is one, whatever it is.
                 let query = query.trim().trim_end_matches(';');
-                let select = format!("SELECT * FROM (\n{query}\n) AS `reconcile: rows`{filter}");
-                Ok(Self { select, without_snapshot: None })
+                let from = format!("(\n{query}\n) AS `reconcile: rows`");
+                let select = format!("SELECT * FROM {from}{filter}");
+                Ok(Self { select, from, filter, named: None, is_table: false, without_snapshot: None })
             }
             Rows::Table(written) => {
                 let (schema, name) = named(connection, written).await?;
@@ -34,9 +42,59 @@ impl Place {
                 let columns: Vec<String> = columns.iter().map(|name| quoted_name(System::Mysql, name)).collect();
                 let from = format!("{}.{}", quoted_name(System::Mysql, &schema), quoted_name(System::Mysql, &name));
                 let select = format!("SELECT {} FROM {from}{filter}", columns.join(", "));
-                Ok(Self { select, without_snapshot: engine(connection, &schema, &name).await? })
+                let without_snapshot = engine(connection, &schema, &name).await?;
+                let is_table = is_table(connection, &schema, &name).await?;
+                Ok(Self { select, from, filter, named: Some((schema, name)), is_table, without_snapshot })
             }
         }
+    }
+
+    /// The table's database and name.
+    pub(super) fn table(&self) -> Option<(&str, &str)> {
+        let named = self.named.as_ref().filter(|_| self.is_table);
+        named.map(|(schema, name)| (schema.as_str(), name.as_str()))
+    }
+
+    /// Whether it is a table, and neither view nor query.
+    pub(super) fn is_table(&self) -> bool {
+        self.is_table
+    }
+
+    /// Whether what is asked twice may have changed in between.
+    pub(super) fn is_without_snapshot(&self) -> bool {
+        self.without_snapshot.is_some()
+    }
+
+    /// Rows and bytes of a table that has snapshots, about.
+    pub(super) async fn size(&self, connection: &mut Conn) -> Result<Option<(u64, u64)>, Stop> {
+        let Some(table) = self.table().filter(|_| !self.is_without_snapshot()) else { return Ok(None) };
+        let told: Option<(Option<u64>, Option<u64>)> = connection
+            .exec_first(
+                "SELECT TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?",
+                table,
+            )
+            .await?;
+        let (rows, bytes) = told.unwrap_or_default();
+        // The server guesses, and what was filled a moment ago may not have been looked at.
+        let rows = match rows.filter(|rows| *rows > 0) {
+            Some(rows) => rows,
+            None => self.count(connection).await?,
+        };
+        Ok(Some((rows, bytes.unwrap_or(0))))
+    }
+
+    /// How many rows there are.
+    pub(super) async fn count(&self, connection: &mut Conn) -> Result<u64, Stop> {
+        let count: Option<u64> =
+            connection.query_first(format!("SELECT COUNT(*) FROM {}{}", self.from, self.filter)).await?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// Whether there is any row.
+    pub(super) async fn has_rows(&self, connection: &mut Conn) -> Result<bool, Stop> {
+        let asked = format!("SELECT 1 FROM {}{} LIMIT 1", self.from, self.filter);
+        let one: Option<u8> = connection.query_first(asked).await?;
+        Ok(one.is_some())
     }
 
     /// What the reader has to know.
@@ -101,4 +159,21 @@ async fn engine(connection: &mut Conn, schema: &str, name: &str) -> Result<Optio
         )
         .await?;
     Ok(engine)
+}
+
+/// Whether it is a table, and no view.
+async fn is_table(connection: &mut Conn, schema: &str, name: &str) -> Result<bool, Stop> {
+    let kind: Option<String> = connection
+        .exec_first(
+            "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?",
+            (schema, name),
+        )
+        .await?;
+    Ok(matches!(kind.as_deref(), Some("BASE TABLE" | "SYSTEM VERSIONED")))
+}
+
+/// A text in SQL, as its bytes, so that no setting changes what it means.
+pub(super) fn literal(text: &str) -> String {
+    let digits: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+    format!("CONVERT(X'{digits}' USING utf8mb4)")
 }

@@ -1,4 +1,4 @@
-//! What a PostgreSQL table answers besides its rows: sums of segments, what its indexes vouch for, and rows chosen by a
+//! What a table, view or query of PostgreSQL answers besides its rows: sums of segments, what its indexes vouch for, and rows chosen by a
 //! condition. All in the snapshot, by the sessions that read the rows, and as gently.
 
 use std::io::Read;
@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 
 use super::server::{Brought, error};
 use super::types::Kind;
-use super::{Batches, Pages, Table};
+use super::{Batches, Table, spooled};
 use crate::contract::System;
 use crate::database::Native;
 use crate::database::dialect::quoted_name;
@@ -18,21 +18,21 @@ use crate::source::{Error, Piece, Pieces, Remote, Unit};
 /// Bytes that an answer may have.
 const ANSWER_BYTES: u64 = 64 << 20;
 
-impl Remote for Pages {
+impl Remote for Arc<Table> {
     fn system(&self) -> System {
         System::Postgres
     }
 
     fn from(&self) -> String {
-        self.table.relation.from.clone()
+        self.relation.from.clone()
     }
 
     fn filter(&self) -> Option<String> {
-        self.table.relation.filter.clone()
+        self.relation.filter.clone()
     }
 
     fn column(&self, index: usize) -> Option<(String, Native)> {
-        let column = self.table.relation.columns.get(index).filter(|column| column.sent.is_none())?;
+        let column = self.relation.columns.get(index).filter(|column| column.sent.is_none())?;
         let native = match column.kind {
             Kind::Boolean => Native::Boolean,
             Kind::Int16 | Kind::Int32 | Kind::Int64 => Native::Integer,
@@ -49,8 +49,11 @@ impl Remote for Pages {
     }
 
     fn is_unique(&self, columns: &[usize]) -> Result<bool, Error> {
-        let names: Vec<String> =
-            columns.iter().map(|column| literal(&self.table.relation.columns[*column].name)).collect();
+        let names: Vec<String> = columns.iter().map(|column| literal(&self.relation.columns[*column].name)).collect();
+        // What is no table has no name to be looked up by.
+        if self.relation.heap.is_none() {
+            return Ok(false);
+        }
         // A key of a parent says nothing of the tables that inherit from it, unless they are its partitions.
         self.holds(&format!(
             "SELECT count(*) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid \
@@ -59,26 +62,29 @@ impl Remote for Pages {
              AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)) \
              AND (SELECT bool_and(a.attname::text = ANY (ARRAY[{names}]::text[])) FROM generate_series(0, i.indnkeyatts - 1) n \
              JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n])",
-            table = literal(&self.table.relation.from),
+            table = literal(&self.relation.from),
             names = names.join(", ")
         ))
     }
 
     fn is_ordered(&self, column: usize) -> Result<bool, Error> {
+        if self.relation.heap.is_none() {
+            return Ok(false);
+        }
         self.holds(&format!(
             "SELECT count(*) FROM pg_catalog.pg_index i \
              JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
              JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = x.relam \
              WHERE i.indrelid = to_regclass({table}) AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree' \
              AND a.attname::text = {name}",
-            table = literal(&self.table.relation.from),
-            name = literal(&self.table.relation.columns[column].name)
+            table = literal(&self.relation.from),
+            name = literal(&self.relation.columns[column].name)
         ))
     }
 
     fn ask(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
-        let place = &self.table.server.place;
-        let brought = wait(self.table.server.bring(&format!("COPY ({sql}) TO STDOUT")));
+        let place = &self.server.place;
+        let brought = wait(self.server.bring(&format!("COPY ({sql}) TO STDOUT")));
         let brought = brought.map_err(|failure| error(place, failure))?;
         if brought.bytes > ANSWER_BYTES {
             return Err(Error::new(place, "an answer is longer than expected"));
@@ -93,19 +99,26 @@ impl Remote for Pages {
     }
 
     fn pace(&self, rows: u64) -> Result<(), Error> {
-        let server = &self.table.server;
+        let server = &self.server;
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         server.pace.wait(rows).map_err(|said| Error::new(&server.place, said))
     }
 
-    fn pick(&self, condition: String) -> Box<dyn Unit> {
-        Box::new(Picked { table: Arc::clone(&self.table), condition })
+    fn pick(&self, condition: String, columns: &[usize]) -> Box<dyn Unit> {
+        if self.relation.heap.is_none() {
+            return spooled::picked(self, condition, columns);
+        }
+        Box::new(Picked { table: Arc::clone(self), condition })
+    }
+
+    fn is_fickle(&self) -> bool {
+        self.relation.heap.is_none()
     }
 }
 
-impl Pages {
+impl Table {
     /// Whether a count is not zero.
-    fn holds(&self, sql: &str) -> Result<bool, Error> {
+    fn holds(self: &Arc<Self>, sql: &str) -> Result<bool, Error> {
         let told = self.ask(sql)?;
         Ok(told.first().and_then(|line| line.first()).is_some_and(|count| count.as_deref() != Some("0")))
     }

@@ -8,16 +8,19 @@ use arrow::array::RecordBatch;
 use super::super::spool::Spool;
 use super::server::{HELD_BYTES, Shared};
 use super::{Batches, Table};
-use crate::source::{Error, Pieces, Unit};
+use crate::source::{Error, Pieces, Remote, Unit};
 
 /// Units that the rows are divided into, so that they can be read in parallel.
 const UNITS: usize = 16;
 /// How often a reading that lost its connection is begun again from its first row.
 const ATTEMPTS: usize = 3;
 
-/// All rows of a source.
+/// All rows of a source, or those for which a condition holds.
 struct Whole {
     table: Arc<Table>,
+    condition: Option<String>,
+    /// The columns that are kept, ascending.
+    columns: Vec<usize>,
     /// What the file holds, once it does.
     kept: OnceLock<Result<Vec<Box<dyn Unit>>, Said>>,
     rows: Option<u64>,
@@ -35,8 +38,21 @@ struct Share {
 
 /// The units; `rows` and `bytes` are what the server expects.
 pub(super) fn units(table: &Arc<Table>, (rows, bytes): (Option<u64>, u64)) -> Vec<Box<dyn Unit>> {
-    let whole = Arc::new(Whole { table: Arc::clone(table), kept: OnceLock::new(), rows, bytes });
+    let (table, columns) = (Arc::clone(table), (0..table.schema.fields().len()).collect());
+    let whole = Arc::new(Whole { table, condition: None, columns, kept: OnceLock::new(), rows, bytes });
     (0..UNITS).map(|number| -> Box<dyn Unit> { Box::new(Share { whole: Arc::clone(&whole), number }) }).collect()
+}
+
+/// The rows for which a condition holds, of which no other columns are asked for.
+pub(super) fn picked(table: &Arc<Table>, condition: String, columns: &[usize]) -> Box<dyn Unit> {
+    let (table, columns) = (Arc::clone(table), columns.to_vec());
+    let whole = Whole { table, condition: Some(condition), columns, kept: OnceLock::new(), rows: None, bytes: 0 };
+    Box::new(Picked { whole })
+}
+
+/// Chosen rows.
+struct Picked {
+    whole: Whole,
 }
 
 impl Whole {
@@ -63,11 +79,13 @@ impl Whole {
     fn keep(&self) -> Result<Option<Vec<Box<dyn Unit>>>, Error> {
         let table = &self.table;
         let server: &Shared = &table.server;
-        let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
-        let filter = table.relation.filter.as_ref().map(|filter| format!("WHERE ({filter}\n)"));
-        let coming = server.stream(table.copy(&columns, &filter.unwrap_or_default()));
+        let columns = &self.columns;
+        let filter = table.relation.filter.as_ref().map(|filter| format!("({filter}\n)"));
+        let all: Vec<String> = self.condition.iter().map(|condition| format!("({condition})")).chain(filter).collect();
+        let only = if all.is_empty() { String::new() } else { format!("WHERE {}", all.join(" AND ")) };
+        let coming = server.stream(table.copy(columns, &only));
         let mut spool = Spool::new(&server.place)?;
-        let kept = table.coming(&columns, coming).and_then(|mut batches: Batches<'_>| {
+        let kept = table.coming(columns, coming).and_then(|mut batches: Batches<'_>| {
             while let Some(batch) = batches.next()? {
                 server.pace.wait(batch.num_rows()).map_err(|said| Error::new(&server.place, said))?;
                 spool.write(&batch)?;
@@ -75,7 +93,10 @@ impl Whole {
             Ok(())
         });
         match kept {
-            Ok(()) => Ok(Some(spool.units(&table.schema, Arc::new(|batch: RecordBatch| Ok(batch))))),
+            Ok(()) => {
+                let schema = table.schema.project(columns).expect("the columns are the schema's own");
+                Ok(Some(spool.units(&Arc::new(schema), Arc::new(|batch: RecordBatch| Ok(batch)))))
+            }
             Err(_) if server.take_cut() => Ok(None),
             Err(error) => Err(error),
         }
@@ -112,7 +133,42 @@ impl Unit for Share {
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
-        let read: Result<Vec<Pieces<'_>>, Error> = self.own()?.iter().map(|unit| unit.read(columns)).collect();
-        Ok(Box::new(read?.into_iter().flatten()))
+        chained(self.own()?, columns)
     }
+
+    fn remote(&self) -> Option<&dyn Remote> {
+        Some(&self.whole.table)
+    }
+}
+
+impl Unit for Picked {
+    fn place(&self) -> String {
+        format!("{}, rows of segments", self.whole.table.server.place)
+    }
+
+    fn rows(&self) -> Option<u64> {
+        None
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+
+    fn memory(&self, _: &[usize]) -> u64 {
+        3 * HELD_BYTES as u64
+    }
+
+    fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        let kept = columns.iter().map(|column| self.whole.columns.binary_search(column).ok());
+        let kept: Vec<usize> = kept
+            .collect::<Option<_>>()
+            .ok_or_else(|| Error::new(self.place(), "is asked for columns that were not kept"))?;
+        chained(self.whole.kept()?, &kept)
+    }
+}
+
+/// The rows of units, one after the other.
+fn chained<'a>(units: &'a [Box<dyn Unit>], columns: &[usize]) -> Result<Pieces<'a>, Error> {
+    let read: Result<Vec<Pieces<'a>>, Error> = units.iter().map(|unit| unit.read(columns)).collect();
+    Ok(Box::new(read?.into_iter().flatten()))
 }
