@@ -365,3 +365,30 @@ fn random_edits_over_several_runs_always_equal_a_run_that_reads_everything() {
     }
     assert!(total > 0, "RECONCILE_CACHE_SEED={seed}: nothing was ever taken over");
 }
+
+#[test]
+fn a_key_that_comes_again_in_a_file_too_large_to_be_kept_is_found() {
+    let rows = |first: i64| (first..first + 60_000).map(|id| (id, format!("value {id}")));
+    for sides in [&["a", "p"][..], &["a"], &["p"]] {
+        let workspace = Workspace::new();
+        workspace.file("reconcile.toml", CONTRACT);
+        let old: Vec<_> = rows(0).collect();
+        ["a", "p"].iter().for_each(|side| drop(write(&workspace, side, 0, &old)));
+        settle();
+        run(&workspace, "reports", &[]);
+        // A row of a key that lies in a file that is taken over.
+        let new: Vec<_> = rows(1_000_000).collect();
+        for side in ["a", "p"] {
+            let again = sides.contains(&side).then(|| (7, "another".to_owned()));
+            let rows: Vec<_> = new.iter().cloned().chain(again).collect();
+            write(&workspace, side, 1, &rows);
+        }
+        settle();
+        let many = ["--memory-limit", "256MiB", "--threads", "64"];
+        let (second, taken) = run(&workspace, "reports", &many);
+        assert_eq!(taken, 120_000, "the old files are taken over");
+        assert_eq!(second, fresh(&workspace), "twice on {sides:?}");
+        let found = &contract(&second.summary, "pair")["divergences"];
+        assert_eq!(found["duplicate_key"], 1, "{found}");
+    }
+}

@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 use super::gather::Gathered;
 use super::input::Inputs;
 use super::recall::Recall;
-use super::scan::{Reader, Scan, UnitFacts};
+use super::scan::{Again, Reader, Scan, UnitFacts};
 use super::tally::Tally;
 use super::{Batch, Halt, Join};
 use crate::audit::Recorder;
@@ -441,7 +441,8 @@ impl<'w> Work<'w> {
             {
                 return Ok(());
             }
-            gathered.get(side).gather(self.reader(side), unit, whole, settled.candidates.get(side))
+            let again = Again { unit, rows: Some(units.get(side)[unit].rows) };
+            gathered.get(side).gather(self.reader(side), again, whole, settled.candidates.get(side))
         })
     }
 
@@ -460,7 +461,8 @@ impl<'w> Work<'w> {
             let held = |row| units.get(side)[unit].caught.has(row) || settled.candidates.get(side).has(unit, row);
             let wanted = |key_tag| sought.wants(side, key_tag);
             let found = |row| settled.candidates.get(side).mark(unit, row);
-            self.reader(side).find_again(unit, gathered.get(side), held, wanted, found)
+            let again = Again { unit, rows: Some(units.get(side)[unit].rows) };
+            self.reader(side).find_again(again, gathered.get(side), held, wanted, found)
         })
     }
 

@@ -11,12 +11,11 @@ use arrow::row::{RowConverter, SortField};
 
 use super::Halt;
 use super::carried::with_file;
-use super::scan::{Reader, compact, take_rows};
+use super::scan::{Again, Reader, compact, take_rows};
 use crate::diff::resolve::{RowAt, Rows, Standing, each_key, key_order, standing};
 use crate::diff::{Budget, Candidates, Extent, Spill, partition_of};
 use crate::digest::{Buffers, Sum};
 use crate::normalise::normalise;
-use crate::source::Piece;
 
 /// Candidate rows of one side, in partitions in the order of the keys' digests.
 pub(super) struct Gathered<'s> {
@@ -75,10 +74,11 @@ impl<'s> Gathered<'s> {
     pub(super) fn gather(
         &self,
         reader: Reader<'_>,
-        unit: usize,
+        again: Again,
         whole: bool,
         candidates: &Candidates,
     ) -> Result<(), Halt> {
+        let unit = again.unit;
         let mut pending = Pending::of(reader, unit);
         let few = if whole { candidates.few(unit) } else { None };
         if let Some(rows) = few
@@ -88,8 +88,7 @@ impl<'s> Gathered<'s> {
         }
         let mut first = 0;
         // The same columns as in the scan: which rows of a broken file can be read, and so their numbers, depends on them.
-        reader.each_piece(unit, &reader.input().columns, |piece| {
-            let Piece::Rows(batch) = piece else { return Ok(()) };
+        reader.each_piece_again(again, &reader.input().columns, |batch| {
             let batch = reader.taken(&batch)?;
             let offsets = candidates.among(unit, first, batch.num_rows());
             first += batch.num_rows() as u64;

@@ -19,7 +19,7 @@ use rustc_hash::FxHashSet;
 use super::Halt;
 use super::compare::Work;
 use super::gather::Gathered;
-use super::scan::UnitFacts;
+use super::scan::{Again, UnitFacts};
 use crate::diff::resolve::{Standing, standing};
 use crate::diff::{Keys, OwnedKey, Run, mark_differing};
 use crate::normalise::{Binding, columns_read, normalise};
@@ -227,7 +227,8 @@ impl Work<'_> {
             let count = |_| {
                 found.fetch_add(u64::from(side == Side::Authority), Atomic::Relaxed);
             };
-            self.reader(side).find_again(unit, bench.gathered.get(side), held, |tag| tags.contains(&tag), count)
+            let again = Again { unit, rows: None };
+            self.reader(side).find_again(again, bench.gathered.get(side), held, |tag| tags.contains(&tag), count)
         })?;
         // Both rows of each pair must have been found, and pairs that agree have equal digests.
         let mut more = sums();

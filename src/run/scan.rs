@@ -72,6 +72,14 @@ struct Working<'a, 's> {
     seen: Option<Seen>,
 }
 
+/// A unit that is read once more.
+#[derive(Clone, Copy)]
+pub(super) struct Again {
+    pub(super) unit: usize,
+    /// How many rows it gave first, where that is known of all of it.
+    pub(super) rows: Option<u64>,
+}
+
 /// What reading needs of a side, in either reading.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
@@ -146,6 +154,34 @@ impl<'a> Reader<'a> {
         }
         self.batch.progress.advance(0, total_bytes.saturating_sub(told));
         Ok(())
+    }
+
+    /// Reads a unit once more. Rows are known by their numbers, so it must give as many as it did first.
+    pub(super) fn each_piece_again(
+        &self,
+        again: Again,
+        columns: &[usize],
+        mut each: impl FnMut(RecordBatch) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let mut read = 0;
+        self.each_piece(again.unit, columns, |piece| {
+            let Piece::Rows(rows) = piece else { return Ok(()) };
+            read += rows.num_rows() as u64;
+            if again.rows.is_some_and(|first| read > first) {
+                return Err(self.other_rows(again, read));
+            }
+            each(rows)
+        })?;
+        if again.rows.is_some_and(|first| read < first) { Err(self.other_rows(again, read)) } else { Ok(()) }
+    }
+
+    fn other_rows(&self, again: Again, read: u64) -> Halt {
+        let first = again.rows.unwrap_or_default();
+        let more = if read > first { "more rows" } else { "fewer rows" };
+        let problem = format!("gave {more} when it was read once more than the {first} that it gave first");
+        let hint = Some("run again when nothing writes to it, or read a copy".to_owned());
+        let place = self.input().opened.units[again.unit].place();
+        self.failed(source::Error { place, problem, hint })
     }
 
     /// Fetches single rows, with their numbers, where the source can skip the others; tells whether it could.
@@ -304,16 +340,15 @@ impl<'a> Reader<'a> {
     /// Reads a unit once more for rows that were let go and are candidates after all: those whose key tags `wanted` knows.
     pub(super) fn find_again(
         &self,
-        unit: usize,
+        again: Again,
         gathered: &Gathered<'_>,
         held: impl Fn(u64) -> bool,
         wanted: impl Fn(u64) -> bool,
         found: impl Fn(u64),
     ) -> Result<(), Halt> {
-        let (mut pending, mut buffers) = (Pending::of(*self, unit), Buffers::default());
+        let (mut pending, mut buffers) = (Pending::of(*self, again.unit), Buffers::default());
         let mut first = 0;
-        self.each_piece(unit, &self.input().columns, |piece| {
-            let Piece::Rows(rows) = piece else { return Ok(()) };
+        self.each_piece_again(again, &self.input().columns, |rows| {
             let kept = self.kept(&rows)?;
             let compared = self.taken(&rows)?;
             let canonical = normalise(&self.inputs.binding, self.side, &compared);
@@ -390,11 +425,13 @@ pub(super) fn greatest_instant(
     Ok(max::<Int64Type>(instants.as_primitive()))
 }
 
-/// Notes a row that may pair for the next run.
+/// Notes a row that may pair: for the next run, where its unit is kept, and for rows of its key that are taken over in any case.
 #[inline]
 fn note(seen: Option<&mut Seen>, recall: Option<&Recall>, digest: &RowDigest, number: u64) {
-    if let (Some(seen), Some(recall)) = (seen, recall) {
+    if let Some(seen) = seen {
         seen.pair(digest, number);
+    }
+    if let Some(recall) = recall {
         recall.read(digest.key_tag);
     }
 }
