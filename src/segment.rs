@@ -177,11 +177,13 @@ pub enum Cut {
     },
 }
 
-/// Whole numbers from `low`, `count` segments of `step` numbers each.
+/// Whole numbers from `low` to `high`, in `count` segments of `step` numbers each; the last segment may have fewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch {
     /// The first number.
     pub low: i64,
+    /// The last number.
+    pub high: i64,
     /// Numbers in a segment, at least one.
     pub step: u64,
     /// Segments.
@@ -191,24 +193,15 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// The last number.
-    #[must_use]
-    pub fn high(&self) -> i64 {
-        let width = i128::from(self.step) * i128::from(self.count);
-        i64::try_from(i128::from(self.low) + width - 1).unwrap_or(i64::MAX)
-    }
-
     /// The numbers of one of its segments, the first and the last.
     #[must_use]
     pub fn segment(&self, index: u32) -> (i64, i64) {
         let low = i128::from(self.low) + i128::from(self.step) * i128::from(index);
         let high = low + i128::from(self.step) - 1;
-        (clamped(low), clamped(high))
+        // What lies behind the last number is no part of the stretch, and may be one of the next.
+        let within = |number: i128| i64::try_from(number).map_or(self.high, |number| number.min(self.high));
+        (within(low), within(high))
     }
-}
-
-fn clamped(number: i128) -> i64 {
-    i64::try_from(number).unwrap_or(if number < 0 { i64::MIN } else { i64::MAX })
 }
 
 impl Cut {

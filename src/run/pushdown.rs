@@ -35,8 +35,8 @@ mod search;
 use kept::{Choice, Chosen, Kept};
 use search::{Found, Search};
 
-/// Ranges or segments that one statement names.
-const NAMED: usize = 1000;
+/// Ranges or segments that one statement names; SQLite nests conditions, and no deeper than a thousand.
+const NAMED: usize = 500;
 
 /// Proves what it can by checksums, and leaves of each side only the rows that are still to be read. Tells whether it did.
 pub(super) fn push_down(batch: &Batch<'_>, inputs: &mut Inputs, tally: &mut Tally<'_>) -> Result<bool, Halt> {

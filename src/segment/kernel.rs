@@ -99,7 +99,10 @@ impl Texts {
             Cut::Ranges(stretches) => {
                 let number = self.number(row)?;
                 let behind = stretches.partition_point(|stretch| stretch.low <= number);
-                let stretch = &stretches[behind.checked_sub(1)?];
+                let stretch = stretches[behind.checked_sub(1)?];
+                if number > stretch.high {
+                    return None;
+                }
                 let index = u64::try_from(i128::from(number) - i128::from(stretch.low)).ok()? / stretch.step;
                 u32::try_from(index).ok().filter(|index| *index < stretch.count).map(|index| stretch.first + index)
             }

@@ -364,3 +364,28 @@ fn the_file_of_divergences_is_the_same_to_the_byte() {
     }
     assert!(bytes[0] == bytes[1], "{} and {} bytes", bytes[0].len(), bytes[1].len());
 }
+
+#[test]
+fn a_segment_that_is_cut_finer_counts_no_row_of_the_next() {
+    // Nearly all rows lie in the first segment, which is cut again, and its width is no multiple of the parts'. In the last case
+    // most of the rows that are counted first are gone.
+    for (ids, far, segment_rows) in [("1, 3000", 1_000_000, 4), ("1, 3001", 999_983, 4), ("512, 3000", 1_000_000, 64)] {
+        let (workspace, database) = (Workspace::new(), postgres::database());
+        database.sql(&format!(
+            "CREATE TABLE a (id int8 PRIMARY KEY, note text);
+             INSERT INTO a SELECT i, 'note ' || i FROM generate_series({ids}) i; INSERT INTO a VALUES (-9, 'low'), ({far}, 'far');
+             CREATE TABLE p (LIKE a INCLUDING ALL); INSERT INTO p TABLE a; UPDATE p SET note = 'changed' WHERE id = -9;"
+        ));
+        let source = |name: &str, pushdown: &str| {
+            let url = database.url();
+            format!("[source.{name}]\nlocation = \"{url}\"\ntable = \"{name}\"\npushdown = \"{pushdown}\"\n")
+        };
+        let write = |pushdown: &str| {
+            let sources = [source("a", pushdown), source("p", pushdown)].concat();
+            let contract = "version = \"1.0.0\"\nauthority = \"a\"\nprojection = \"p\"\nkey = [\"id\"]\n";
+            format!("version = 1\n{sources}[contract.c]\n{contract}")
+        };
+        let checksums = held(&workspace, write, segment_rows, &format!("{ids} and {far}"));
+        assert!(checksums.used, "{ids} and {far}: {}", checksums.because);
+    }
+}

@@ -307,3 +307,27 @@ fn causes_that_ask_every_row_are_named_alike() {
     let checksums = held(&workspace, write, 4, "causes");
     assert!(checksums.used && checksums.proved > 120, "{checksums:?}");
 }
+
+/// Two alike tables of texts by number, of which the second has some other texts.
+fn numbered(workspace: &Workspace, ids: &[i64], is_changed: impl Fn(i64) -> bool) {
+    for name in ["a", "p"] {
+        let connection = Connection::open(workspace.path().join(format!("{name}.db"))).unwrap();
+        connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL); BEGIN").unwrap();
+        let mut insert = connection.prepare("INSERT INTO t VALUES (?1, ?2)").unwrap();
+        for id in ids {
+            let text = if name == "p" && is_changed(*id) { "changed".to_owned() } else { format!("name {id}") };
+            insert.execute((id, text)).unwrap();
+        }
+        drop(insert);
+        connection.execute_batch("COMMIT").unwrap();
+    }
+}
+
+#[test]
+fn many_unequal_ranges_are_no_deeper_than_sqlite_can_read() {
+    let workspace = Workspace::new();
+    let ids: Vec<i64> = (0..12_000).collect();
+    numbered(&workspace, &ids, |id| id % 8 == 3);
+    let checksums = held(&workspace, |pushdown: &str| over("", "").replace("always", pushdown), 2, "1,500 ranges");
+    assert!(checksums.used && checksums.read >= 1_500, "{checksums:?}");
+}

@@ -121,7 +121,7 @@ impl<'a> Search<'a> {
         self.batch.progress.end();
         let (seen, chosen, told) = found?;
         // Both sides' rows were counted in each segment; the larger side's are read.
-        if seen.rows - seen.proved > seen.rows / 2 {
+        if seen.rows.saturating_sub(seen.proved) > seen.rows / 2 {
             return Ok(Err("most segments are not equal".to_owned()));
         }
         let checksums = Checksums {
@@ -281,7 +281,7 @@ impl<'a> Search<'a> {
 
     /// Ranges of whole segments that one statement each sums.
     fn chunks(&self, side: Side, stretch: &Stretch, stretches: usize) -> Vec<(i64, i64)> {
-        let whole = (stretch.low, stretch.high());
+        let whole = (stretch.low, stretch.high);
         if !self.ordered.get(side) || stretches > 1 {
             return vec![whole];
         }
@@ -398,7 +398,7 @@ fn stretch((low, high): (i64, i64), rows: u64, each: u64) -> Stretch {
     let wanted = rows.div_ceil(each).clamp(2, SEGMENTS / 2).min(width.max(1));
     let step = width.div_ceil(wanted).max(1);
     let count = u32::try_from(width.div_ceil(step)).unwrap_or(u32::MAX);
-    Stretch { low, step, count, first: 0 }
+    Stretch { low, high, step, count, first: 0 }
 }
 
 /// Numbers the segments of stretches one behind the other.
