@@ -1,7 +1,7 @@
 //! Every type of PostgreSQL that docs/types.md has a row for, against what it is said to compare with.
 
 use crate::servers::postgres::database;
-use crate::support::{Workspace, root};
+use crate::support::{Workspace, divergences, root};
 
 /// A type as the page names it, its declaration here, and values: as SQL, and as what they equal in a file of JSON lines.
 struct Case {
@@ -242,4 +242,22 @@ fn values_that_only_postgresql_has_are_equal_to_themselves_and_to_nothing_else()
         said.expect(1, &["mismatch       {\"id\":1}", shown]);
         database.sql("DELETE FROM u WHERE id = 1; INSERT INTO u SELECT * FROM t WHERE id = 1");
     }
+}
+
+#[test]
+fn a_schema_that_differs_only_when_a_column_is_read_wider_is_counted_and_listed() {
+    let (workspace, database) = (Workspace::new(), database());
+    database.sql(
+        "CREATE TYPE stay AS (x int, until timestamp); CREATE TABLE a (id int, stay stay); CREATE TABLE p (id int, stay stay);
+         INSERT INTO a VALUES (1, '(1,infinity)'); INSERT INTO p VALUES (1, '(1,2026-01-01 00:00:00)')",
+    );
+    let source = |name: &str| format!("[source.{name}]\nlocation = \"{}\"\ntable = \"{name}\"\n", database.url());
+    let contract = "[contract.c]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"p\"\nkey = [\"id\"]\n";
+    workspace.file("reconcile.toml", &format!("version = 1\n{}{}{contract}", source("a"), source("p")));
+    workspace.reconcile(["run"]).expect(1, &["schema"]);
+    let counted = &workspace.summary()["contracts"][0]["divergences"]["schema"];
+    let lines = divergences(&workspace.run());
+    let listed = lines.iter().filter(|line| line["kind"] == "schema").count();
+    assert_eq!(counted, &serde_json::json!(1), "{lines:?}");
+    assert_eq!(listed, 1, "{lines:?}");
 }
