@@ -130,7 +130,7 @@ impl Batch<'_> {
             return Ok(tally.halted(&halt));
         }
         let began = Instant::now();
-        let mut inputs = match open_to_ask(self.contract, &self.settings.tuning, self.settings.started_at) {
+        let mut inputs = match open_to_ask(self) {
             Ok(inputs) => inputs,
             Err(halts) => return Ok(tally.refused(&halts)),
         };

@@ -205,17 +205,36 @@ fn a_second_owner_is_named_beside_its_divergences() {
 }
 
 #[test]
-fn an_owner_that_moves_needs_an_instant_that_is_known_beforehand() {
+fn an_owner_that_moves_is_the_one_at_the_instant_that_the_projection_speaks_for() {
     let workspace = workspace();
     let text = std::fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
     let moved = "owner = [{ source = \"shop\", until = \"2026-01-01T00:00:00Z\" }, { source = \"billing\", from = \"2026-01-01T00:00:00Z\" }]";
-    let text = text.replace("owner = \"billing\"", moved);
-    let column = text.replace("\"warehouse.csv\"", "\"warehouse.csv\"\ncaptured_at = { column = \"as_of\" }");
-    workspace.file("reconcile.toml", &column);
-    workspace.reconcile(["check"]).expect(2, &["is chosen by the instant that the projection speaks for"]);
+    let text = text.replace("owner = \"billing\"", moved).replace("#ORDERS", "ignore = [\"projection:as_of\"]");
+    let captured = |captured: &str| {
+        let captured = format!("\"warehouse.csv\"\ncaptured_at = {captured}");
+        workspace.file("reconcile.toml", &text.replace("\"warehouse.csv\"", &captured));
+    };
+    workspace.file("shop.csv", "id,status,balance\n1,a,1\n2,b,2\n");
+    workspace.file("warehouse.csv", "id,status,balance,as_of\n1,a,1,2025-12-30\n2,b,2,2025-12-31T23:59:59Z\n");
+    captured("{ column = \"as_of\" }");
+    let early = run(&workspace, 0, &["every row agrees"]);
+    assert!(!early.stdout.contains("owner  "), "{}", early.shown());
+    // One row of the other year, and another owner decides.
+    workspace
+        .file("warehouse.csv", "id,status,balance,as_of\n1,a,10,2026-01-01T00:00:00Z\n2,b,2,2025-12-31T23:59:59Z\n");
+    run(&workspace, 1, &["owner       billing", "balance  \"20\" → \"2\"", "1 key diverges"]);
+    // A row that the filter leaves out says nothing.
+    let filtered = "{ column = \"as_of\" }\nfilter = \"as_of < '2026'\"";
+    captured(filtered);
+    run(&workspace, 1, &["missing", "1 key diverges"]);
+    // Where no row tells it, it is now.
+    workspace.file("warehouse.csv", "id,status,balance,as_of\n1,a,10,\n2,b,20,\n");
+    captured("{ column = \"as_of\" }");
+    run(&workspace, 0, &["owner       billing", "every row agrees"]);
+    workspace.file("warehouse.csv", "id,status,balance,as_of\n1,a,10,tomorrow\n2,b,20,\n");
+    run(&workspace, 2, &["source `warehouse`, captured_at"]);
     // The file was written long after the handover.
-    let file = text.replace("\"warehouse.csv\"", "\"warehouse.csv\"\ncaptured_at = { file = \"mtime\" }");
-    workspace.file("reconcile.toml", &file);
+    captured("{ file = \"mtime\" }");
     run(&workspace, 0, &["owner       billing"]);
 }
 

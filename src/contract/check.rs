@@ -20,6 +20,7 @@ mod agreement;
 mod attribute;
 mod baseline;
 mod controls;
+mod crosswalk;
 mod database;
 mod flags;
 mod gather;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Attribute, Contract, Options, Source};
-use crate::sides::Side;
+use crate::sides::{Side, Sides};
 
 /// Where an attribute's expected value comes from. Empty: the column of the contract's authority.
 #[derive(Clone, Debug, Default)]
@@ -88,10 +88,11 @@ pub struct Lookup {
 pub struct Crosswalk {
     /// Where it is.
     pub source: Arc<Source>,
-    /// Its column of the authority's keys.
-    pub authority_column: String,
-    /// Its column of the projection's keys.
-    pub projection_column: String,
+    /// The authority's own columns that make its key, where they are others than those of the key's attributes.
+    pub own: Option<Vec<String>>,
+    /// Its columns of each side's keys: one for each attribute of the key, of the authority one for each of `own` where it is
+    /// given.
+    pub columns: Sides<Vec<String>>,
 }
 
 impl Contract {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Attribute, Contract, Crosswalk, Pii, Source};
-use crate::sides::Sides;
+use crate::sides::{Side, Sides};
 use crate::sql::Scalar;
 
 /// A key for digests of personal data. It is derived from what the user wrote and shows nothing of it.
@@ -121,15 +121,21 @@ impl Sites<'_> {
         let at = |source: &Arc<Source>, path: Vec<String>| Column { source: Arc::clone(source), path };
         let mut columns = vec![at(&self.sources.projection, attribute.projected_as.clone())];
         let mut owners: Vec<&Arc<Source>> = origin.owners.iter().map(|tenure| &tenure.source).collect();
-        if self.key.contains(&attribute.name) {
+        if let Some(place) = self.key.iter().position(|name| *name == attribute.name) {
             // Other owners are joined by it.
             owners.extend(all.iter().flat_map(|one| &one.origin.owners).map(|tenure| &tenure.source));
             owners.push(&self.sources.authority);
-            let mapped = |crosswalk: &Crosswalk| {
-                [&crosswalk.authority_column, &crosswalk.projection_column]
-                    .map(|name| at(&crosswalk.source, vec![name.clone()]))
-            };
-            columns.extend(self.crosswalk.into_iter().flat_map(mapped));
+            if let Some(crosswalk) = self.crosswalk {
+                // Columns of other keys than the attributes' are of all of them.
+                let of_side = |(side, names): (Side, &Vec<String>)| match &crosswalk.own {
+                    Some(_) if side == Side::Authority => names.clone(),
+                    _ => names.get(place).cloned().into_iter().collect(),
+                };
+                let theirs = crosswalk.columns.iter().flat_map(of_side);
+                columns.extend(theirs.map(|name| at(&crosswalk.source, vec![name])));
+                let own = crosswalk.own.iter().flatten();
+                columns.extend(own.map(|name| at(&self.sources.authority, vec![name.clone()])));
+            }
         }
         if let Some(lookup) = &origin.lookup {
             owners = vec![&lookup.source];

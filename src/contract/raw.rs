@@ -68,6 +68,10 @@ pub(super) enum Shape {
     Owners(&'static Section),
     /// A column's name, or a table of one column to the other.
     On,
+    /// A column for each attribute of the key.
+    KeyColumns,
+    /// A column for each attribute of the key, or a table of one column to the other.
+    Crossed,
     /// A time.
     Instant,
     /// Not looked into by this version.
@@ -461,8 +465,18 @@ pub(super) static CROSSWALK: Section = Section {
         key("source", Shape::Text, "A source instead of a location.").default("none"),
         key("format", Shape::OneOf(FORMATS), "Only where the extension does not tell.").default("by extension"),
         key("csv", Shape::Section(&CSV), "How its text files are read."),
-        key("authority_column", Shape::Text, "Its column of the authority's keys.").required(),
-        key("projection_column", Shape::Text, "Its column of the projection's keys.").required(),
+        key(
+            "authority_column",
+            Shape::Crossed,
+            "Its column of the authority's keys; an array where the key has several attributes; a table of the authority's own columns to its columns where the authority's key has others.",
+        )
+        .required(),
+        key(
+            "projection_column",
+            Shape::KeyColumns,
+            "Its column of the projection's keys; an array where the key has several attributes.",
+        )
+        .required(),
     ],
 };
 

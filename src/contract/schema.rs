@@ -90,7 +90,7 @@ fn shape(shape: Shape, definitions: &mut Map<String, Value>) -> Value {
             let decimal = json!({ "type": "string", "pattern": r"^decimal\s*\(\s*\d+\s*(,\s*\d+\s*)?\)$" });
             json!({ "anyOf": [{ "enum": names }, decimal, variable()] })
         }
-        Shape::Path => json!({ "anyOf": [
+        Shape::Path | Shape::KeyColumns => json!({ "anyOf": [
             { "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 },
         ] }),
         Shape::CapturedAt => json!({ "anyOf": [
@@ -117,6 +117,10 @@ fn shape(shape: Shape, definitions: &mut Map<String, Value>) -> Value {
         ] }),
         Shape::On => json!({ "anyOf": [
             { "type": "string" }, { "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } },
+        ] }),
+        Shape::Crossed => json!({ "anyOf": [
+            { "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+            { "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } },
         ] }),
         Shape::Instant => json!({ "type": "string" }),
         Shape::Anything => json!({}),

@@ -88,6 +88,7 @@ fn check_value(node: &Node, key: &Key, about: Option<&str>, prefix: &str, proble
         Shape::Columns => ownership::check_columns(node, &name, about, problems),
         Shape::Owners(section) => ownership::check_owners(node, section, about, problems),
         Shape::On => ownership::check_on(node, &name, about, problems),
+        Shape::KeyColumns | Shape::Crossed => ownership::check_crossed(node, &name, key.shape, about, problems),
         Shape::Instant => ownership::check_instant(node, &name, about, problems),
         _ => {
             if let Err(complaint) = check_scalar(node, key.shape) {
@@ -130,6 +131,8 @@ fn check_scalar(node: &Node, shape: Shape) -> Result<(), Complaint> {
         | Shape::Columns
         | Shape::Owners(_)
         | Shape::On
+        | Shape::KeyColumns
+        | Shape::Crossed
         | Shape::Instant
         | Shape::Anything => Ok(()),
     }

@@ -23,7 +23,6 @@ use crate::contract::Contract;
 use crate::diff::resolve::Difference;
 use crate::normalise::{Binding, Comparison};
 use crate::plan::Action;
-use crate::source;
 
 mod lines;
 mod note;
@@ -78,9 +77,9 @@ fn bound(
     (tuning, now): (&Tuning, Timestamp),
     spill_folder: &Path,
 ) -> Result<Baseline, String> {
-    let told = source::captured_at(&contract.sources.projection, &inputs.sides.projection.opened);
-    let instant = told.ok().flatten().unwrap_or(now);
-    let Some(old) = contract.at(instant).with_baseline() else { return Err("there is no baseline".to_owned()) };
+    let Some(old) = contract.at(inputs.instant.at).with_baseline() else {
+        return Err("there is no baseline".to_owned());
+    };
     let opened = open(&old, tuning, now).map_err(|halts| halts.iter().map(said).collect::<Vec<_>>().join("\n"))?;
     let (new, other) = (&inputs.binding, &opened.binding);
     same_keys(new, other)?;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::carried::{Carried, Wanted};
 use super::controls::{self, Gauges};
-use super::owners::{self, Owners};
+use super::owners::{self, Clock, Decided, Owners};
 use super::tally::Tally;
 use super::{Batch, Halt, Tuning, pushdown};
 use crate::contract::{CapturedAt, Contract, LogicalType, Source};
@@ -35,6 +35,8 @@ pub(super) struct Inputs {
     pub(super) gauges: Gauges,
     /// Given where units leave out rows that agree by their sums: while it is set they give all rows.
     pub(super) whole: Option<Arc<AtomicBool>>,
+    /// The instant that decided who owns what.
+    pub(super) instant: Decided,
 }
 
 impl Inputs {
@@ -79,13 +81,15 @@ pub(super) struct Input {
 /// Opens both sides and binds them. Both sides are tried, so that all problems are told at once.
 /// Owners that change are those at the instant that the projection speaks for; where it tells none, at `now`.
 pub(super) fn open(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Result<Inputs, Vec<Halt>> {
-    open_as(contract, tuning, now, &OpenOptions::default())
+    open_as(contract, tuning, Clock::Says(now), &OpenOptions::default())
 }
 
-/// The same, but that a database may leave its rows where they are, to be asked for sums first.
-pub(super) fn open_to_ask(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Result<Inputs, Vec<Halt>> {
-    let pushdown = pushdown::wish(contract).filter(|_| !contract.is_composed());
-    open_as(contract, tuning, now, &OpenOptions { pushdown, ..OpenOptions::default() })
+/// The same for a batch, but that a database may leave its rows where they are, to be asked for sums first. Where owners change
+/// and a column tells the instant, it is read.
+pub(super) fn open_to_ask(batch: &Batch<'_>) -> Result<Inputs, Vec<Halt>> {
+    let pushdown = pushdown::wish(batch.contract).filter(|_| !batch.contract.is_composed());
+    let options = OpenOptions { pushdown, ..OpenOptions::default() };
+    open_as(batch.contract, &batch.settings.tuning, Clock::Reads(batch), &options)
 }
 
 /// The same as `open`, for sources that were opened before: the time that they may take goes on.
@@ -95,10 +99,10 @@ pub(super) fn open_again(
     now: Timestamp,
     began: Instant,
 ) -> Result<Inputs, Vec<Halt>> {
-    open_as(contract, tuning, now, &OpenOptions { began: Some(began), ..OpenOptions::default() })
+    open_as(contract, tuning, Clock::Says(now), &OpenOptions { began: Some(began), ..OpenOptions::default() })
 }
 
-fn open_as(contract: &Contract, tuning: &Tuning, now: Timestamp, options: &OpenOptions) -> Result<Inputs, Vec<Halt>> {
+fn open_as(contract: &Contract, tuning: &Tuning, clock: Clock<'_>, options: &OpenOptions) -> Result<Inputs, Vec<Halt>> {
     let opened = Sides::from_fn(|side| open_side(contract, side, tuning, options));
     let mut halts = Vec::new();
     let mut keep = |result: Result<Opened, Halt>| result.map_err(|halt| halts.push(halt)).ok();
@@ -109,7 +113,8 @@ fn open_as(contract: &Contract, tuning: &Tuning, now: Timestamp, options: &OpenO
         return Err(halts);
     };
     let opened = Sides { authority, projection };
-    let (effective, opened, owners) = composed(contract, opened, tuning, now)?;
+    let instant = owners::instant(contract, &opened.projection, clock).map_err(|halt| vec![halt])?;
+    let (effective, opened, owners) = composed(contract, opened, tuning, instant.at)?;
     let contract = effective.as_ref().unwrap_or(contract);
     let schemas = opened.as_ref().map(|_, opened| &*opened.schema);
     let binding = bind(BindRequest { contract, schemas })
@@ -136,6 +141,7 @@ fn open_as(contract: &Contract, tuning: &Tuning, now: Timestamp, options: &OpenO
         owners,
         gauges,
         whole: None,
+        instant,
     })
 }
 
@@ -144,14 +150,12 @@ fn composed(
     contract: &Contract,
     opened: Sides<Opened>,
     tuning: &Tuning,
-    now: Timestamp,
+    instant: Timestamp,
 ) -> Result<(Option<Contract>, Sides<Opened>, Option<Owners>), Vec<Halt>> {
     if !contract.is_composed() {
         return Ok((None, opened, None));
     }
-    let told = source::captured_at(&contract.sources.projection, &opened.projection);
-    let told = told.map_err(|error| vec![Halt::Source { side: Side::Projection, error }])?;
-    let resolved = contract.at(told.unwrap_or(now));
+    let resolved = contract.at(instant);
     if !resolved.is_composed() {
         return Ok((Some(resolved), opened, None));
     }
@@ -228,7 +232,7 @@ pub(super) fn freshness(batch: &Batch<'_>, inputs: &Inputs, tally: &mut Tally<'_
         tally.captured(side, captured_at);
         check_age(source, side.name(), captured_at, batch.settings.started_at)?;
     }
-    Ok(())
+    inputs.instant.still_holds(tally)
 }
 
 /// Refuses a source that is older than allowed.

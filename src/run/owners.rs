@@ -26,14 +26,17 @@ use crate::sql::Predicate;
 
 mod compose;
 mod crossing;
+mod instant;
 mod join;
+mod mapping;
 mod other;
 mod store;
 
 use compose::{Composed, Extra, Plan};
 use crossing::Crossing;
-use join::{Join, Wanted, kept};
-use other::{Facts, Matching, Other, Pair, failed, json_column, names};
+pub(super) use instant::{Clock, Decided, instant};
+use join::{Join, Wanted};
+use other::{Facts, Matching, Other, Pair, failed, json_column};
 
 /// What a contract takes from other sources than its two.
 pub(super) struct Owners {
@@ -240,73 +243,11 @@ impl Composer<'_> {
     }
 
     fn crosswalk(&mut self) {
-        if self.contract.crosswalk.is_some()
-            && let Err(halt) = self.cross()
+        if let Some(crosswalk) = self.contract.crosswalk.clone()
+            && let Err(halt) = self.cross(&crosswalk)
         {
             self.halts.push(halt);
         }
-    }
-
-    /// Maps the key of both sides.
-    fn cross(&mut self) -> Result<(), Halt> {
-        let (Some(crosswalk), Some(name)) = (self.contract.crosswalk.clone(), self.contract.key.first().cloned())
-        else {
-            return Ok(());
-        };
-        let other = Other::open(&crosswalk.source, Vec::new(), self.tuning)?;
-        let index = self.contract.attributes.iter().position(|attribute| attribute.name == name).unwrap_or_else(|| {
-            let plain = Attribute::plain(&name, self.contract.attribute_defaults.clone());
-            self.contract.attributes.push(plain);
-            self.contract.attributes.len() - 1
-        });
-        let key = self.contract.attributes[index].clone();
-        let own = Sides { authority: key.column.clone(), projection: key.projected_as.clone() };
-        let theirs = Sides { authority: &crosswalk.authority_column, projection: &crosswalk.projection_column };
-        let mut other = other;
-        for (_, column) in theirs.iter() {
-            other.take(column, "crosswalk")?;
-        }
-        let matching = own.as_ref().try_map(|side, path| {
-            let found = path.first().and_then(|column| self.schemas.get(side).field_with_name(column).ok());
-            if path.len() != 1 || found.is_none_or(|field| field.data_type().is_nested()) {
-                return Err(Halt::Contract(format!(
-                    "{side}: a crosswalk maps a plain column, and `{}` is none (columns are: {})",
-                    path.join("."),
-                    names(self.schemas.get(side))
-                )));
-            }
-            let sources = Sides {
-                authority: (self.contract.sources.get(side), &**self.schemas.get(side)),
-                projection: (&crosswalk.source, &*other.opened.schema),
-            };
-            let theirs = vec![(*theirs.get(side)).clone()];
-            let pair = Pair {
-                name: name.clone(),
-                own: path.clone(),
-                other: theirs,
-                options: key.options.clone(),
-                texts_are: None,
-            };
-            Matching::new(&self.contract, sources, vec![pair], false)
-        })?;
-        let crossing = Arc::new(Crossing::new(other, matching, &crosswalk.projection_column)?);
-        for (side, path) in own.iter() {
-            let column = self.name(side, &format!("crosswalk({name})"));
-            let schema = Arc::clone(self.schemas.get(side));
-            let index = schema.index_of(&path[0]).map_err(|error| Halt::Contract(error.to_string()))?;
-            let value = if side == Side::Authority { crossing.field().clone() } else { kept(schema.field(index)) };
-            let field = composed_field(&column, &value);
-            self.plans.get_mut(side).push(Extra::Mapped { crossing: Arc::clone(&crossing), column: index, field });
-            self.contract.ignore.push(ignored(side, &path[0]));
-            let attribute = self.contract.attributes.iter_mut().find(|attribute| attribute.name == name);
-            let Some(attribute) = attribute else { continue };
-            match side {
-                Side::Authority => attribute.column = vec![column],
-                Side::Projection => attribute.projected_as = vec![column],
-            }
-        }
-        self.owners.crossing = Some(crossing);
-        Ok(())
     }
 
     /// Leaves out the columns that something composed has taken, unless the projection has them too.

@@ -20,7 +20,7 @@ location = "warehouse.csv"
 version = "1.0.0"
 authority = "shop"
 projection = "warehouse"
-key = ["id"]
+key = [#KEY]
 #CROSSWALK
 [contract.orders.attribute.id]
 type = "int64"
@@ -31,9 +31,42 @@ lookup = { source = "crm", on = { customer = "id" }, column = "name" }
 const CROSSWALK: &str = r#"
 [contract.orders.crosswalk]
 location = "numbers.csv"
-authority_column = "shop_id"
-projection_column = "warehouse_id"
 "#;
+
+/// How a side tells an id: by one column, or by two of which neither does alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Single,
+    /// Both sides by two columns, which are the key.
+    Composite,
+    /// The authority by two columns of its own, the projection by one, which is the key.
+    ByTheirOwn,
+}
+
+impl Style {
+    /// The key's columns at the projection, what the contract says of the crosswalk's, and those of the authority's id.
+    fn columns(self) -> (&'static str, &'static str, &'static str, &'static str) {
+        let (one, two) = ("authority_column = \"shop_id\"", "authority_column = [\"shop_part\", \"shop_id\"]");
+        let own = "authority_column = { part = \"shop_part\", no = \"shop_id\" }";
+        match self {
+            Self::Single => ("id", one, "id", "shop_id"),
+            Self::Composite => ("part,id", two, "part,id", "shop_part,shop_id"),
+            Self::ByTheirOwn => ("id", own, "part,no", "shop_part,shop_id"),
+        }
+    }
+
+    /// An id as the cells of a line of the authority's side; `padded` with a zero where that means the same.
+    fn authority(self, id: u8, padded: bool) -> String {
+        let zero = if padded && self != Self::ByTheirOwn { "0" } else { "" };
+        if self == Self::Single { format!("{zero}{id}") } else { format!("{},{zero}{}", id / 4, id % 4) }
+    }
+
+    /// The same on the projection's side.
+    fn projection(self, id: u8, padded: bool) -> String {
+        let zero = if padded { "0" } else { "" };
+        if self == Self::Composite { format!("{},{zero}{}", id / 4, id % 4) } else { format!("{zero}{id}") }
+    }
+}
 
 type Cell = Option<u8>;
 
@@ -47,6 +80,7 @@ struct Tables {
     warehouse: BTreeMap<u8, (Cell, Cell)>,
     /// shop id, warehouse id; None: keys are equal.
     numbers: Option<Vec<(u8, u8)>>,
+    style: Style,
 }
 
 fn cell(random: &mut Random) -> Cell {
@@ -101,38 +135,48 @@ fn make(random: &mut Random) -> Tables {
         lines
     });
     random.shuffle(&mut crm);
-    Tables { shop, crm, warehouse, numbers }
+    let styles = [Style::Single, Style::Composite, Style::ByTheirOwn];
+    let style = if mapped { random.pick(&styles) } else { Style::Single };
+    Tables { shop, crm, warehouse, numbers, style }
 }
 
 fn write(tables: &Tables, workspace: &Workspace, random: &mut Random) {
     let text = |cell: Cell| cell.map_or_else(String::new, |cell| cell.to_string());
-    let mut id = |id: u8| if random.percent(30) { format!("0{id}") } else { id.to_string() };
-    let mut shop = "id,customer,status\n".to_owned();
+    let style = tables.style;
+    let (key, authority_column, shop_id, numbers_id) = style.columns();
+    let mut shop = format!("{shop_id},customer,status\n");
     for (key, (customer, status)) in &tables.shop {
-        writeln!(shop, "{},{},{}", id(*key), text(*customer), text(*status)).unwrap();
+        let id = style.authority(*key, random.percent(30));
+        writeln!(shop, "{id},{},{}", text(*customer), text(*status)).unwrap();
     }
     let mut crm = "id,name\n".to_owned();
     for (key, name) in &tables.crm {
         writeln!(crm, "{key},{}", text(*name)).unwrap();
     }
-    let mut warehouse = "id,status,name\n".to_owned();
+    let mut warehouse = format!("{key},status,name\n");
     for (key, (status, name)) in &tables.warehouse {
-        writeln!(warehouse, "{},{},{}", id(*key), text(*status), text(*name)).unwrap();
+        let id = style.projection(*key, random.percent(30));
+        writeln!(warehouse, "{id},{},{}", text(*status), text(*name)).unwrap();
     }
     workspace.file("shop.csv", &shop);
     workspace.file("crm.csv", &crm);
     workspace.file("warehouse.csv", &warehouse);
+    let quoted =
+        |columns: &str| columns.split(',').map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
     let crosswalk = if let Some(lines) = &tables.numbers {
-        let mut numbers = "shop_id,warehouse_id\n".to_owned();
+        let theirs = key.replace("part", "warehouse_part").replace("id", "warehouse_id");
+        let mut numbers = format!("{numbers_id},{theirs}\n");
         for (one, other) in lines {
-            writeln!(numbers, "{},{}", id(*one), id(*other)).unwrap();
+            let one = style.authority(*one, random.percent(30));
+            writeln!(numbers, "{one},{}", style.projection(*other, random.percent(30))).unwrap();
         }
         workspace.file("numbers.csv", &numbers);
-        CROSSWALK
+        format!("{CROSSWALK}{authority_column}\nprojection_column = [{}]\n", quoted(&theirs))
     } else {
-        ""
+        String::new()
     };
-    workspace.file("reconcile.toml", &CONTRACT.replace("#CROSSWALK", crosswalk));
+    let contract = CONTRACT.replace("#KEY", &quoted(key)).replace("#CROSSWALK", &crosswalk);
+    workspace.file("reconcile.toml", &contract);
 }
 
 /// Kind, attribute and reason of each line, with how often.
@@ -196,7 +240,7 @@ fn expected(tables: &Tables) -> Found {
 #[test]
 fn lookups_and_crosswalks_are_what_a_plain_walk_over_maps_says() {
     let mut reasons = BTreeMap::<String, usize>::new();
-    for seed in 0..50 {
+    for seed in 0..70 {
         let mut random = Random::new(seed);
         let tables = make(&mut random);
         let workspace = Workspace::new();

@@ -15,6 +15,7 @@ use super::super::{
     Allow, Attribute, Compare, Contract, Ignore, Kind, Location, Repair, RepairPolicy, Secrets, Severity, Source,
     Unserved, meaning,
 };
+use super::crosswalk::check_crosswalk;
 use super::{attribute, baseline, controls, location, ownership};
 use crate::sides::{Side, Sides};
 
@@ -55,8 +56,7 @@ pub(super) fn check_contract(
     let sources = check_sources(table, setting, &about, problems, warnings);
     let key = check_key(table, &about, problems);
     let mut attributes = attribute::check_attributes(table, setting, &about, problems);
-    let crosswalk = ownership::check_crosswalk(table, setting, &about, problems, warnings);
-    ownership::check_handovers(table, sources.as_ref(), &about, problems);
+    let crosswalk = check_crosswalk(table, &attributes, setting, &about, problems, warnings);
     let baseline = baseline::check_baseline(table, &attributes, setting, &about, problems);
     let ignore = check_ignore(table, &key, &attributes, &about, problems, warnings);
     if let Some(sources) = &sources {

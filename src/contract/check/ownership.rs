@@ -10,10 +10,9 @@ use super::super::raw;
 use super::super::shape;
 use super::super::tree::{Entry, Node, Problems, Table, Value};
 use super::super::values;
-use super::super::{Attribute, Baseline, CapturedAt, Source};
+use super::super::{Attribute, Baseline, Source};
 use super::agreement::{Setting, known_source, place_of};
 use super::source;
-use crate::sides::Sides;
 use crate::sql::Scalar;
 
 /// What an attribute says of where its value comes from.
@@ -281,77 +280,6 @@ fn check_lookup(
     };
     let column = table.node("column").and_then(|node| values::path(node).ok());
     Some(Lookup { source, on, column: column.unwrap_or_else(|| vec![name.to_owned()]) })
-}
-
-/// `[contract.NAME.crosswalk]`.
-pub(super) fn check_crosswalk(
-    table: &Table,
-    setting: &Setting<'_>,
-    about: &str,
-    problems: &mut Problems,
-    warnings: &mut Problems,
-) -> Option<Crosswalk> {
-    let entry = table.entry("crosswalk")?;
-    let own = entry.node.table()?;
-    let about = format!("{about}, crosswalk");
-    shape::check_required(own, &raw::CROSSWALK, &entry.at, Some(&about), problems);
-    if table.texts("key").len() != 1 {
-        let message = format!(
-            "the key has {} attributes; a crosswalk maps keys of one attribute, composite ones are not served",
-            table.texts("key").len()
-        );
-        let hint = "map the key before it comes here, and compare what is mapped";
-        problems.add(&entry.at, Some(&about), message, Some(hint.to_owned()));
-    }
-    let source = match (own.node("source"), own.node("location")) {
-        (Some(node), None) => {
-            known_source(node, "source", setting, &about, problems).then_some(())?;
-            zoned(table, setting, &node.text()?.text)
-        }
-        (None, Some(_)) => {
-            let options = own.0.iter().filter(|entry| ["location", "format", "csv"].contains(&entry.key.as_str()));
-            let node = Node { at: entry.at.clone(), value: Value::Table(Table(options.cloned().collect())) };
-            let made = Entry { key: "crosswalk".to_owned(), at: entry.at.clone(), node };
-            let zone = table.node("timezone").and_then(|node| values::zone(node).ok());
-            source::check_source(&made, zone.as_ref(), problems, warnings).map(Arc::new)
-        }
-        _ => {
-            let message = "expected either `source` or `location`: where the keys are mapped";
-            problems.add(&entry.at, Some(&about), message, None);
-            None
-        }
-    };
-    let text = |key: &str| own.text(key).map(|text| text.text.clone());
-    Some(Crosswalk {
-        source: source?,
-        authority_column: text("authority_column")?,
-        projection_column: text("projection_column")?,
-    })
-}
-
-/// An owner that moves is chosen before rows are read, so the instant must be known by then.
-pub(super) fn check_handovers(
-    table: &Table,
-    sources: Option<&Sides<Arc<Source>>>,
-    about: &str,
-    problems: &mut Problems,
-) {
-    let Some(Sides { projection, .. }) = sources else { return };
-    if !matches!(projection.captured_at, CapturedAt::Column(_)) {
-        return;
-    }
-    for entry in table.table("attribute").into_iter().flat_map(|attributes| &attributes.0) {
-        let Some(own) = entry.node.table() else { continue };
-        if matches!(own.node("owner").map(|node| &node.value), Some(Value::List(_))) {
-            let about = shape::subject(Some(about), "attribute", &entry.key);
-            let message = format!(
-                "an owner that changes is chosen by the instant that the projection speaks for, and `captured_at` of source \"{}\" is a column, which is known only when rows are read",
-                projection.name
-            );
-            let hint = "say its `captured_at` as a time or { file = \"mtime\" }, or name one owner".to_owned();
-            problems.add(place_of(entry, "owner"), Some(&about), message, Some(hint));
-        }
-    }
 }
 
 /// The sources that an attribute names.

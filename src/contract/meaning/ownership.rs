@@ -27,7 +27,10 @@ pub(super) fn origin(lines: &mut Lines, path: &str, origin: &Origin) {
 pub(super) fn crosswalk(lines: &mut Lines, contract: &Contract) {
     if let Some(crosswalk) = &contract.crosswalk {
         source(lines, "crosswalk", &crosswalk.source);
-        lines.add("crosswalk.authority_column", quoted(&crosswalk.authority_column));
-        lines.add("crosswalk.projection_column", quoted(&crosswalk.projection_column));
+        for (side, columns) in crosswalk.columns.iter() {
+            let columns = if let [one] = &columns[..] { quoted(one) } else { list(columns) };
+            lines.add(format_args!("crosswalk.{side}_column"), columns);
+        }
+        lines.maybe("crosswalk.own", crosswalk.own.as_deref().map(list));
     }
 }

@@ -111,6 +111,8 @@ fn shape_in_words(shape: Shape) -> String {
         Shape::Columns => "column, array of members, or table of such by source".to_owned(),
         Shape::Owners(section) => format!("string, or array of tables, see [{}]", section.name),
         Shape::On => "column, or table of columns".to_owned(),
+        Shape::KeyColumns => "column, or array of columns".to_owned(),
+        Shape::Crossed => "column, array of columns, or table of columns".to_owned(),
         Shape::Instant => "time".to_owned(),
         Shape::Anything => "anything".to_owned(),
     }

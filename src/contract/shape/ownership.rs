@@ -1,6 +1,6 @@
 //! The shapes of what says who owns an attribute: owners, columns by source, columns that are joined.
 
-use super::super::raw::Section;
+use super::super::raw::{Section, Shape};
 use super::super::tree::{Node, Problems, Value};
 use super::super::values::{self, Complaint};
 use super::{check_required, check_table, complain};
@@ -77,6 +77,35 @@ pub(super) fn check_on(node: &Node, name: &str, about: Option<&str>, problems: &
     match &node.value {
         Value::Text(_) => {}
         Value::Table(table) if !table.0.is_empty() => {
+            for entry in table.0.iter().filter(|entry| entry.node.text().is_none()) {
+                complain(&entry.node, &format!("{name}.{}", entry.key), &complaint, about, problems);
+            }
+        }
+        _ => complain(node, name, &complaint, about, problems),
+    }
+}
+
+/// The columns of a crosswalk: one, one for each attribute of the key, or a table of one column to the other.
+pub(super) fn check_crossed(node: &Node, name: &str, shape: Shape, about: Option<&str>, problems: &mut Problems) {
+    let (expected, hint) = match shape {
+        Shape::Crossed => (
+            "expected a column, an array of columns, or a table of the authority's columns to the crosswalk's",
+            "write one column for each attribute of the key, in its order, or { own_column = \"column\" }",
+        ),
+        _ => (
+            "expected a column, or an array of columns",
+            "write one column for each attribute of the key, in its order",
+        ),
+    };
+    let complaint = Complaint { expected: expected.to_owned(), hint: Some(hint.to_owned()) };
+    match &node.value {
+        Value::Text(_) => {}
+        Value::List(nodes) if !nodes.is_empty() => {
+            for (index, node) in nodes.iter().enumerate().filter(|(_, node)| node.text().is_none()) {
+                complain(node, &format!("{name}[{index}]"), &complaint, about, problems);
+            }
+        }
+        Value::Table(table) if !table.0.is_empty() && matches!(shape, Shape::Crossed) => {
             for entry in table.0.iter().filter(|entry| entry.node.text().is_none()) {
                 complain(&entry.node, &format!("{name}.{}", entry.key), &complaint, about, problems);
             }

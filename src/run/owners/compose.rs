@@ -10,7 +10,7 @@ use arrow::datatypes::{Field, SchemaRef};
 
 use super::super::Halt;
 use super::super::derive::Derivation;
-use super::crossing::Crossing;
+use super::crossing::{Crossing, Part};
 use super::join::{Join, as_kept, kept};
 use super::other::KeyOf;
 use crate::normalise::{composed_column, composed_field};
@@ -32,9 +32,24 @@ pub(super) struct Plan {
 
 /// One column that is added.
 pub(super) enum Extra {
-    Derived { derivation: Box<Derivation>, columns: Vec<usize>, field: Field, attribute: String },
-    Joined { join: Arc<Join>, index: usize, field: Field },
-    Mapped { crossing: Arc<Crossing>, column: usize, field: Field },
+    Derived {
+        derivation: Box<Derivation>,
+        columns: Vec<usize>,
+        field: Field,
+        attribute: String,
+    },
+    Joined {
+        join: Arc<Join>,
+        index: usize,
+        field: Field,
+    },
+    /// The part of the key at `index`, which stands in `column` where the side has it.
+    Mapped {
+        crossing: Arc<Crossing>,
+        index: usize,
+        column: Option<usize>,
+        field: Field,
+    },
 }
 
 impl Extra {
@@ -56,7 +71,7 @@ impl Extra {
             Self::Joined { join, .. } => join.matching.columns(Side::Authority),
             Self::Mapped { crossing, column, .. } => {
                 let mut columns = crossing.matching.get(side).columns(Side::Authority);
-                columns.push(*column);
+                columns.extend(*column);
                 columns
             }
         }
@@ -229,10 +244,13 @@ impl Composing<'_> {
                     let values = as_kept(&values, &super::join::kept(derivation.field())).map_err(Halt::Contract)?;
                     columns[position] = Some(composed_column(field, values, codes, None));
                 }
-                Extra::Mapped { crossing, column, field } => {
+                Extra::Mapped { crossing, .. } => {
                     let keys = self.only(rows, &crossing.matching.get(plan.side).columns(Side::Authority));
-                    let own = rows.column(self.within(*column));
-                    columns[position] = Some(crossing.compose(plan.side, &keys, (own, field), &counts)?);
+                    let (places, parts): (Vec<usize>, Vec<Part<'_>>) = self.of_key(rows).into_iter().unzip();
+                    let composed = crossing.compose(plan.side, &keys, &parts, &counts)?;
+                    for (place, column) in places.into_iter().zip(composed) {
+                        columns[place] = Some(column);
+                    }
                 }
                 Extra::Joined { join, .. } => {
                     let keys: Vec<KeyOf> =
@@ -258,6 +276,21 @@ impl Composing<'_> {
         let extras = self.columns.iter().enumerate().filter_map(|(place, column)| {
             match plan.extras.get(column.checked_sub(plan.own)?)? {
                 Extra::Joined { join: of, index, field } if Arc::ptr_eq(of, join) => Some((place, (*index, field))),
+                _ => None,
+            }
+        });
+        extras.collect()
+    }
+
+    /// The places of the parts of the mapped key among the columns that are asked for, and what they are.
+    fn of_key<'r>(&'r self, rows: &'r RecordBatch) -> Vec<(usize, Part<'r>)> {
+        let plan = &self.unit.plan;
+        let extras = self.columns.iter().enumerate().filter_map(|(place, column)| {
+            match plan.extras.get(column.checked_sub(plan.own)?)? {
+                Extra::Mapped { index, column, field, .. } => {
+                    let own = column.map(|column| rows.column(self.within(column)));
+                    Some((place, Part { index: *index, own, field }))
+                }
                 _ => None,
             }
         });

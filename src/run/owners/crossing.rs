@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, new_null_array};
-use arrow::compute::interleave;
+use arrow::compute::{cast, interleave};
 use arrow::datatypes::Field;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -14,7 +14,7 @@ use super::join::{as_kept, kept};
 use super::other::{Facts, KeyOf, Matching, Other};
 use super::store::Key;
 use crate::audit::OwnerBooks;
-use crate::normalise::{FaultReason, composed_column};
+use crate::normalise::{CanonicalBatch, FaultReason, composed_column};
 use crate::sides::{Side, Sides};
 
 /// The crosswalk of a contract.
@@ -22,10 +22,28 @@ pub(super) struct Crossing {
     pub(super) other: Other,
     /// How each side's keys find its lines.
     pub(super) matching: Sides<Matching>,
-    /// Its column of the projection's keys, as an index in its schema.
-    projected: usize,
-    field: Field,
+    /// Its columns of the projection's keys, as indices in its schema, and their fields as they are kept.
+    projected: Vec<(usize, Field)>,
+    named: Named,
     loaded: OnceLock<Loaded>,
+}
+
+/// How people know a key of the authority that has no partner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// Each attribute of the key by the authority's column of it.
+    Each,
+    /// The first by all of the authority's own columns, the others by nothing.
+    ByTheirOwn,
+}
+
+/// A part of the key that is composed.
+pub(super) struct Part<'a> {
+    /// Its place in the key.
+    pub(super) index: usize,
+    /// The side's own column of it, if there is one.
+    pub(super) own: Option<&'a ArrayRef>,
+    pub(super) field: &'a Field,
 }
 
 struct Loaded {
@@ -33,7 +51,8 @@ struct Loaded {
     null_key: u64,
     ambiguous_rows: u64,
     by_key: Sides<FxHashMap<Key, Place>>,
-    values: Vec<ArrayRef>,
+    /// The projection's keys, batch by batch, column by column; the last holds one NULL.
+    values: Vec<Vec<ArrayRef>>,
     /// For each pair, how many rows say it, and whether a row of the authority asked for it.
     pairs: Vec<(u64, AtomicBool)>,
 }
@@ -48,7 +67,7 @@ enum Place {
 /// Lines as they are read.
 #[derive(Default)]
 struct Lines {
-    values: Vec<ArrayRef>,
+    values: Vec<Vec<ArrayRef>>,
     /// By the authority's key: the projection's, where its text lies, and how many rows say so.
     pairs: FxHashMap<(Key, Key), (u32, u32, u64)>,
     bytes: u64,
@@ -58,15 +77,23 @@ struct Lines {
 const PAIR_BYTES: u64 = 256;
 
 impl Crossing {
-    pub(super) fn new(mut other: Other, matching: Sides<Matching>, projected: &str) -> Result<Self, Halt> {
-        let projected = other.take(projected, "crosswalk")?;
-        let field = kept(other.opened.schema.field(projected));
-        Ok(Self { other, matching, projected, field, loaded: OnceLock::new() })
+    pub(super) fn new(
+        mut other: Other,
+        matching: Sides<Matching>,
+        projected: &[String],
+        named: Named,
+    ) -> Result<Self, Halt> {
+        let mut columns = Vec::with_capacity(projected.len());
+        for name in projected {
+            let index = other.take(name, "crosswalk")?;
+            columns.push((index, kept(other.opened.schema.field(index))));
+        }
+        Ok(Self { other, matching, projected: columns, named, loaded: OnceLock::new() })
     }
 
-    /// The field of the keys that it maps to.
-    pub(super) fn field(&self) -> &Field {
-        &self.field
+    /// The field of a part of the keys that it maps to.
+    pub(super) fn field(&self, place: usize) -> &Field {
+        &self.projected[place].1
     }
 
     /// Reads all of it; refused where it takes more than so many bytes.
@@ -78,8 +105,7 @@ impl Crossing {
             let keys = Sides::from_fn(|side| {
                 self.matching.get(side).keys(Side::Projection, &self.other.only(rows, columns.get(side)))
             });
-            let values = self.other.only(rows, &[self.projected]);
-            let values = as_kept(values.column(0), &self.field).map_err(Halt::Contract)?;
+            let values: Vec<ArrayRef> = self.values(rows).map_err(Halt::Contract)?;
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             let batch = u32::try_from(lines.values.len()).expect("fewer than 2³² batches");
             for (row, (one, other)) in (0_u32..).zip(keys.authority.iter().zip(&keys.projection)) {
@@ -88,7 +114,7 @@ impl Crossing {
                     _ => drop(null_key.fetch_add(1, Ordering::Relaxed)),
                 }
             }
-            lines.bytes += values.get_array_memory_size() as u64;
+            lines.bytes += values.iter().map(|values| values.get_array_memory_size() as u64).sum::<u64>();
             lines.values.push(values);
             let bytes = lines.bytes + lines.pairs.len() as u64 * PAIR_BYTES;
             if bytes > limit {
@@ -104,6 +130,12 @@ impl Crossing {
         let held = lines.bytes + lines.pairs.len() as u64 * PAIR_BYTES;
         _ = self.loaded.set(self.settled(lines, facts, null_key.into_inner()));
         Ok(held)
+    }
+
+    /// The projection's keys of its lines.
+    fn values(&self, rows: &RecordBatch) -> Result<Vec<ArrayRef>, String> {
+        let value = |(index, field): &(usize, Field)| as_kept(self.other.only(rows, &[*index]).column(0), field);
+        self.projected.iter().map(value).collect()
     }
 
     /// Which pairs stand alone, and which keys are ambiguous.
@@ -131,18 +163,18 @@ impl Crossing {
                 by_key.projection.insert(*other, Place::Ambiguous);
             }
         }
-        values.push(new_null_array(self.field.data_type(), 1));
+        values.push(self.projected.iter().map(|(_, field)| new_null_array(field.data_type(), 1)).collect());
         Loaded { facts, null_key, ambiguous_rows, by_key, values, pairs: counted }
     }
 
-    /// The composed key column of a side's rows, whose key columns the batch holds.
+    /// The composed columns of these parts of the key of a side's rows, whose key columns the batch holds.
     pub(super) fn compose(
         &self,
         side: Side,
         batch: &RecordBatch,
-        (own, field): (&ArrayRef, &Field),
+        parts: &[Part<'_>],
         counts: &dyn Fn(usize) -> bool,
-    ) -> Result<ArrayRef, Halt> {
+    ) -> Result<Vec<ArrayRef>, Halt> {
         let not_yet = || Halt::Contract("the crosswalk was not read before it was needed".to_owned());
         let loaded = self.loaded.get().ok_or_else(not_yet)?;
         let matching = self.matching.get(side);
@@ -150,9 +182,13 @@ impl Crossing {
         let keys = matching.keys(Side::Authority, batch);
         let nothing = (loaded.values.len() - 1, 0);
         let (mut codes, mut from) = (vec![0; keys.len()], vec![nothing; keys.len()]);
+        let mut nulls = vec![false; keys.len()];
         for (row, key) in keys.iter().enumerate() {
             let place = match key {
-                KeyOf::Null => continue,
+                KeyOf::Null => {
+                    nulls[row] = true;
+                    continue;
+                }
                 KeyOf::Faulted(reason) => {
                     codes[row] = reason.code();
                     continue;
@@ -170,22 +206,40 @@ impl Crossing {
                 }
             }
         }
-        let shown = |(row, code): (usize, &u8)| if *code == 0 { None } else { matching.text(&canonical, row) };
-        let shown: StringArray = codes.iter().enumerate().map(shown).collect();
-        let values = match side {
-            Side::Authority => {
-                let arrays: Vec<&dyn Array> = loaded.values.iter().map(AsRef::as_ref).collect();
-                interleave(&arrays, &from).map_err(|error| Halt::Contract(error.to_string()))?
-            }
-            // The projection's keys stay what they are, but for those that have no partner.
-            Side::Projection => {
-                let marked = codes.iter().map(|code| Some(*code != 0)).collect();
-                let own =
-                    as_kept(own, &kept(&Field::new("", own.data_type().clone(), true))).map_err(Halt::Contract)?;
-                arrow::compute::nullif(&own, &marked).map_err(|error| Halt::Contract(error.to_string()))?
-            }
+        let compose = |part: &Part<'_>| -> Result<ArrayRef, Halt> {
+            let values = match (side, part.own) {
+                // The projection's keys stay what they are, but for those that have no partner.
+                (Side::Projection, Some(own)) => {
+                    let marked = codes.iter().map(|code| Some(*code != 0)).collect();
+                    let own =
+                        as_kept(own, &kept(&Field::new("", own.data_type().clone(), true))).map_err(Halt::Contract)?;
+                    arrow::compute::nullif(&own, &marked).map_err(said)?
+                }
+                _ => loaded.keys_at(part.index, &from, part.own.map(|own| (own, &nulls[..])))?,
+            };
+            let (codes, shown) = self.marks(side, part.index, (&codes, matching, &canonical));
+            Ok(composed_column(part.field, values, codes, Some(shown)))
         };
-        Ok(composed_column(field, values, codes, Some(shown)))
+        parts.iter().map(compose).collect()
+    }
+
+    /// Why a part of the key has no value, row by row, and what people know it by then.
+    fn marks(
+        &self,
+        side: Side,
+        index: usize,
+        (codes, matching, canonical): (&[u8], &Matching, &CanonicalBatch),
+    ) -> (Vec<u8>, StringArray) {
+        let own = side == Side::Authority && self.named == Named::ByTheirOwn;
+        if own && index > 0 {
+            return (vec![0; codes.len()], StringArray::new_null(codes.len()));
+        }
+        let shown = |(row, code): (usize, &u8)| match code {
+            0 => None,
+            _ if own => matching.whole_text(canonical, row),
+            _ => matching.text(canonical, index, row),
+        };
+        (codes.to_vec(), codes.iter().enumerate().map(shown).collect())
     }
 
     /// What was read; None before.
@@ -215,4 +269,32 @@ impl Crossing {
         let duplicate = loaded.ambiguous_rows;
         OwnerBooks { read, joined, unknown: rest - duplicate - joined, duplicate, null_key, unreadable, unjoined: 0 }
     }
+}
+
+impl Loaded {
+    /// A part of the keys that rows are mapped to. Where a part of a row's own key is NULL nothing is mapped, and what stands there
+    /// is shown as far as the type of the crosswalk's column holds it.
+    fn keys_at(
+        &self,
+        index: usize,
+        from: &[(usize, usize)],
+        own: Option<(&ArrayRef, &[bool])>,
+    ) -> Result<ArrayRef, Halt> {
+        let mut arrays: Vec<&dyn Array> = self.values.iter().map(|columns| columns[index].as_ref()).collect();
+        let Some((own, nulls)) = own.filter(|(own, nulls)| own.null_count() < own.len() && nulls.contains(&true))
+        else {
+            return interleave(&arrays, from).map_err(said);
+        };
+        let own = cast(own, arrays[0].data_type()).unwrap_or_else(|_| new_null_array(arrays[0].data_type(), own.len()));
+        let itself = arrays.len();
+        arrays.push(&own);
+        let from: Vec<(usize, usize)> =
+            from.iter().enumerate().map(|(row, place)| if nulls[row] { (itself, row) } else { *place }).collect();
+        interleave(&arrays, &from).map_err(said)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` asks for")]
+fn said(error: arrow::error::ArrowError) -> Halt {
+    Halt::Contract(format!("the crosswalk cannot be put together: {error}"))
 }

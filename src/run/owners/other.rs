@@ -284,12 +284,22 @@ impl Matching {
         normalise(&self.binding, side, batch)
     }
 
-    /// The first attribute of a row as text, for people.
-    pub(super) fn text(&self, canonical: &CanonicalBatch, row: usize) -> Option<String> {
-        let column = &canonical.columns[0];
+    /// An attribute of a row as text, for people.
+    pub(super) fn text(&self, canonical: &CanonicalBatch, attribute: usize, row: usize) -> Option<String> {
+        let column = &canonical.columns[attribute];
         let fault = column.faults.iter().find(|fault| fault.row as usize == row);
-        let text = || crate::normalise::canonical_text(&self.binding.attributes[0].comparison, column, row);
+        let text = || crate::normalise::canonical_text(&self.binding.attributes[attribute].comparison, column, row);
         fault.map(|fault| fault.shown.to_string()).or_else(text)
+    }
+
+    /// All attributes of a row as one text: the only one, or a JSON array.
+    pub(super) fn whole_text(&self, canonical: &CanonicalBatch, row: usize) -> Option<String> {
+        let count = self.binding.attributes.len();
+        if count == 1 {
+            return self.text(canonical, 0, row);
+        }
+        let texts: Vec<Option<String>> = (0..count).map(|attribute| self.text(canonical, attribute, row)).collect();
+        Some(serde_json::json!(texts).to_string())
     }
 }
 

@@ -138,15 +138,81 @@ fn what_cannot_be_owned_looked_up_or_mapped_is_said() {
     }
 }
 
+fn crossed(key: &str, columns: &str, more: &str) -> String {
+    HEAD.to_owned()
+        + &format!(
+            "[contract.a]\nversion = \"1.0.0\"\nauthority = \"erp\"\nprojection = \"shop\"\nkey = {key}\n\
+             crosswalk = {{ location = \"x.csv\", {columns} }}\n{more}"
+        )
+}
+
 #[test]
-fn a_crosswalk_of_composite_keys_is_refused() {
-    let text = HEAD.to_owned()
-        + "[contract.a]\nversion = \"1.0.0\"\nauthority = \"erp\"\nprojection = \"shop\"\nkey = [\"id\", \"line\"]\n\
-           crosswalk = { location = \"x.csv\", authority_column = \"a\", projection_column = \"b\" }\n";
-    let problems = Desk::default().file("reconcile.toml", &text).problems();
-    assert_eq!(problems.len(), 1, "{problems:#?}");
-    assert!(
-        problems[0].contains("a crosswalk maps keys of one attribute, composite ones are not served"),
-        "{problems:#?}"
-    );
+fn a_crosswalk_maps_keys_of_several_attributes_or_of_other_columns() {
+    for (key, columns, own, theirs) in [
+        ("[\"id\"]", "authority_column = \"a\", projection_column = \"b\"", None, [vec!["a"], vec!["b"]]),
+        (
+            "[\"id\", \"line\"]",
+            "authority_column = [\"a\", \"l\"], projection_column = [\"b\", \"m\"]",
+            None,
+            [vec!["a", "l"], vec!["b", "m"]],
+        ),
+        (
+            "[\"id\"]",
+            "authority_column = { branch = \"a\", number = \"n\" }, projection_column = \"b\"",
+            Some(vec!["branch", "number"]),
+            [vec!["a", "n"], vec!["b"]],
+        ),
+    ] {
+        let configuration = Desk::default().file("reconcile.toml", &crossed(key, columns, "")).load().expect("valid");
+        let crosswalk = configuration.contracts[0].crosswalk.clone().expect("a crosswalk");
+        let own: Option<Vec<String>> = own.map(|own| own.into_iter().map(str::to_owned).collect());
+        assert_eq!(crosswalk.own, own, "{columns}");
+        assert_eq!(
+            [&crosswalk.columns.authority[..], &crosswalk.columns.projection[..]],
+            theirs.each_ref().map(|one| &one[..]),
+            "{columns}"
+        );
+    }
+}
+
+#[test]
+fn a_crosswalk_of_other_columns_than_the_keys_is_said() {
+    let owner = "[contract.a.attribute.x]\nowner = \"billing\"\n[source.billing]\nlocation = \"b.csv\"\n";
+    for (key, columns, more, said) in [
+        (
+            "[\"id\", \"line\"]",
+            "authority_column = \"a\", projection_column = [\"b\", \"m\"]",
+            "",
+            "authority_column names 1 column, and the key has 2 attributes; expected one for each, in the order of the key",
+        ),
+        (
+            "[\"id\"]",
+            "authority_column = \"a\", projection_column = [\"b\", \"m\"]",
+            "",
+            "projection_column names 2 columns, and the key has 1 attribute",
+        ),
+        ("[]", "authority_column = \"a\", projection_column = \"b\"", "", "a crosswalk without a key"),
+        (
+            "[\"id\"]",
+            "authority_column = 7, projection_column = \"b\"",
+            "",
+            "authority_column is 7, expected a column, an array of columns, or a table",
+        ),
+        (
+            "[\"id\"]",
+            "authority_column = \"a\", projection_column = { x = \"b\" }",
+            "",
+            "projection_column is a table, expected a column, or an array of columns",
+        ),
+        (
+            "[\"id\"]",
+            "authority_column = { branch = \"a\", number = \"n\" }, projection_column = \"b\"",
+            owner,
+            "another owner, and a crosswalk whose `authority_column` is a table",
+        ),
+    ] {
+        let problems = Desk::default().file("reconcile.toml", &crossed(key, columns, more)).problems();
+        assert_eq!(problems.len(), 1, "{columns}: {problems:#?}");
+        assert!(problems[0].contains(said), "{columns}: {problems:#?}");
+    }
 }
