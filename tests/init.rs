@@ -50,7 +50,10 @@ fn agreed(contract: &str) -> BTreeMap<String, String> {
     });
     plain
         .map(|(name, attribute)| {
-            let side = |key: &str| attribute.get(key).map_or_else(|| name.clone(), shown);
+            // Where the old copy has other names, they stand by source.
+            let projection = file["contract"][contract]["projection"].as_str().unwrap();
+            let of_projection = |value: &toml::Value| value.get(projection).map_or_else(|| shown(value), shown);
+            let side = |key: &str| attribute.get(key).map_or_else(|| name.clone(), of_projection);
             (side("column"), side("projected_as"))
         })
         .collect()

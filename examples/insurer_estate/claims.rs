@@ -29,7 +29,7 @@ pub(super) const FATES: [(&str, usize); 17] = [
 ];
 
 /// A name of the insured is cut after so many characters.
-const CUT: usize = 12;
+pub(super) const CUT: usize = 12;
 
 /// Whether the fault would be visible on this policy, and nothing but it.
 pub(super) fn suits(fate: &str, policy: &Policy) -> bool {

@@ -1,4 +1,4 @@
-//! Writes the insurer's estate of `fixtures/insurer`: six systems whose copies have come apart, and the truth of it.
+//! Writes the insurer's estate of `fixtures/insurer`: systems whose copies have come apart, and the truth of it.
 //!
 //! `cargo run --example insurer_estate` rewrites the folder; the same seed gives the same bytes, which a test holds it
 //! to. The truth is what was planted, written down while it was planted: it is never found by comparing.
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 mod billing;
 mod claims;
 mod crm;
+mod ledger;
 mod policies;
 mod reinsurance;
 mod truth;
@@ -50,6 +51,7 @@ pub fn generate(folder: &Path) -> io::Result<()> {
     policies::write(folder, &policies, &faults, &mut truth)?;
     crm::write(folder, &policies, &mut random, &mut truth)?;
     claims::write(folder, &policies, &mut random, &mut truth)?;
+    ledger::write(folder, &policies, faults.count(), &mut truth)?;
     reinsurance::write(folder, &policies, &mut random, &mut truth)?;
     write_text(folder, "truth.json", &truth.text())
 }

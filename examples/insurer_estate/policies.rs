@@ -160,6 +160,13 @@ pub(super) struct AuthorityFaults {
     nameless: Vec<usize>,
 }
 
+impl AuthorityFaults {
+    /// How many keys cannot pair whatever a copy holds.
+    pub(super) fn count(&self) -> u64 {
+        (self.twice.len() + self.nameless.len()) as u64
+    }
+}
+
 const AUTHORITY_TWICE: usize = 3;
 const AUTHORITY_WITHOUT_KEY: usize = 2;
 

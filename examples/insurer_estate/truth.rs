@@ -19,6 +19,9 @@ pub(super) struct Planted {
     settled: BTreeMap<&'static str, u64>,
     causes: BTreeMap<String, u64>,
     invariants: BTreeMap<&'static str, u64>,
+    /// How lines stand to the old copy, by status.
+    three_way: BTreeMap<&'static str, u64>,
+    seen: BTreeMap<&'static str, u64>,
     /// What diverging keys are worth, in cents, by kind.
     at_risk: BTreeMap<&'static str, i128>,
     /// By side: the rows of each group, and their sum in cents.
@@ -54,6 +57,9 @@ impl Planted {
         };
         if !self.invariants.is_empty() {
             value["invariants"] = json!(self.invariants);
+        }
+        if !self.three_way.is_empty() {
+            value["three_way"] = json!(self.three_way);
         }
         if !self.at_risk.is_empty() {
             let sums = self.at_risk.iter().map(|(kind, cents)| ((*kind).to_owned(), json!(plain(*cents))));
@@ -106,6 +112,18 @@ impl Planted {
     /// A row that breaks an invariant.
     pub(super) fn breaks(&mut self, invariant: &'static str) {
         *self.invariants.entry(invariant).or_default() += 1;
+    }
+
+    /// So many lines that stand to the old copy in one way.
+    pub(super) fn stands(&mut self, status: &'static str, lines: u64) {
+        *self.three_way.entry(status).or_default() += lines;
+    }
+
+    /// How often this was asked of it, this time included.
+    pub(super) fn seen(&mut self, what: &'static str) -> u64 {
+        let seen = self.seen.entry(what).or_default();
+        *seen += 1;
+        *seen
     }
 
     /// A row of the authority (0) or the projection (1) that a control total counts.
