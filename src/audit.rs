@@ -31,6 +31,8 @@ pub use controls::{
 use decision::Decided;
 pub use measured::{LineCounts, Measured, Phase, Timing};
 pub use owners::{OwnerBooks, OwnerFacts, OwnerRole};
+pub use recheck::{Look, SecondLook};
+mod recheck;
 mod recurrence;
 
 pub use recurrence::{Recurrence, Sighting};
@@ -153,6 +155,8 @@ pub struct ContractAudit {
     pub baseline: Option<Baseline>,
     /// What was done about checksums in a database, where one serves a side and may compute them.
     pub checksums: Option<Checksums>,
+    /// What a second look made of the differences, where the contract asks for one.
+    pub second_look: Option<SecondLook>,
 }
 
 /// Repair actions by safety.

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use serde_json::Value;
 
 use crate::contract::{Contract, Kind, Severity};
-use crate::diff::resolve::{Difference, RowAt, Rows, fault_at};
+use crate::diff::resolve::{Again, Difference, RowAt, Rows, fault_at};
 use crate::normalise::{
     Binding, BoundAttribute, FaultReason, SchemaDifference, SchemaReason, show, show_each, write_canonical_json,
 };
@@ -79,7 +79,9 @@ impl Scale {
             attributes: binding.attributes.iter().map(attribute).collect(),
             authority_source: contract.sources.authority.name.as_str().into(),
             prefix: fingerprint_prefix(contract),
-            by_difference: contract.controls.rules.is_empty() && contract.controls.value_at_risk.is_none(),
+            by_difference: contract.controls.rules.is_empty()
+                && contract.controls.value_at_risk.is_none()
+                && contract.recheck.is_none(),
             pace: None,
         }
     }
@@ -184,7 +186,7 @@ fn judge_with(
     mut show: impl FnMut(Side, RowAt, usize) -> Option<Box<str>>,
 ) -> Vec<Divergence> {
     let kind = bench.kind_of(difference);
-    match difference {
+    let mut divergences = match difference {
         Difference::Unpaired { side, row, fault } => vec![bench.of_row(kind, *side, *row, Sides::default(), *fault)],
         Difference::Tombstone { rows, side } => {
             let mut divergence = bench.of_row(kind, Side::Authority, rows.authority, Sides::default(), None);
@@ -210,7 +212,14 @@ fn judge_with(
             *values.get_mut(*side) = Some("1".into());
             vec![bench.of_row(kind, *side, *row, values, None)]
         }
-    }
+    };
+    let reason = match bench.again(difference) {
+        Some(Again::Settled) => Reason::Settled,
+        Some(Again::Unstable) => Reason::Unstable,
+        Some(Again::Stands) | None => return divergences,
+    };
+    divergences.iter_mut().for_each(|divergence| divergence.reason = reason.clone());
+    divergences
 }
 
 /// Judges a column that could not be compared.
@@ -257,6 +266,13 @@ pub fn judge_unreadable(contract: &Contract, side: Side, place: &str, problem: &
 }
 
 impl Bench<'_> {
+    /// What a second look made of a difference, if one was taken.
+    #[must_use]
+    pub fn again(self, difference: &Difference) -> Option<Again> {
+        let (side, at) = difference.named_by();
+        self.rows.get(side).again.get(&at).copied()
+    }
+
     fn of_row(
         self,
         kind: Kind,
@@ -337,12 +353,7 @@ impl Bench<'_> {
 
     /// Writes the key of the row that a difference is named by.
     pub fn write_key_of(self, difference: &Difference, out: &mut String) {
-        let (side, at) = match difference {
-            Difference::Differ { rows, .. } | Difference::Tombstone { rows, .. } => (Side::Authority, rows.authority),
-            Difference::Unpaired { side, row, .. }
-            | Difference::DuplicateKey { side, row, .. }
-            | Difference::NullKey { side, row } => (*side, *row),
-        };
+        let (side, at) = difference.named_by();
         out.clear();
         self.write_key(side, at, out);
     }
@@ -456,6 +467,10 @@ pub enum Reason {
     Value(FaultReason),
     /// `deleted_in_projection`: the row is there, as a tombstone.
     DeletedInProjection,
+    /// `settled`: a second look found both sides agreed.
+    Settled,
+    /// `unstable`: it differed in every look, and never in the same way for long.
+    Unstable,
 }
 
 impl std::fmt::Display for Reason {
@@ -467,6 +482,8 @@ impl std::fmt::Display for Reason {
             Self::Default => formatter.write_str("default"),
             Self::Value(reason) => formatter.write_str(reason.name()),
             Self::DeletedInProjection => formatter.write_str("deleted_in_projection"),
+            Self::Settled => formatter.write_str("settled"),
+            Self::Unstable => formatter.write_str("unstable"),
         }
     }
 }

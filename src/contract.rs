@@ -24,6 +24,7 @@ mod ownership;
 mod pii;
 mod raw;
 mod read;
+mod recheck;
 mod schema;
 mod secrets;
 mod shape;
@@ -39,6 +40,7 @@ pub use database::{Database, Limits, PauseIf, PushDown, Rows, Secret, System};
 pub use error::{Error, Errors, Problem};
 pub use ownership::{Crosswalk, Lookup, Origin, Tenure};
 pub use pii::PiiKey;
+pub use recheck::Recheck;
 pub use schema::json_schema;
 pub use secrets::Secrets;
 pub use sign::{Password, Sign};
@@ -275,6 +277,8 @@ pub struct Contract {
     pub row_filter: Option<String>,
     /// Changes younger than this may still be on their way.
     pub window: Option<Span>,
+    /// The second look at what differs, where it asks for one.
+    pub recheck: Option<Recheck>,
     /// Severity from which the contract drifts.
     pub fail_on: Severity,
     /// What is tolerated all the same.

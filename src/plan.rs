@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::classify::Bench;
 use crate::contract::{Kind, Repair};
-use crate::diff::resolve::{Difference, RowAt, fault_at};
+use crate::diff::resolve::{Again, Difference, RowAt, fault_at};
 use crate::normalise::{Comparison, FaultReason, canonical_json, canonical_text, local_time, owned_value, show};
 use crate::sides::{Side, Sides};
 
@@ -17,6 +17,14 @@ pub type Complete = Sides<bool>;
 /// Drafts the repair of one difference, or two where a pair's attributes differ in who may repair them (one for each safety).
 #[must_use]
 pub fn draft(bench: Bench<'_>, difference: &Difference, complete: Complete) -> Vec<Action> {
+    let mut actions = draft_of(bench, difference, complete);
+    if bench.again(difference) == Some(Again::Unstable) {
+        actions.iter_mut().for_each(Action::distrust);
+    }
+    actions
+}
+
+fn draft_of(bench: Bench<'_>, difference: &Difference, complete: Complete) -> Vec<Action> {
     if let Some(actions) = lag::draft(bench, difference, complete) {
         return actions;
     }
@@ -256,6 +264,16 @@ pub struct Action {
     pub safety: Safety,
     /// Why it has this safety, as a sentence part.
     pub reason: String,
+}
+
+impl Action {
+    /// Asks for a look first, because the row kept changing.
+    fn distrust(&mut self) {
+        if self.safety == Safety::Safe {
+            self.safety = Safety::Review;
+            self.reason.push_str("; the row kept changing while it was looked at again");
+        }
+    }
 }
 
 /// What would be done.

@@ -17,6 +17,7 @@ pub mod otlp;
 pub mod parquet;
 pub mod plan;
 pub mod prometheus;
+pub(crate) mod recheck;
 pub mod recurrence;
 mod sum;
 pub mod text;

@@ -39,6 +39,7 @@ mod owners;
 mod privacy;
 mod pushdown;
 mod recall;
+mod recheck;
 mod rows;
 mod scan;
 mod tally;
@@ -403,6 +404,9 @@ enum Halt {
     /// The old copy could not be opened, read or held against the projection.
     #[error("baseline `{0}`: {1}")]
     Baseline(String, String),
+    /// What differs could not be read again: which look, and why.
+    #[error("look {0} at what differs: {1}")]
+    SecondLook(usize, Box<Halt>),
     /// The books do not balance.
     #[error(transparent)]
     Unbalanced(#[from] crate::audit::Unbalanced),

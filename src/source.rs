@@ -52,6 +52,22 @@ pub struct Opened {
     witnesses: Vec<Arc<SourceFile>>,
 }
 
+impl Opened {
+    /// The same without any rows.
+    #[must_use]
+    pub fn without_rows(&self) -> Self {
+        Self {
+            schema: Arc::clone(&self.schema),
+            units: Vec::new(),
+            files: self.files.clone(),
+            file_of: Vec::new(),
+            warnings: Vec::new(),
+            snapshot: None,
+            witnesses: Vec::new(),
+        }
+    }
+}
+
 /// The one state of a database that all units of a source are read in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -327,6 +343,15 @@ fn head(file: &SourceFile, compression: Compression) -> Result<Vec<u8>, Error> {
 /// That it changed while it was read.
 pub fn unchanged(opened: &Opened) -> Result<(), Error> {
     opened.witnesses.iter().try_for_each(|file| file.unchanged())
+}
+
+/// Whether a source's files are those that were opened, and still what they were then. Of a database that is never known.
+#[must_use]
+pub fn is_unchanged(source: &Source, opened: &Opened) -> bool {
+    let Location::Files { written, path } = &source.location else { return false };
+    let Ok((found, _)) = locate::locate(written, path, source.format) else { return false };
+    let same = found.iter().map(|found| &found.path).eq(opened.files.iter().map(|file| &file.path));
+    same && unchanged(opened).is_ok()
 }
 
 /// How many columns of databases were met that hold values which their usual type cannot. Where there are more than before,

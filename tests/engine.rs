@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use reconcile::audit::{Books, Checksums, Recorder};
+use reconcile::audit::{Books, Checksums, ContractAudit, Recorder};
 use reconcile::classify::Divergence;
 use reconcile::plan::Action;
 use reconcile::run::{Progress, Settings, Stop, Tuning};
@@ -12,9 +12,11 @@ use reconcile::sides::Sides;
 
 use crate::support::Workspace;
 
+/// What a recorder was told.
 #[derive(Default)]
-struct Notes {
-    divergences: Vec<Divergence>,
+pub(crate) struct Notes {
+    pub(crate) divergences: Vec<Divergence>,
+    pub(crate) actions: Vec<Action>,
 }
 
 impl Recorder for Notes {
@@ -23,7 +25,8 @@ impl Recorder for Notes {
         Ok(())
     }
 
-    fn action(&mut self, _action: &Action) -> io::Result<()> {
+    fn action(&mut self, action: &Action) -> io::Result<()> {
+        self.actions.push(action.clone());
         Ok(())
     }
 }
@@ -46,31 +49,11 @@ pub(crate) struct Said {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Runs the one contract of a workspace.
+/// Runs the one contract of a workspace, which is compared to the end.
 #[track_caller]
 pub(crate) fn said(workspace: &Workspace, tuning: Tuning, threads: usize, progress: &dyn Progress) -> Said {
-    let configuration = reconcile::contract::load(&workspace.path().join("reconcile.toml"), &|_| None).unwrap();
-    let settings = Settings {
-        run_id: "engine".to_owned(),
-        started_at: jiff::Timestamp::UNIX_EPOCH,
-        command: "run".to_owned(),
-        threads,
-        memory_limit: None,
-        spill_folder: workspace.path().to_owned(),
-        cache: None,
-        examples: 3,
-        draft_plan: false,
-        digest_inputs: true,
-        signed: false,
-        pii_key: None,
-        decisions: std::sync::Arc::default(),
-        shown: BTreeMap::new(),
-        tuning,
-    };
-    let mut notes = Notes::default();
-    let audit =
-        reconcile::run::run(&configuration.contracts, &settings, &mut notes, progress, &Stop::default()).unwrap();
-    let contract = audit.contracts.into_iter().next().unwrap();
+    let settings = Settings { draft_plan: false, ..settings(workspace, tuning, threads) };
+    let (contract, notes) = audited(workspace, &settings, progress);
     assert_eq!(contract.error, None);
     Said {
         divergences: notes.divergences,
@@ -79,4 +62,35 @@ pub(crate) fn said(workspace: &Workspace, tuning: Tuning, threads: usize, progre
         checksums: contract.checksums,
         warnings: contract.warnings,
     }
+}
+
+/// How a contract is run.
+pub(crate) fn settings(workspace: &Workspace, tuning: Tuning, threads: usize) -> Settings {
+    Settings {
+        run_id: "engine".to_owned(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        command: "run".to_owned(),
+        threads,
+        memory_limit: None,
+        spill_folder: workspace.path().to_owned(),
+        cache: None,
+        examples: 3,
+        draft_plan: true,
+        digest_inputs: true,
+        signed: false,
+        pii_key: None,
+        decisions: std::sync::Arc::default(),
+        shown: BTreeMap::new(),
+        tuning,
+    }
+}
+
+/// Runs the one contract of a workspace, however it ends.
+#[track_caller]
+pub(crate) fn audited(workspace: &Workspace, settings: &Settings, progress: &dyn Progress) -> (ContractAudit, Notes) {
+    let configuration = reconcile::contract::load(&workspace.path().join("reconcile.toml"), &|_| None).unwrap();
+    let mut notes = Notes::default();
+    let audit =
+        reconcile::run::run(&configuration.contracts, settings, &mut notes, progress, &Stop::default()).unwrap();
+    (audit.contracts.into_iter().next().unwrap(), notes)
 }

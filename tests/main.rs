@@ -99,6 +99,9 @@ mod merged;
 /// Sums of segments in a database say what reading every row says.
 mod pushdown;
 
+/// What differs is read again, and only what stands is a divergence.
+mod recheck;
+
 /// MariaDB against text and itself.
 #[cfg(feature = "mysql")]
 mod mariadb;

@@ -11,6 +11,7 @@ mod decisions;
 mod kinds;
 mod owners;
 mod reasons;
+mod recheck;
 mod verdicts;
 
 /// The explanation of a word as a report shows it: `missing`, `rule:large-premium-gap`, `unverified`.
@@ -29,7 +30,7 @@ pub fn explain(word: &str) -> Option<Explanation> {
 /// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then
 /// decisions of people, then causes, then how a divergence stands to the old copy.
 pub fn all() -> impl Iterator<Item = Explanation> {
-    let reasons = reasons::ALL.into_iter().chain(owners::ALL);
+    let reasons = reasons::ALL.into_iter().chain(owners::ALL).chain(recheck::ALL);
     let people = decisions::ALL.into_iter().chain(causes::ALL).chain(baseline::ALL);
     Kind::ALL.into_iter().map(kinds::explanation).chain(reasons).chain(verdicts::ALL).chain(people)
 }
@@ -164,6 +165,8 @@ mod tests {
             Reason::Kind(Kind::InFlight),
             Reason::Default,
             Reason::DeletedInProjection,
+            Reason::Settled,
+            Reason::Unstable,
         ];
         for reason in reasons.into_iter().chain(FaultReason::ALL.map(Reason::Value)) {
             let word = reason.to_string();

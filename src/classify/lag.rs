@@ -6,7 +6,7 @@
 
 use super::{Bench, kind_of};
 use crate::contract::Kind;
-use crate::diff::resolve::{Difference, RowAt};
+use crate::diff::resolve::{Again, Difference, RowAt};
 use crate::normalise::{Clock, Greatest, Mark};
 use crate::sides::{Side, Sides};
 
@@ -60,6 +60,9 @@ impl Bench<'_> {
     /// What a difference is.
     #[must_use]
     pub fn kind_of(self, difference: &Difference) -> Kind {
+        if self.again(difference) == Some(Again::Settled) {
+            return Kind::InFlight;
+        }
         let without = kind_of(difference);
         let Some(pace) = self.scale.pace() else { return without };
         match difference {

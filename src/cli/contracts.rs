@@ -212,6 +212,7 @@ pub(super) mod tests {
             ignore: Vec::new(),
             row_filter: None,
             window: None,
+            recheck: None,
             fail_on: Severity::Low,
             allow: Allow::default(),
             attributes: Vec::new(),

@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::raw;
 use super::read::{Digesting, Disk, Files, OneText};
 use super::tree::{Problems, Table};
 use super::{Configuration, Errors, Problem, RunSettings, Secrets, Source};
@@ -29,6 +28,7 @@ mod ownership;
 mod parity;
 mod pii;
 mod predicates;
+mod recheck;
 mod sign;
 mod source;
 mod tell;
@@ -139,12 +139,6 @@ fn check_sources(
 
 /// `[run]`.
 fn check_run(file: &Path, table: &Table, problems: &mut Problems, warnings: &mut Problems) -> RunSettings {
-    for entry in &table.0 {
-        if let Some(later) = raw::RUN.key(&entry.key).and_then(|key| key.later) {
-            let message = format!("`run.{}` is not served by this version: {}", entry.key, later.consequence);
-            warnings.add(&entry.at, None, message, None);
-        }
-    }
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let path = |key| {
         let node: &super::tree::Node = table.node(key)?;

@@ -18,9 +18,9 @@ mod ownership;
 
 const HEADING: &str = "reconcile contract meaning 1";
 
-/// The digest; `unserved` are the options that this version does not act on, with their values.
-pub(super) fn digest(contract: &Contract, unserved: &[(String, String)]) -> [u8; 32] {
-    *blake3::hash(canonical_text(contract, unserved).as_bytes()).as_bytes()
+/// The digest.
+pub(super) fn digest(contract: &Contract) -> [u8; 32] {
+    *blake3::hash(canonical_text(contract).as_bytes()).as_bytes()
 }
 
 /// Lines `option = value`.
@@ -39,7 +39,7 @@ impl Lines {
     }
 }
 
-fn canonical_text(contract: &Contract, unserved: &[(String, String)]) -> String {
+fn canonical_text(contract: &Contract) -> String {
     let mut lines = Lines(format!("{HEADING}\n"));
     lines.add("name", quoted(&contract.name));
     lines.add("version", quoted(&contract.version.text));
@@ -50,6 +50,10 @@ fn canonical_text(contract: &Contract, unserved: &[(String, String)]) -> String 
     lines.add("ignore", sorted_list(contract.ignore.iter().map(|entry| entry.written.as_str())));
     lines.maybe("where", contract.row_filter.as_deref().map(quoted));
     lines.maybe("window", contract.window.map(|span| span.0));
+    if let Some(recheck) = contract.recheck {
+        lines.add("recheck.after", recheck.after.0);
+        lines.add("recheck.times", recheck.times);
+    }
     lines.add("fail_on", contract.fail_on.name());
     lines.maybe("allow.keys", contract.allow.keys);
     lines.maybe("allow.ratio", contract.allow.ratio.map(decimal));
@@ -76,11 +80,6 @@ fn canonical_text(contract: &Contract, unserved: &[(String, String)]) -> String 
     }
     ownership::crosswalk(&mut lines, contract);
     controls(&mut lines, &contract.controls);
-    let mut unserved: Vec<&(String, String)> = unserved.iter().collect();
-    unserved.sort_unstable();
-    for (option, value) in unserved {
-        lines.add(format_args!("unserved.{}", quoted(option)), value);
-    }
     lines.0
 }
 

@@ -74,8 +74,6 @@ pub(super) enum Shape {
     Crossed,
     /// A time.
     Instant,
-    /// Not looked into by this version.
-    Anything,
 }
 
 /// A table of `reconcile.toml`.
@@ -97,14 +95,6 @@ pub(super) struct Key {
     pub(super) default: &'static str,
     /// One sentence.
     pub(super) says: &'static str,
-    pub(super) later: Option<Later>,
-}
-
-/// A key that parses but that this version does not act on, which hides no divergence.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Later {
-    /// What is not done, as a sentence part.
-    pub(super) consequence: &'static str,
 }
 
 impl Key {
@@ -117,12 +107,6 @@ impl Key {
         self.default = default;
         self
     }
-
-    /// Not acted on, which hides nothing.
-    const fn later(mut self, consequence: &'static str) -> Self {
-        self.later = Some(Later { consequence });
-        self
-    }
 }
 
 impl Section {
@@ -132,7 +116,7 @@ impl Section {
 }
 
 const fn key(name: &'static str, shape: Shape, says: &'static str) -> Key {
-    Key { name, shape, required: false, default: "", says, later: None }
+    Key { name, shape, required: false, default: "", says }
 }
 
 /// Severities, the worst first.
@@ -217,7 +201,6 @@ const SAYS_CASE: &str = "`ignore` folds case by Unicode's full default folding."
 const SAYS_SPACES: &str = "`collapse` makes one space of each run of white space.";
 const SAYS_UNICODE: &str = "The normalization form that texts are brought to.";
 const SAYS_NULL_EQUALS: &str = "Texts that are NULL.";
-const LATER_RECHECK: &str = "divergences are not looked at a second time";
 const TRIMS: &[&str] = &["left", "right", "both", "none"];
 const CASES: &[&str] = &["ignore", "exact"];
 const SPACES: &[&str] = &["collapse", "keep"];
@@ -243,7 +226,8 @@ const SPACES_KEY: Key = key("spaces", Shape::OneOf(SPACES), SAYS_SPACES).default
 const UNICODE: Key = key("unicode", Shape::OneOf(FORMS), SAYS_UNICODE).default("\"none\"");
 const NULL_EQUALS: Key = key("null_equals", Shape::Texts, SAYS_NULL_EQUALS).default("[]");
 const PARITY_KEY: Key = key("parity", Shape::Section(&PARITY), "The cutover gate.");
-const RECHECK: Key = key("recheck", Shape::Anything, "A second look at what diverged.").later(LATER_RECHECK);
+const RECHECK_KEY: Key =
+    key("recheck", Shape::Section(&RECHECK), "A second look at what differs: it is read again by key on both sides.");
 const VALUE_AT_RISK: Key =
     key("value_at_risk", Shape::Text, "The attribute that says what a row is worth.").default("none");
 
@@ -270,8 +254,16 @@ pub(super) static DEFAULTS: Section = Section {
         UNICODE,
         NULL_EQUALS,
         PARITY_KEY,
-        RECHECK,
+        RECHECK_KEY,
         VALUE_AT_RISK,
+    ],
+};
+
+pub(super) static RECHECK: Section = Section {
+    name: "contract.NAME.recheck",
+    keys: &[
+        key("after", Shape::Span, "The pause before each look.").default("\"2s\""),
+        key("times", Shape::Count(20), "How many looks there are at most; 0: none.").default("3"),
     ],
 };
 
@@ -374,7 +366,7 @@ pub(super) static CONTRACT: Section = Section {
         key("rule", Shape::Each(&RULE), "Severities by SQL over divergences, the first match decides."),
         key("total", Shape::Each(&TOTAL), "Control totals."),
         PARITY_KEY,
-        RECHECK,
+        RECHECK_KEY,
         VALUE_AT_RISK,
         key("crosswalk", Shape::Section(&CROSSWALK), "Which key of the authority is which key of the projection."),
         key("invariant", Shape::Each(&INVARIANT), "Rows of one side that break the contract by themselves."),

@@ -41,9 +41,6 @@ fn property(key: &Key, definitions: &mut Map<String, Value>) -> Value {
     if !key.default.is_empty() {
         description.extend([" Default: ", key.default, "."]);
     }
-    if let Some(later) = key.later {
-        description.extend([" Served by a later version; in this one, ", later.consequence, "."]);
-    }
     schema["description"] = json!(description);
     schema
 }
@@ -123,7 +120,6 @@ fn shape(shape: Shape, definitions: &mut Map<String, Value>) -> Value {
             { "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } },
         ] }),
         Shape::Instant => json!({ "type": "string" }),
-        Shape::Anything => json!({}),
     }
 }
 

@@ -84,7 +84,6 @@ fn check_value(node: &Node, key: &Key, about: Option<&str>, prefix: &str, proble
         Shape::Ignore => check_ignore(node, &name, about, problems),
         Shape::Translate => check_translate(node, &name, about, problems),
         Shape::CapturedAt => check_captured_at(node, &name, about, problems),
-        Shape::Anything => {}
         Shape::Columns => ownership::check_columns(node, &name, about, problems),
         Shape::Owners(section) => ownership::check_owners(node, section, about, problems),
         Shape::On => ownership::check_on(node, &name, about, problems),
@@ -133,8 +132,7 @@ fn check_scalar(node: &Node, shape: Shape) -> Result<(), Complaint> {
         | Shape::On
         | Shape::KeyColumns
         | Shape::Crossed
-        | Shape::Instant
-        | Shape::Anything => Ok(()),
+        | Shape::Instant => Ok(()),
     }
 }
 

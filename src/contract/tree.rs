@@ -176,26 +176,6 @@ impl Node {
             Value::Unknown => "an unknown text".to_owned(),
         }
     }
-
-    /// A canonical text of the value: keys sorted, texts quoted as JSON. It is hashed and never shown.
-    pub(super) fn canonical(&self) -> String {
-        match &self.value {
-            Value::Text(text) => quoted(&text.text),
-            Value::Integer(number) => number.to_string(),
-            Value::Float(number) | Value::Datetime(number) => number.clone(),
-            Value::Boolean(truth) => truth.to_string(),
-            Value::Unknown => "?".to_owned(),
-            Value::List(nodes) => {
-                format!("[{}]", nodes.iter().map(Self::canonical).collect::<Vec<_>>().join(","))
-            }
-            Value::Table(table) => {
-                let mut members: Vec<String> =
-                    table.0.iter().map(|entry| format!("{}:{}", quoted(&entry.key), entry.node.canonical())).collect();
-                members.sort_unstable();
-                format!("{{{}}}", members.join(","))
-            }
-        }
-    }
 }
 
 /// A text as a JSON string, so that no two texts read alike.

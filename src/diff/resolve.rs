@@ -14,8 +14,10 @@ use crate::digest::{Encoded, Lanes, encode, hash_rows};
 use crate::normalise::{Binding, CanonicalBatch, CanonicalColumn, FaultReason, Mark};
 use crate::sides::{Side, Sides};
 
+mod again;
 mod pairs;
 
+pub use again::Again;
 pub(in crate::diff) use pairs::Cells;
 use pairs::{Pair, differing};
 
@@ -40,6 +42,8 @@ pub struct Rows {
     pub order: Vec<Vec<u64>>,
     /// How many further rows of a row's key were left out.
     pub more: FxHashMap<RowAt, u64>,
+    /// What a second look made of the difference that is named by a row; empty where none was taken.
+    pub again: FxHashMap<RowAt, Again>,
 }
 
 impl Rows {
@@ -131,6 +135,8 @@ pub enum Difference {
 pub struct Resolved {
     /// In the order of key digest, key, and side: it depends on nothing but the rows.
     pub differences: Vec<Difference>,
+    /// What each difference was before a second look found it otherwise; empty where none was taken.
+    pub first: Vec<Difference>,
     /// Pairs that agree after all (rows of either side).
     pub agree: u64,
     /// Rows that are out of scope.
@@ -181,7 +187,7 @@ pub fn resolve(binding: &Binding, rules: ResolveRules, rows: &Sides<Rows>) -> Re
             None => agree += 1,
         }
     }
-    Resolved { differences, agree, out_of_scope, tombstones }
+    Resolved { differences, first: Vec::new(), agree, out_of_scope, tombstones }
 }
 
 /// What a key, or a row that stands alone, came to.
@@ -441,6 +447,18 @@ pub fn key_order(binding: &Binding, side: Side, canonical: &CanonicalBatch) -> V
         }));
     }
     tags
+}
+
+/// The exact bytes of one row's key, as they are told apart.
+pub fn key_bytes(
+    binding: &Binding,
+    side: Side,
+    canonical: &CanonicalBatch,
+    row: usize,
+    encoded: &mut Encoded,
+) -> Box<[u8]> {
+    encode(key_columns(binding, canonical), side, row..row + 1, encoded);
+    encoded.row(0).into()
 }
 
 /// The exact bytes of every row's key, as they are told apart, with their order.

@@ -19,6 +19,7 @@ use crate::report::decided::DecidedRecord;
 use crate::report::json::{
     BooksRecord, FiguresRecord, LagRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex,
 };
+use crate::report::recheck::SecondLookRecord;
 use crate::sides::Sides;
 
 mod baseline;
@@ -129,6 +130,9 @@ pub(super) struct ContractRecord {
     /// Only where a database serves a side and may compute checksums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksums: Option<ChecksumsRecord>,
+    /// Only where the contract asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    second_look: Option<SecondLookRecord>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -305,6 +309,7 @@ impl ContractRecord {
             causes: contract.causes.iter().map(CauseRecord::of).collect(),
             baseline: contract.baseline.as_ref().map(BaselineRecord::of),
             checksums: contract.checksums.as_ref().map(ChecksumsRecord::of),
+            second_look: contract.second_look.as_ref().map(SecondLookRecord::of),
         }
     }
 
@@ -343,6 +348,7 @@ impl ContractRecord {
             causes: self.causes.into_iter().map(CauseRecord::into_cause).collect(),
             baseline: self.baseline.map(BaselineRecord::into_facts).transpose()?,
             checksums: self.checksums.map(ChecksumsRecord::into_facts),
+            second_look: self.second_look.map(SecondLookRecord::into_facts).transpose()?,
         })
     }
 }
@@ -459,6 +465,8 @@ fn reason(text: &str) -> Result<Reason, String> {
         (Some(("kind", name)), _) => Ok(Reason::Kind(kind(name)?)),
         (_, "default") => Ok(Reason::Default),
         (_, "deleted_in_projection") => Ok(Reason::DeletedInProjection),
+        (_, "settled") => Ok(Reason::Settled),
+        (_, "unstable") => Ok(Reason::Unstable),
         _ => {
             let found = FaultReason::ALL.into_iter().find(|reason| reason.name() == text);
             found.map(Reason::Value).ok_or_else(|| format!("`{text}` is not a reason"))
@@ -496,6 +504,7 @@ mod tests {
             audit.contracts[1].figures = sample::figures();
             audit.contracts[1].baseline = Some(sample::baseline());
             audit.contracts[1].checksums = Some(sample::checksums());
+            audit.contracts[1].second_look = Some(sample::second_look());
             audit.contracts[2].baseline = Some(Baseline { parity: None, ..sample::baseline() });
             let text = serde_json::to_vec_pretty(&Manifest::of(&audit, vec![])).expect("JSON");
             let read = Manifest::parse(&text).and_then(Manifest::into_audit).expect("a manifest");
@@ -511,6 +520,8 @@ mod tests {
             Reason::Kind(Kind::DuplicateKey),
             Reason::Default,
             Reason::DeletedInProjection,
+            Reason::Settled,
+            Reason::Unstable,
         ];
         for expected in reasons.into_iter().chain(FaultReason::ALL.map(Reason::Value)) {
             assert_eq!(reason(&expected.to_string()), Ok(expected));

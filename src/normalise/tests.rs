@@ -53,6 +53,7 @@ pub(super) fn contract(key: &[&str]) -> Contract {
         ignore: Vec::new(),
         row_filter: None,
         window: None,
+        recheck: None,
         fail_on: Severity::Low,
         allow: Allow::default(),
         attributes: Vec::new(),

@@ -23,6 +23,7 @@ mod over_time;
 mod owners;
 
 use super::checksums::ChecksumsRecord;
+use super::recheck::SecondLookRecord;
 use baseline::BaselineSummary;
 pub(crate) use baseline::ThreeWayRecord;
 pub(crate) use figures::FiguresRecord;
@@ -206,6 +207,9 @@ struct ContractSummary<'a> {
     /// Only where a database serves a side and may compute checksums.
     #[serde(skip_serializing_if = "Option::is_none")]
     checksums: Option<ChecksumsRecord>,
+    /// Only where the contract asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_look: Option<SecondLookRecord>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -247,6 +251,7 @@ impl<'a> ContractSummary<'a> {
             recurrence: contract.recurrence.as_ref().map(RecurrenceSummary::of),
             baseline: contract.baseline.as_ref().map(BaselineSummary::of),
             checksums: contract.checksums.as_ref().map(ChecksumsRecord::of),
+            second_look: contract.second_look.as_ref().map(SecondLookRecord::of),
         }
     }
 }

@@ -98,6 +98,9 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     if let Some(told) = super::checksums::told(contract) {
         writeln!(out, "Checksums in the database: {}.\n", plain(&told))?;
     }
+    if let Some(told) = super::recheck::told(contract) {
+        writeln!(out, "Second look: {}.\n", plain(&told))?;
+    }
     list("Warnings", "###", &contract.warnings, out)
 }
 

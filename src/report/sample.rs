@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::audit::decision::Decided;
 use crate::audit::{
     Audit, Baseline, Books, Checksums, Column, ContractAudit, Figure, Figures, GroupFigures, InputFacts, InputFile,
-    InvariantFigures, KindAtRisk, OwnMismatches, PlanCounts, Status, SumFigure, TakenOver, ThreeWay, ThreeWayExample,
-    TotalFigures, ValueAtRisk, Verdict,
+    InvariantFigures, KindAtRisk, Look, OwnMismatches, PlanCounts, SecondLook, Status, SumFigure, TakenOver, ThreeWay,
+    ThreeWayExample, TotalFigures, ValueAtRisk, Verdict,
 };
 use crate::classify::{Divergence, Reason};
 use crate::contract::{Kind, Severity};
@@ -127,6 +127,24 @@ fn agreed() -> ContractAudit {
         causes: vec![],
         baseline: None,
         checksums: None,
+        second_look: None,
+    }
+}
+
+/// Two looks at what differed.
+pub(crate) fn second_look() -> SecondLook {
+    let look = |at: &str, keys, settled| Look {
+        read_at: Sides { authority: Some(instant(at)), projection: None },
+        keys,
+        settled,
+    };
+    SecondLook {
+        keys: 9,
+        left: 4,
+        settled: 6,
+        unstable: 1,
+        looks: vec![look("2026-02-01T02:00:02Z", 9, 5), look("2026-02-01T02:00:04Z", 4, 1)],
+        because: Some("<b>enough\u{202e}".to_owned()),
     }
 }
 
@@ -238,6 +256,7 @@ fn drifted() -> ContractAudit {
         causes: vec![],
         baseline: None,
         checksums: None,
+        second_look: None,
     }
 }
 
@@ -276,6 +295,7 @@ fn unverified() -> ContractAudit {
         causes: vec![],
         baseline: None,
         checksums: None,
+        second_look: None,
     }
 }
 

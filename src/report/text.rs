@@ -62,6 +62,9 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         if let Some(told) = super::checksums::told(contract) {
             sentence("checksums", &told, out)?;
         }
+        if let Some(told) = super::recheck::told(contract) {
+            sentence("recheck", &told, out)?;
+        }
         for warning in &contract.warnings {
             sentence("warning", warning, out)?;
         }

@@ -6,16 +6,17 @@ use super::Halt;
 use super::compare::Work;
 use super::gather::Partitioned;
 use super::looked::Looked;
+use super::recheck::{Second, unsettled};
 use crate::causes::{Evidence, Explained, Scene, Suspects, Teller};
 use crate::classify::{Bench, Divergence, Scale};
-use crate::diff::resolve::{Difference, ResolveRules, resolve};
+use crate::diff::resolve::{Again, Difference, ResolveRules, resolve};
 use crate::sides::{Side, Sides};
 
 impl Work<'_> {
     /// The causes that may be named; so many pairs agree besides. The rows stay where they are.
     pub(super) fn suspects(
         &self,
-        gathered: &Sides<Partitioned<'_>>,
+        (gathered, second): (&Sides<Partitioned<'_>>, Option<&Second<'_>>),
         scale: &Scale,
         (agree, complete): (u64, Sides<bool>),
         by_file: &Sides<Vec<u64>>,
@@ -33,12 +34,23 @@ impl Work<'_> {
         let look = |mut evidence: Evidence, partition: usize| {
             self.reader(Side::Authority).go_on()?;
             let rows = gathered.as_ref().try_map(|side, gathered| gathered.look(self.reader(side), partition))?;
-            let resolved = resolve(binding, rules, &rows);
+            let (rows, resolved) = if let Some(second) = second {
+                self.brought_out(second, partition, rows)?
+            } else {
+                let resolved = resolve(binding, rules, &rows);
+                (rows, resolved)
+            };
             evidence.agreeing(resolved.agree);
             let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale };
             let scene = Scene { binding, rows: &rows };
-            telling(bench, |teller| evidence.look(scene, &resolved.differences, &teller));
-            looked.hold(partition, gathered, rows, resolved);
+            if second.is_some() {
+                // What was on its way has no cause.
+                let open = unsettled(&rows, &resolved.differences);
+                telling(bench, |teller| evidence.look(scene, &open, &teller));
+            } else {
+                telling(bench, |teller| evidence.look(scene, &resolved.differences, &teller));
+                looked.hold(partition, gathered, rows, resolved);
+            }
             Ok::<_, Halt>(evidence)
         };
         // Evidence is added in the order of the partitions, whoever looked at them.
@@ -55,7 +67,9 @@ impl Work<'_> {
         evidence.agreeing(agree);
         let mut suspects = evidence.suspects();
         // Under `--where` it is not known which of the other rows were compared.
-        if let Some(question) = suspects.question().filter(|_| self.inputs.row_filter.is_none()) {
+        // nor can a file be counted that another one has replaced.
+        let countable = self.inputs.row_filter.is_none() && second.is_none_or(|second| !second.replaced());
+        if let Some(question) = suspects.question().filter(|_| countable) {
             let census = self.census(&question, complete)?;
             suspects.answered(question, &census, by_file);
         }
@@ -79,9 +93,31 @@ pub(super) fn explain(suspects: &Suspects, bench: Bench<'_>, differences: &[Diff
     let mut names = Vec::new();
     if !suspects.is_empty() {
         let scene = Scene { binding: bench.binding, rows: bench.rows };
+        let mut named = Vec::new();
+        let mut each = |of_lines: &[Option<&'static str>]| named.push(of_lines.to_vec());
+        let is_settled = |difference: &Difference| bench.again(difference) == Some(Again::Settled);
         telling(bench, |teller| {
-            suspects.explain(scene, differences, &teller, &mut explained, |of_lines| names.extend_from_slice(of_lines));
+            if differences.iter().any(is_settled) {
+                let open = unsettled(bench.rows, differences);
+                suspects.explain(scene, &open, &teller, &mut explained, &mut each);
+            } else {
+                suspects
+                    .explain(scene, differences, &teller, &mut explained, |of_lines| names.extend_from_slice(of_lines));
+            }
         });
+        if !named.is_empty() || names.is_empty() {
+            // What was on its way has no cause.
+            let mut named = named.into_iter();
+            for difference in differences {
+                match difference {
+                    Difference::Differ { attributes, .. } if is_settled(difference) => {
+                        names.extend(attributes.iter().map(|_| None));
+                    }
+                    _ if is_settled(difference) => names.push(None),
+                    _ => names.extend(named.next().into_iter().flatten()),
+                }
+            }
+        }
     }
     (explained, Names(names.into_iter()))
 }

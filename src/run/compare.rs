@@ -10,6 +10,7 @@ use super::scan::{Again, Reader, Scan, UnitFacts};
 use super::tally::Tally;
 use super::{Batch, Halt, Join};
 use crate::audit::Recorder;
+use crate::diff::resolve::ResolveRules;
 use crate::diff::{Budget, Candidates, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of};
 use crate::digest::Sum;
 use crate::sides::{Side, Sides};
@@ -232,13 +233,20 @@ impl<'w> Work<'w> {
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
         let gathered = gathered.map(|_, gathered| gathered.partitioned());
-        self.resolve(&gathered, &self.rows_by_file(units), tally, recorder)?;
-        for (side, input) in self.inputs.sides.iter() {
+        let second = self.second_look(&gathered)?;
+        self.resolve((&gathered, second.as_ref()), &self.rows_by_file(units), tally, recorder)?;
+        // Before a second look, which a file may be replaced for, that was made sure of.
+        for (side, input) in self.inputs.sides.iter().filter(|_| second.is_none()) {
             unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
         }
         tally.gauged(self.inputs);
         tally.compared();
-        Ok(())
+        second.and_then(|second| tally.looked_again(second)).map_or(Ok(()), Err)
+    }
+
+    /// How candidates are told apart.
+    pub(super) fn rules(&self) -> ResolveRules {
+        ResolveRules { null_keys_match: self.batch.contract.null_keys_match }
     }
 
     /// What earlier runs left, where some of it is taken over.

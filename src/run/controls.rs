@@ -56,6 +56,11 @@ impl Gauges {
     /// How many keys an invariant names.
     const EXAMPLES: usize = 3;
 
+    /// Nothing is measured.
+    pub(super) fn none() -> Self {
+        Self { totals: Vec::new(), invariants: Sides::default(), named_by: Vec::new() }
+    }
+
     /// Brings totals and what a row is worth together with the columns.
     pub(super) fn new(contract: &Contract, binding: &Binding) -> Result<Self, Vec<Halt>> {
         let (mut totals, mut halts) = (Vec::new(), Vec::new());

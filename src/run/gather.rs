@@ -203,7 +203,7 @@ pub(super) struct Partitioned<'s> {
     spill: &'s dyn Spill,
 }
 
-impl Partitioned<'_> {
+impl<'s> Partitioned<'s> {
     pub(super) fn partitions(&self) -> usize {
         self.partitions.len()
     }
@@ -218,6 +218,16 @@ impl Partitioned<'_> {
         let parts = std::mem::take(&mut *lock(&self.partitions[partition]));
         self.budget.give(parts.held.iter().map(|(_, range)| range.len() as u64).sum());
         self.rows(reader, parts)
+    }
+
+    /// Room for other rows of the same partitions.
+    pub(super) fn anew(&self) -> Gathered<'s> {
+        Gathered::new(self.partitions.len().ilog2(), 0, self.budget, self.spill)
+    }
+
+    /// Lets all rows go.
+    pub(super) fn clear(&self) {
+        (0..self.partitions.len()).for_each(|partition| self.drop(partition));
     }
 
     /// Lets the rows of one partition go.

@@ -63,6 +63,27 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// The same agreement over sides that were opened anew and have the same columns: nothing is left out of what is read,
+    /// and nothing is measured of it.
+    pub(super) fn anew(&self, contract: &Contract, opened: Sides<Opened>) -> Result<Self, Halt> {
+        let sides = opened.try_map(|side, opened| input(contract, side, opened, &self.binding))?;
+        let gauges = Gauges::none();
+        let binding = self.binding.clone();
+        Ok(Self {
+            binding,
+            sides,
+            row_filter: None,
+            as_it_stands: None,
+            contract: None,
+            owners: None,
+            gauges,
+            whole: None,
+            instant: self.instant,
+        })
+    }
+}
+
 /// One side, opened.
 pub(super) struct Input {
     pub(super) opened: Opened,
@@ -163,7 +184,13 @@ fn composed(
     Ok((Some(composed.contract), composed.opened, Some(composed.owners)))
 }
 
-fn open_side(contract: &Contract, side: Side, tuning: &Tuning, options: &OpenOptions) -> Result<Opened, Halt> {
+/// Opens one side.
+pub(super) fn open_side(
+    contract: &Contract,
+    side: Side,
+    tuning: &Tuning,
+    options: &OpenOptions,
+) -> Result<Opened, Halt> {
     let as_json = contract
         .attributes
         .iter()

@@ -12,13 +12,14 @@ use super::examples::Examples;
 use super::gather::Partitioned;
 use super::lag::LagCounts;
 use super::looked::Looked;
+use super::recheck::Second;
 use super::tally::Tally;
 use crate::audit::decision::Decided;
 use crate::audit::{Books, Recorder};
 use crate::causes::{Explained, Suspects};
 use crate::classify::{Bench, Divergence, Scale, judge, judge_by_rules, kind_of};
 use crate::contract::{Kind, Severity};
-use crate::diff::resolve::Difference;
+use crate::diff::resolve::{Again, Difference};
 use crate::digest::Encoded;
 use crate::plan::Action;
 use crate::sides::{Side, Sides};
@@ -27,7 +28,7 @@ impl Work<'_> {
     /// Judges the partitions in parallel, a few ahead of the one that is recorded, so that what is judged never piles up.
     pub(super) fn resolve(
         &self,
-        gathered: &Sides<Partitioned<'_>>,
+        (gathered, second): (&Sides<Partitioned<'_>>, Option<&Second<'_>>),
         by_file: &Sides<Vec<u64>>,
         tally: &mut Tally<'_>,
         recorder: &mut dyn Recorder,
@@ -39,7 +40,8 @@ impl Work<'_> {
         let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
-        let suspects = self.suspects(gathered, &scale, (tally.agree(), tally.complete()), by_file, &looked)?;
+        let suspects =
+            self.suspects((gathered, second), &scale, (tally.agree(), tally.complete()), by_file, &looked)?;
         let mut explained = suspects.counts();
         let policy = Policy {
             scale: &scale,
@@ -48,6 +50,7 @@ impl Work<'_> {
             desk: &desk,
             suspects: &suspects,
             looked: &looked,
+            second,
         };
         self.batch.threads.in_place_scope(|scope| {
             let mut judge_next = |tally: &Tally<'_>| {
@@ -87,7 +90,13 @@ impl Work<'_> {
         mut examples: Examples,
     ) -> Result<Judged, Halt> {
         let binding = &self.inputs.binding;
-        let (rows, resolved) = policy.looked.take(self, gathered, partition)?;
+        let (rows, resolved) = match policy.second {
+            Some(second) => {
+                let taken = gathered.as_ref().try_map(|side, rows| rows.take(self.reader(side), partition))?;
+                self.brought_out(second, partition, taken)?
+            }
+            None => policy.looked.take(self, gathered, partition)?,
+        };
         let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
         self.batch.note(bench, &resolved.differences)?;
         let mut counts = Counts::new(binding.attributes.len());
@@ -105,17 +114,20 @@ impl Work<'_> {
         let draft_plan = self.batch.settings.draft_plan;
         if policy.keeps || draft_plan || !by_difference {
             let mut encoded = Encoded::default();
+            let mut booked = resolved.first.iter();
             let ended = judge_by_rules(bench, &resolved.differences, |difference, mut divergences| {
                 causes.name(&mut divergences);
                 let ruled = policy.desk.rule(bench, difference, &mut divergences, &mut encoded);
                 if !by_difference {
-                    counts.judged(difference, &divergences);
+                    counts.judged(booked.next().unwrap_or(difference), difference, &divergences);
                     // What is in flight drifts no contract anyway, so that no decision can relieve it further.
                     let in_flight = divergences.first().is_some_and(|first| first.kind == Kind::InFlight);
                     let mut nothing = Relieved::default();
                     let relieved = if in_flight { &mut nothing } else { &mut counts.relieved };
                     ruled.count(&divergences, &mut counts.decided, relieved);
-                    lag.note(bench, difference, &divergences);
+                    if bench.again(difference) != Some(Again::Settled) {
+                        lag.note(bench, difference, &divergences);
+                    }
                 }
                 if let (Some(worth), Some(first)) = (worth, divergences.first()) {
                     at_risk.add(bench, worth, difference, first.kind);
@@ -151,6 +163,8 @@ struct Policy<'a> {
     suspects: &'a Suspects,
     /// What the first look brought out.
     looked: &'a Looked<'a>,
+    /// What a second look made of it.
+    second: Option<&'a Second<'a>>,
 }
 
 /// Makes only those divergences that are taken as examples.
@@ -215,12 +229,14 @@ impl Counts {
     /// Counts a difference and its lines.
     pub(super) fn difference(&mut self, difference: &Difference, severities: impl Iterator<Item = Severity>) {
         self.book(difference);
+        self.mismatches(difference);
         self.count(kind_of(difference), severities);
     }
 
-    /// Counts a difference by what it was judged.
-    pub(super) fn judged(&mut self, difference: &Difference, divergences: &[Divergence]) {
-        self.book(difference);
+    /// Counts a difference by what it was judged; its rows lie in the books as what they were first.
+    fn judged(&mut self, first: &Difference, difference: &Difference, divergences: &[Divergence]) {
+        self.book(first);
+        self.mismatches(difference);
         if let Some(first) = divergences.first() {
             self.count(first.kind, divergences.iter().map(|divergence| divergence.severity));
         }
@@ -235,19 +251,17 @@ impl Counts {
                     self.books.get_mut(side).duplicate += count;
                 }
             }
-            Difference::Tombstone { .. } => {
+            Difference::Tombstone { .. } | Difference::Differ { .. } => {
                 for side in Side::BOTH {
                     self.books.get_mut(side).differ += 1;
                 }
             }
-            Difference::Differ { attributes, .. } => {
-                for side in Side::BOTH {
-                    self.books.get_mut(side).differ += 1;
-                }
-                for &attribute in attributes.iter() {
-                    self.attributes[attribute] += 1;
-                }
-            }
+        }
+    }
+
+    fn mismatches(&mut self, difference: &Difference) {
+        if let Difference::Differ { attributes, .. } = difference {
+            attributes.iter().for_each(|&attribute| self.attributes[attribute] += 1);
         }
     }
 

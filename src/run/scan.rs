@@ -325,7 +325,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What `filter` keeps of a batch, as `taken` makes it, and where these rows lay in it where they are not all.
-    fn taken_rows(
+    pub(super) fn taken_rows(
         &self,
         rows: &RecordBatch,
         kept: Option<&BooleanArray>,

@@ -16,13 +16,14 @@ use super::judge::{Counts, Judged};
 use super::lag::LagCounts;
 use super::privacy::Privacy;
 use super::recall::Recall;
+use super::recheck::Second;
 use super::scan::UnitFacts;
 use super::{Halt, Settings};
 use crate::audit::decision::Decided;
 use crate::audit::lag::Counted;
 use crate::audit::{
     Baseline, Books, Checksums, ContractAudit, Figures, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder,
-    Verdict, balanced,
+    SecondLook, Verdict, balanced,
 };
 use crate::causes::{Cause, grouped};
 use crate::classify::{Divergence, judge_schema, judge_unreadable, rule};
@@ -84,6 +85,7 @@ pub(super) struct Tally<'a> {
     causes: Vec<Cause>,
     baseline: Option<Baseline>,
     checksums: Option<Checksums>,
+    second_look: Option<SecondLook>,
     compared: bool,
     /// Applied to all that leaves.
     privacy: Arc<Privacy>,
@@ -134,6 +136,7 @@ impl<'a> Tally<'a> {
             causes: Vec::new(),
             baseline: None,
             checksums: None,
+            second_look: None,
             compared: false,
             privacy: Arc::new(Privacy::new(contract, settings.pii_key)),
             decided: Decided::default(),
@@ -231,6 +234,15 @@ impl<'a> Tally<'a> {
     /// What was done about checksums in a database.
     pub(super) fn checksums(&mut self, checksums: Checksums) {
         self.checksums = Some(checksums);
+    }
+
+    /// What a second look made of the differences.
+    /// Gives back why it did not come to its end, if it did not.
+    pub(super) fn looked_again(&mut self, second: Second<'_>) -> Option<Halt> {
+        let of_rows = self.keys.iter().filter(|(kind, _)| !matches!(kind, Kind::Schema | Kind::Unreadable));
+        let (facts, failed) = second.close(of_rows.map(|(_, keys)| keys).sum());
+        self.second_look = Some(facts);
+        failed
     }
 
     /// Rows of equal segments: counted on both sides where they lie, each with a partner that it agrees with.
@@ -449,6 +461,7 @@ impl<'a> Tally<'a> {
         }
         let because = match halt {
             Halt::Baseline(..) => "its baseline could not be compared",
+            Halt::SecondLook(..) => "what differs could not be looked at again",
             _ if self.compared => "its result cannot be relied on",
             _ => "it could not be compared to the end",
         };
@@ -459,6 +472,10 @@ impl<'a> Tally<'a> {
     pub(super) fn said(halt: &Halt) -> String {
         match halt {
             Halt::Source { error: source::Error { hint: Some(hint), .. }, .. } => format!("{halt}\nhint: {hint}"),
+            Halt::SecondLook(_, of_look) => match &**of_look {
+                Halt::Source { error: source::Error { hint: Some(hint), .. }, .. } => format!("{halt}\nhint: {hint}"),
+                _ => halt.to_string(),
+            },
             _ => halt.to_string(),
         }
     }
@@ -590,6 +607,7 @@ impl<'a> Tally<'a> {
             causes: self.causes,
             baseline: self.baseline,
             checksums: self.checksums,
+            second_look: self.second_look,
         }
     }
 }

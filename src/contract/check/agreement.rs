@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::pii::spread;
-use super::super::raw::{self, Section, Shape, nearest};
+use super::super::raw::{self, nearest};
 use super::super::read::Disk;
 use super::super::shape;
 use super::super::tree::{Entry, Node, Place, Problems, Table, Value};
@@ -31,14 +31,12 @@ pub(super) struct Setting<'a> {
 /// A contract before its digest is taken.
 pub(super) struct Draft {
     pub(super) contract: Contract,
-    /// What this version does not act on, canonically; it is part of the meaning.
-    unserved_values: Vec<(String, String)>,
 }
 
 impl Draft {
     /// Takes the digest.
     pub(super) fn seal(mut self) -> Contract {
-        self.contract.digest = meaning::digest(&self.contract, &self.unserved_values);
+        self.contract.digest = meaning::digest(&self.contract);
         self.contract
     }
 }
@@ -63,8 +61,7 @@ pub(super) fn check_contract(
         spread(&mut attributes, sources, &key, crosswalk.as_ref());
     }
     let controls = controls::check_controls(table, &key, &attributes, &about, problems);
-    let (unserved, unserved_values) =
-        unserved(table, sources.as_ref(), ownership::others(&attributes, crosswalk.as_ref(), baseline.as_ref()));
+    let unserved = unserved(sources.as_ref(), ownership::others(&attributes, crosswalk.as_ref(), baseline.as_ref()));
     let text = |key: &str| table.text(key).map(|text| text.text.clone());
     let span = |key: &str| table.node(key).and_then(|node| values::span(node).ok());
     let contract = Contract {
@@ -87,6 +84,7 @@ pub(super) fn check_contract(
         ignore,
         row_filter: None,
         window: span("window"),
+        recheck: super::recheck::recheck(table),
         fail_on: severity_at(table, "fail_on").unwrap_or(Severity::Low),
         allow: allow(table),
         attributes,
@@ -102,7 +100,8 @@ pub(super) fn check_contract(
         secrets: Secrets::default(),
         digest: [0; 32],
     };
-    Some(Draft { contract, unserved_values })
+    super::recheck::check_recheck(table, &contract, &about, problems);
+    Some(Draft { contract })
 }
 
 /// A severity by the name at a key.
@@ -250,39 +249,19 @@ fn repair(table: &Table) -> RepairPolicy {
     }
 }
 
-type UnservedValues = Vec<(String, String)>;
-
-/// Options that are used and that this version does not act on, with their values for the digest.
+/// Options that are used and that this version does not act on.
 fn unserved<'s>(
-    table: &Table,
     sources: Option<&'s Sides<Arc<Source>>>,
     others: impl Iterator<Item = &'s Arc<Source>>,
-) -> (Vec<Unserved>, UnservedValues) {
-    let (mut found, mut held) = (Vec::new(), Vec::new());
-    collect(table, &raw::CONTRACT, "", &mut found, &mut held);
+) -> Vec<Unserved> {
+    let mut found = Vec::new();
     let mut said = BTreeSet::new();
     for source in sources.into_iter().flat_map(Sides::iter).map(|(_, source)| source).chain(others) {
         if said.insert(&source.name) {
             collect_of_source(source, &mut found);
         }
     }
-    (found, held)
-}
-
-fn collect(table: &Table, section: &Section, prefix: &str, found: &mut Vec<Unserved>, held: &mut UnservedValues) {
-    for entry in &table.0 {
-        let Some(key) = section.key(&entry.key) else { continue };
-        let option = format!("{prefix}{}", key.name);
-        if let Some(later) = key.later {
-            held.push((option.clone(), entry.node.canonical()));
-            found.push(Unserved { option, hides: false, consequence: later.consequence.to_owned() });
-        } else if let (Shape::Named(inner), Some(named)) = (key.shape, entry.node.table()) {
-            for each in &named.0 {
-                let Some(table) = each.node.table() else { continue };
-                collect(table, inner, &format!("{option}.{}.", each.key), found, held);
-            }
-        }
-    }
+    found
 }
 
 /// The source's options are part of the digest by themselves; only that they are not acted on is said here.

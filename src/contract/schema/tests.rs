@@ -73,6 +73,7 @@ fn sections() -> Vec<&'static Section> {
         &raw::TOTAL,
         &raw::INVARIANT,
         &raw::PARITY,
+        &raw::RECHECK,
     ]
 }
 
@@ -114,7 +115,6 @@ fn shape_in_words(shape: Shape) -> String {
         Shape::KeyColumns => "column, or array of columns".to_owned(),
         Shape::Crossed => "column, array of columns, or table of columns".to_owned(),
         Shape::Instant => "time".to_owned(),
-        Shape::Anything => "anything".to_owned(),
     }
 }
 
@@ -125,11 +125,7 @@ fn reference_line(key: &Key) -> String {
         (false, "") => "—".to_owned(),
         (false, default) => default.replace('|', "\\|"),
     };
-    let served = match key.later {
-        None => "yes".to_owned(),
-        Some(later) => format!("later; until then a warning: {}", later.consequence),
-    };
-    format!("| `{}` | {} | {default} | {} | {served} |", key.name, shape_in_words(key.shape), key.says)
+    format!("| `{}` | {} | {default} | {} | yes |", key.name, shape_in_words(key.shape), key.says)
 }
 
 #[test]

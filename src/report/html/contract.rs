@@ -78,8 +78,9 @@ fn compared(contract: &ContractAudit) -> Value {
         .filter(|(_, rows)| rows.iter().any(|(_, rows)| *rows > 0))
         .map(|(name, rows)| json!({"name": name, "authority": count(rows.authority), "projection": count(rows.projection)}))
         .collect();
-    let said: Vec<Value> =
-        lag::sentences(contract).into_iter().map(|(label, text)| json!({"label": label, "text": text})).collect();
+    let again = super::super::recheck::told(contract).map(|text| ("second look", text));
+    let said = lag::sentences(contract).into_iter().map(|(label, text)| json!({"label": label, "text": text}));
+    let said: Vec<Value> = said.chain(again.map(|(label, text)| json!({"label": label, "text": text}))).collect();
     json!({
         "authority": side(Side::Authority),
         "projection": side(Side::Projection),
