@@ -111,6 +111,12 @@ impl Console {
         self.color_out
     }
 
+    /// Whether the user wants nothing but data and errors.
+    #[must_use]
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether the user wants more detail.
     #[must_use]
     pub fn verbose(&self) -> bool {

@@ -62,6 +62,8 @@ pub struct Configuration {
     pub warnings: Vec<Problem>,
     /// Every file that it was read from, sorted by path.
     pub files: Vec<ContractFile>,
+    /// What came from the environment, which no text for people repeats.
+    pub secrets: Secrets,
 }
 
 /// A file that a configuration was read from.

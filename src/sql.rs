@@ -167,7 +167,11 @@ fn beyond_one_row(expression: &Expr) -> Option<String> {
 /// Polars' messages go on with the plan that failed; a reader wants the sentence.
 fn first_line(error: &polars::error::PolarsError) -> String {
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().trim().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    // What failed may be anyone's: how many values did is said, not which.
+    line.split(" values: [").next().map_or(String::new(), |said| {
+        if said.len() < line.len() { format!("{said} values") } else { said.trim().to_owned() }
+    })
 }
 
 /// Brings a column to a type that polars takes: dictionaries become their values, instants their UTC wall clock.

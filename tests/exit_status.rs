@@ -91,8 +91,10 @@ fn the_printed_schema_accepts_the_root_file() {
 fn every_kind_and_reason_explains_itself() {
     let workspace = Workspace::new();
     let kinds = reconcile::contract::Kind::ALL.map(reconcile::contract::Kind::name);
-    for word in kinds.into_iter().chain(["unparseable", "out_of_type", "ambiguous_time"]) {
-        workspace.reconcile(["explain", word]).expect(0, &[word]);
+    let of_values = reconcile::normalise::FaultReason::ALL.map(reconcile::normalise::FaultReason::name);
+    let besides = ["deleted_in_projection", "default", "rule:x", "attribute:x", "kind:missing"];
+    for word in kinds.into_iter().chain(of_values).chain(besides) {
+        workspace.reconcile(["explain", word]).expect(0, &[word.split(':').next().unwrap()]);
     }
     workspace.reconcile(["explain", "mismach"]).expect(2, &["mismatch"]);
 }

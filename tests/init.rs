@@ -196,6 +196,29 @@ fn a_file_in_another_folder_finds_its_tables() {
 }
 
 #[test]
+fn a_file_in_another_folder_finds_its_databases() {
+    let workspace = Workspace::new();
+    workspace.file("b.csv", "id,x\n1,2\n2,3\n");
+    fs::create_dir(workspace.path().join("contracts")).unwrap();
+    for name in ["a.db", "contracts/a.db"] {
+        let database = rusqlite::Connection::open(workspace.path().join(name)).unwrap();
+        database.execute_batch("CREATE TABLE t (id INTEGER, x INTEGER); INSERT INTO t VALUES (1, 2), (2, 3);").unwrap();
+    }
+    let cases = [
+        ("sqlite:a.db#t", "sqlite:../a.db#t"),
+        ("sqlite://a.db#t", "sqlite:../a.db#t"),
+        ("SQLITE:contracts/a.db#t", "sqlite:a.db#t"),
+    ];
+    for (location, expected) in cases {
+        workspace.reconcile(["init", location, "b.csv", "--out", "contracts/new.toml", "--force"]).expect(0, &[]);
+        let text = fs::read_to_string(workspace.path().join("contracts/new.toml")).unwrap();
+        assert!(text.contains(&format!("location = \"{expected}\"")), "{text}");
+        workspace.reconcile(["check", "--sources", "--config", "contracts/new.toml"]).expect(0, &["no problems"]);
+        workspace.reconcile(["run", "--config", "contracts/new.toml"]).expect(0, &["agreed"]);
+    }
+}
+
+#[test]
 fn without_a_key_rows_are_a_multiset_and_that_is_said() {
     let workspace = Workspace::new();
     workspace.file("a.csv", "place,sort\nx,1\nx,1\ny,1\n");

@@ -18,6 +18,9 @@ mod scenarios;
 /// No output and no file repeats what came from the environment.
 mod secrets;
 
+/// Nor personal data that came in by another way than as a value that is compared.
+mod personal;
+
 /// What a newcomer sees in the first minute: `reconcile.toml` at the root, against truths counted elsewhere.
 mod newcomer;
 

@@ -68,6 +68,26 @@ fn cron_runs_what_there_is() {
 }
 
 #[test]
+fn cron_sends_mail_where_something_could_not_be_compared() {
+    let lines = text("reconcile.cron");
+    let job = lines.lines().find(|line| line.contains("reconcile run")).unwrap();
+    assert!(job.ends_with("> /dev/null"), "{job}");
+    let arguments = arguments(job.split("reconcile.lock").nth(1).unwrap());
+    let workspace = nightly();
+    let outcome = workspace.reconcile(&arguments);
+    outcome.expect(1, &[]);
+    assert_eq!(outcome.stderr, "", "drift sends no mail");
+    fs::remove_file(workspace.path().join("b.csv")).unwrap();
+    for format in ["text", "markdown", "json", "ndjson"] {
+        let outcome = workspace.reconcile([&arguments[..], &["--format".to_owned(), format.to_owned()]].concat());
+        outcome.expect(2, &[]);
+        let stderr = &outcome.stderr;
+        assert!(stderr.contains("error: contract \"crm-policy-view\": projection: b.csv"), "{}", outcome.shown());
+        assert!(stderr.contains("hint: "), "{}", outcome.shown());
+    }
+}
+
+#[test]
 fn systemd_accepts_its_units() {
     let folder = Workspace::new();
     let service = text("reconcile.service");

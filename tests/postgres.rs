@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Decimal128Array, Int32Array, StringArray};
 
 use crate::servers::postgres::{Server, database, shared};
-use crate::support::{Workspace, write_parquet};
+use crate::support::{Workspace, meanwhile, write_parquet};
 
 const ORDERS: &str = "CREATE TABLE orders (id int8 PRIMARY KEY, total numeric(12, 2), placed timestamptz, note text);
     INSERT INTO orders SELECT i, i * 1.25, timestamptz '2026-03-01 00:00:00+00' + i * interval '1 second',
@@ -41,9 +41,11 @@ fn a_server_that_is_killed_while_it_is_read_leaves_the_contract_unverified() {
         ),
     );
     let mut command = workspace.command(["run", "--threads", "1"]);
-    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The reading takes five seconds, and the server's own list tells when it has begun.
-    while database.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reconcile'") == "0" {}
+    meanwhile(&mut running, || {
+        database.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reconcile'") != "0"
+    });
     server.kill();
     let output = running.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -164,7 +166,7 @@ fn one_snapshot_is_read_whatever_is_written_meanwhile() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while database.sql("SELECT max(v) FROM t") == "0" {}
+    meanwhile(&mut writer, || database.sql("SELECT max(v) FROM t") != "0");
     // All rows of one moment: the sum of a moment is what the snapshot's own session says.
     let source = |lines: &str| format!("location = \"{}\"\n{lines}", database.url());
     contract(&workspace, &source("table = \"t\""), &source("table = \"u\""));
@@ -255,9 +257,8 @@ fn reading_waits_while_others_are_at_work() {
     let source = |lines: &str| format!("location = \"{}\"\ntable = \"orders\"\n{lines}", database.url());
     let application = "SET application_name = 'busy'; SELECT pg_sleep(3)";
     let mut busy = database.psql(application).stdout(Stdio::null()).spawn().unwrap();
-    while database.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'busy' AND state = 'active'")
-        == "0"
-    {}
+    let at_work = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'busy' AND state = 'active'";
+    meanwhile(&mut busy, || database.sql(at_work) != "0");
     contract(&workspace, &source("pause_if = \"load > 0\""), &source(""));
     workspace.reconcile(["run"]).expect(0, &["agreed"]);
     assert!(busy.try_wait().unwrap().is_some(), "the other session was still at work");
@@ -293,11 +294,11 @@ fn a_connection_that_is_cut_is_made_again_in_the_same_snapshot() {
     let source = |lines: &str| format!("location = \"{}\"\n{lines}", database.url());
     contract(&workspace, &source("table = \"t\"\nmax_rows_per_second = 15000"), &source("table = \"u\""));
     let mut command = workspace.command(["run", "--threads", "2"]);
-    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The oldest session of each source holds its snapshot; those that came later are cut.
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE application_name = \
         'reconcile' AND datname = current_database() ORDER BY backend_start OFFSET 2) AS later";
-    while database.sql(cut) == "0" {}
+    meanwhile(&mut running, || database.sql(cut) != "0");
     let output = running.wait_with_output().unwrap();
     let said = crate::support::Outcome::of(&output);
     said.expect(0, &["authority 60,000, projection 60,000, matched 60,000"]);
@@ -324,4 +325,29 @@ fn a_table_and_a_parquet_file_are_compared_either_way() {
     workspace.reconcile(["diff", "file.parquet", &location, "--key", "id"]).expect(1, &["\"1.50\" → \"1.51\""]);
     workspace.reconcile(["diff", "file.parquet", &location]).expect(2, &["id"]);
     workspace.reconcile(["init", &location, "file.parquet"]).expect(0, &["id"]);
+}
+
+#[test]
+fn init_leaves_the_password_to_the_environment() {
+    let (workspace, database) = (Workspace::new(), database());
+    database.sql(
+        "CREATE TABLE orders (id int PRIMARY KEY, n int); INSERT INTO orders VALUES (1, 2), (2, 3); \
+         CREATE ROLE amy_of_init LOGIN PASSWORD 'hunter2'; GRANT SELECT ON orders TO amy_of_init",
+    );
+    workspace.file("b.csv", "id,n\n1,2\n2,3\n");
+    let location = format!("{}#orders", database.url_of("amy_of_init:hunter2"));
+    let outcome = workspace.reconcile(["init", &location, "b.csv"]);
+    outcome.expect(0, &["the password of source", "is not written"]);
+    let text = std::fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    let json = workspace.reconcile(["init", &location, "b.csv", "--force", "--format", "json"]);
+    for text in [&text, &outcome.shown(), &json.shown()] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    let found = regex::Regex::new(r"amy_of_init:\$\{([A-Z0-9_]+_PASSWORD)\}@127").unwrap();
+    let variable = &found.captures(&text).unwrap_or_else(|| panic!("{text}"))[1];
+    assert!(!variable.contains("AMY"), "it is named for the database: {variable}");
+    assert!(outcome.stderr.contains(variable) && json.stdout.contains(variable), "{}", outcome.shown());
+    workspace.reconcile(["run"]).expect(2, &[variable]);
+    let run = workspace.command(["run"]).env(variable, "hunter2").output().unwrap();
+    crate::support::Outcome::of(&run).expect(0, &["agreed"]);
 }

@@ -34,7 +34,7 @@ fn call(workspace: &Workspace, arguments: &[&str]) -> Outcome {
 fn a_secret_is_in_no_output_and_in_no_file_of_a_run() {
     for filter in ["id > 0", "name = '${WORD}' AND", "${WORD} = 1", "name LIKE ${WORD}("] {
         let workspace = workspace(filter);
-        let calls: [&[&str]; 10] = [
+        let calls: [&[&str]; 13] = [
             &["run"],
             &["run", "--format", "json", "--verbose"],
             &["run", "--format", "ndjson"],
@@ -45,6 +45,9 @@ fn a_secret_is_in_no_output_and_in_no_file_of_a_run() {
             &["check", "--sources", "--format", "json"],
             &["contracts"],
             &["contracts", "--format", "json"],
+            &["contracts", "--map"],
+            &["contracts", "--map=dot"],
+            &["contracts", "--map", "--format", "json"],
         ];
         for arguments in calls {
             let outcome = call(&workspace, arguments);
@@ -141,7 +144,7 @@ fn people(workspace: &Workspace, way: &str, key: &str) {
 }
 
 /// Every file below a folder, with the texts of Parquet files, which are compressed.
-fn everything(folder: &std::path::Path) -> Vec<(String, String)> {
+pub(crate) fn everything(folder: &std::path::Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for name in tree(folder) {
         let path = folder.join(&name);
@@ -159,9 +162,12 @@ fn everything(folder: &std::path::Path) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn nothing_personal(what: &str, text: &str) {
+pub(crate) fn nothing_personal(what: &str, text: &str) {
     for value in PERSONAL {
-        assert!(!text.contains(value), "{what} holds `{value}`\n{text}");
+        let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for form in [value, &hex, &hex.to_uppercase()] {
+            assert!(!text.contains(form), "{what} holds `{form}`\n{text}");
+        }
     }
 }
 
@@ -173,12 +179,14 @@ fn personal_values_are_in_no_output_and_in_no_file_whatever_the_key_and_whatever
             workspace.bytes("a.csv", PEOPLE.as_bytes());
             workspace.bytes("b.csv", COPIES.as_bytes());
             people(&workspace, way, key);
-            let calls: [&[&str]; 12] = [
+            let calls: [&[&str]; 14] = [
                 &["run"],
                 &["run", "--verbose", "--format", "json"],
                 &["run", "--format", "ndjson", "--where", "holder like 'Annab%' or born = 'Zacharias'"],
                 &["run", "--format", "markdown", "--where", "holder = 'Gundula' and cast(phone as int) > 5550101"],
                 &["run", "--where", "holdr = 'Gundula'"],
+                &["run", "--where", "holder = \"Gundula\""],
+                &["run", "--where", "holder = $$Gundula$$ or note = 'Zacharias'"],
                 &["report", "latest"],
                 &["report", "latest", "--format", "markdown"],
                 &["report", "latest", "--format", "ndjson"],
@@ -195,9 +203,10 @@ fn personal_values_are_in_no_output_and_in_no_file_whatever_the_key_and_whatever
             workspace.bytes("b.csv", &[COPIES.as_bytes(), b"6,Zacharias,\"555-0199\"x,Rosenweg,{},b\n"].concat());
             workspace.reconcile(["run"]).expect(2, &["could not be read"]);
             let contract = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
-            let failing = "location = \"a.csv\"\nfilter = \"holder = 'Gundula' or cast(born as int) > 1\"";
+            let failing = "location = \"a.csv\"\nfilter = \"holder = 'Gundula' or date(born) > date '1970-01-01'\"";
             workspace.file("reconcile.toml", &contract.replace("location = \"a.csv\"", failing));
             let outcome = workspace.reconcile(["run", "--format", "json"]);
+            outcome.expect(2, &["filter: *** for 1 out of 6 values"]);
             nothing_personal(&format!("{way} {key} filter"), &outcome.shown());
             let mut looked_at = 0;
             for (name, text) in everything(&workspace.path().join("reports")) {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -168,6 +169,22 @@ pub(crate) fn runs_in(reports: &Path) -> Vec<PathBuf> {
         .collect();
     runs.sort();
     runs
+}
+
+/// Waits until something is so, while a process runs. That it ends first, or that a minute is not enough, fails the test.
+#[track_caller]
+pub(crate) fn meanwhile(child: &mut Child, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("it ended before that was seen which the test waits for: {status}");
+        }
+        if begun.elapsed() > Duration::from_secs(60) {
+            let _ = child.kill();
+            panic!("what the test waits for was not seen within a minute");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Runs one test of this binary again in a process of its own, where nothing else runs and little memory is taken, and

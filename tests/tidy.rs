@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use reconcile::contract::Kind;
+use reconcile::normalise::FaultReason;
 
 use crate::support::{root, tree};
 
@@ -60,12 +61,24 @@ impl File {
         inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
     }
 
-    /// Its lines of code: without comments, and without tests at its end.
+    /// Its lines of code: without comments, and without items that only tests have.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.text.lines().enumerate().map(|(index, line)| (index + 1, line));
-        lines
-            .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
-            .map(|(number, line)| (number, line.split("//").next().unwrap_or(line)))
+        let mut lines = self.text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        let mut code = Vec::new();
+        while let Some((number, line)) = lines.next() {
+            if line.trim() != "#[cfg(test)]" {
+                code.push((number, line.split("//").next().unwrap_or(line)));
+                continue;
+            }
+            // The item behind the attribute ends on its own line, or with a brace as far in as it begins.
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let ends = [format!("{indent}}}"), format!("{indent}}};"), format!("{indent}}},")];
+            let first = lines.by_ref().map(|(_, line)| line).find(|line| !line.trim_start().starts_with("#["));
+            if first.is_some_and(|line| line.trim_end().ends_with('{')) {
+                lines.by_ref().find(|(_, line)| ends.iter().any(|end| line.trim_end() == end));
+            }
+        }
+        code.into_iter()
     }
 
     fn is_test(&self) -> bool {
@@ -297,7 +310,11 @@ fn every_kind_and_reason_has_a_scenario_and_an_explanation() {
             writeln!(complaints, "fixtures/scenarios: none shows `{name}`: add a folder").unwrap();
         }
     }
-    for reason in ["unparseable", "out_of_type", "ambiguous_time", "default", "attribute:", "kind:", "rule:"] {
+    let of_values = FaultReason::ALL.map(FaultReason::name);
+    for reason in of_values.into_iter().chain(["deleted_in_projection", "default", "attribute:", "kind:", "rule:"]) {
+        if reconcile::classify::explain::explain(reason).is_none() {
+            writeln!(complaints, "src/classify/explain.rs: `{reason}` has no explanation: write one").unwrap();
+        }
         if !counts.contains(reason) {
             writeln!(complaints, "fixtures/scenarios: none shows the reason `{reason}`: add a folder").unwrap();
         }

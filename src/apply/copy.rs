@@ -66,7 +66,8 @@ impl<'a> Repairs<'a> {
         let mut columns = batch.columns().to_vec();
         for (column, cells) in cells {
             let name = batch.schema_ref().field(column).name().clone();
-            let values = typed(&name, columns[column].data_type(), cells.iter().map(|(_, value)| value.as_deref()))?;
+            let values = typed(&name, columns[column].data_type(), cells.iter().map(|(_, value)| value.as_deref()));
+            let values = values.map_err(|why| self.told(why))?;
             let mut from: Vec<(usize, usize)> = (0..batch.num_rows()).map(|row| (0, row)).collect();
             cells.iter().enumerate().for_each(|(place, (row, _))| from[*row] = (1, place));
             columns[column] =
@@ -92,10 +93,16 @@ impl<'a> Repairs<'a> {
             }
         }
         let column = |(field, values): (&Arc<arrow::datatypes::Field>, &Vec<Option<String>>)| {
-            typed(field.name(), field.data_type(), values.iter().map(Option::as_deref))
+            typed(field.name(), field.data_type(), values.iter().map(Option::as_deref)).map_err(|why| self.told(why))
         };
         let columns: Result<Vec<ArrayRef>, String> = schema.fields().iter().zip(&values).map(column).collect();
         RecordBatch::try_new(schema, columns?).map_err(|error| format!("a row that is added: {error}"))
+    }
+
+    /// What a column cannot hold; where the contract has personal data, not why, as that quotes the value.
+    fn told(&self, Unfit { column, why }: Unfit) -> String {
+        let why = if self.contract.has_pii() { String::new() } else { format!(": {why}") };
+        format!("column {column} cannot hold a value{why}")
     }
 
     /// Whether an action was carried out.
@@ -145,14 +152,21 @@ impl<'a> Repairs<'a> {
     }
 }
 
+/// That a column, by its name and type, cannot hold a value, and why.
+struct Unfit {
+    column: String,
+    why: String,
+}
+
 /// Texts as an array of a type.
 fn typed<'v>(
     column: &str,
     data_type: &DataType,
     values: impl Iterator<Item = Option<&'v str>>,
-) -> Result<ArrayRef, String> {
+) -> Result<ArrayRef, Unfit> {
     let values: Vec<Option<&str>> = values.collect();
-    let cannot = |why: &dyn std::fmt::Display| format!("column `{column}` ({data_type}) cannot hold a value: {why}");
+    let cannot =
+        |why: &dyn std::fmt::Display| Unfit { column: format!("`{column}` ({data_type})"), why: why.to_string() };
     let options = CastOptions { safe: false, ..CastOptions::default() };
     if matches!(
         data_type,
@@ -295,7 +309,7 @@ fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, St
         let column =
             batch.column_by_name(field.name()).ok_or_else(|| format!("column `{}` is not there", field.name()))?;
         cast_with_options(column, field.data_type(), &options)
-            .map_err(|error| format!("column `{}`: {error}", field.name()))
+            .map_err(|_| format!("column `{}`: a value does not fit its type, {}", field.name(), field.data_type()))
     };
     let columns: Result<Vec<ArrayRef>, String> = schema.fields().iter().map(column).collect();
     RecordBatch::try_new(Arc::clone(schema), columns?).map_err(|error| error.to_string())

@@ -149,6 +149,7 @@ impl Engine<'_> {
         self.steps.taken("transaction begun");
         let mut outcomes = Vec::new();
         let mut writes = Vec::new();
+        let personal = items[batch.clone()].iter().any(|item| item.open.is_some());
         for place in batch {
             let item = &items[place];
             let (outcome, written, constraint) = self.guarded(item)?;
@@ -172,7 +173,7 @@ impl Engine<'_> {
             // A transaction that the server refused to end may still stand.
             let _ = self.link.run("ROLLBACK");
             self.journal.write(&Line::GivenUp { batch })?;
-            return Ok(Err(said(&refused, items.first().is_some_and(|item| item.open.is_some()))));
+            return Ok(Err(said(&refused, personal)));
         }
         self.steps.taken("committed");
         self.journal.write(&Line::Committed { batch })?;

@@ -398,6 +398,11 @@ pub fn scripts(
         begin(target, plan)?;
         for item in &items[batch] {
             let table = &target.tables[item.table].1;
+            if may_show_people(item, table) {
+                let key = comment(&item.key);
+                writeln!(plan, "-- manual: {} {key}: {}", comment(&item.contract), HIDDEN)?;
+                continue;
+            }
             let row =
                 if item.repair.write == Write::Delete { whole(&mut *target.link, table, item)? } else { Vec::new() };
             let about = format!("-- {} {}", item.id, comment(&item.contract));
@@ -420,6 +425,15 @@ pub fn scripts(
         writeln!(rollback, "COMMIT;")?;
     }
     Ok(())
+}
+
+const HIDDEN: &str = "its row has columns that the plan does not name and that may be personal, so a script to delete it would show \
+    them: `reconcile apply` does it";
+
+/// Whether a script that deletes a row would hold values of columns of which nobody says that they are not personal.
+fn may_show_people(item: &Item, table: &Table) -> bool {
+    let unnamed = |open: &Vec<String>| table.columns.iter().any(|column| !open.contains(&column.name));
+    item.repair.write == Write::Delete && item.open.as_ref().is_some_and(unnamed)
 }
 
 fn head(target: &Target, title: &str, what: &str) -> Vec<String> {

@@ -176,6 +176,7 @@ pub(super) mod tests {
             contracts: contracts.into_iter().map(Arc::new).collect(),
             warnings: Vec::new(),
             files: Vec::new(),
+            secrets: crate::contract::Secrets::default(),
         }
     }
 

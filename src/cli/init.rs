@@ -29,6 +29,7 @@ mod pairs;
 mod profile;
 mod propose;
 mod table;
+mod unwritten;
 
 use draft::Draft;
 
@@ -47,6 +48,7 @@ pub(super) fn run(options: &Init, global: &Global, console: &mut Console) -> Res
     let memory = global.memory_limit.unwrap_or(USUAL_MEMORY);
     let mut draft = pool.install(|| propose::propose(options, memory))?;
     let contract = checked(&mut draft, &out)?;
+    unwritten::take(&mut draft);
     let text = draft.text();
     write(&out, &text, options.force)?;
     if let Some(warning) = warning(&draft) {
@@ -83,13 +85,10 @@ fn checked(draft: &mut Draft, out: &Path) -> Result<Contract, Failure> {
 
 /// A location that means the same when it is read from another folder.
 fn moved(source: &draft::DraftSource, folder: &Path) -> Result<draft::DraftSource, Failure> {
-    let (scheme, path) = match source.location.strip_prefix("file://") {
-        Some(path) => ("file://", path),
-        None => ("", source.location.as_str()),
-    };
-    if Path::new(path).is_absolute() {
+    let Some((scheme, path, rest)) = path_of(&source.location).filter(|(_, path, _)| !Path::new(path).is_absolute())
+    else {
         return Ok(source.clone());
-    }
+    };
     let plain = |part| matches!(part, Component::Normal(_));
     let moved = if let Ok(below) = Path::new(path).strip_prefix(folder) {
         below.to_path_buf()
@@ -99,8 +98,22 @@ fn moved(source: &draft::DraftSource, folder: &Path) -> Result<draft::DraftSourc
         let here = std::env::current_dir();
         here.map_err(|error| Failure::path(Path::new("."), "the working folder cannot be read", &error))?.join(path)
     };
-    let location = format!("{scheme}{}", moved.display());
+    let location = format!("{scheme}{}{rest}", moved.display());
     Ok(draft::DraftSource { location, ..source.clone() })
+}
+
+/// The path of a location, with what stands before and behind it; None for a URL that names none of this machine.
+fn path_of(location: &str) -> Option<(&str, &str, &str)> {
+    const SQLITE: &str = "sqlite:";
+    if let Some(path) = location.strip_prefix("file://") {
+        return Some(("file://", path, ""));
+    }
+    if location.get(..SQLITE.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SQLITE)) {
+        let path = location[SQLITE.len()..].trim_start_matches("//");
+        let (path, rest) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+        return Some((SQLITE, path, rest));
+    }
+    (!location.contains("://")).then_some(("", location, ""))
 }
 
 /// Writes the file whole or not at all; one that came to be there in the meantime stays, unless `force`.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::MapFormat;
-use crate::contract::{Configuration, Contract, Source};
+use crate::contract::{Configuration, Contract, Secrets, Source};
 use crate::sides::Side;
 
 /// A drawing without layout.
@@ -15,6 +15,8 @@ pub(super) struct ContextMap<'a> {
     /// Sources by context, both sorted; sources without one come under None.
     contexts: BTreeMap<Option<&'a str>, Vec<&'a Source>>,
     flows: Vec<Flow<'a>>,
+    /// What no text repeats, as a name may do.
+    secrets: &'a Secrets,
 }
 
 /// What one contract brings from one source to its projection.
@@ -41,9 +43,10 @@ impl<'a> ContextMap<'a> {
             contexts.entry(source.context.as_deref()).or_default().push(source);
         }
         let flows = configuration.contracts.iter().flat_map(|contract| flows(contract)).collect();
-        Self { contexts, flows }
+        Self { contexts, flows, secrets: &configuration.secrets }
     }
 
+    /// The drawing, without what came from the environment.
     pub(super) fn text(&self, format: MapFormat) -> String {
         match format {
             MapFormat::Mermaid => self.mermaid(),
@@ -62,7 +65,7 @@ impl<'a> ContextMap<'a> {
         let mut text = "flowchart LR\n".to_owned();
         for (index, (context, sources)) in self.contexts.iter().enumerate() {
             if let Some(context) = context {
-                text.push_str(&format!("  subgraph c{index}[\"{}\"]\n", of_mermaid(context)));
+                text.push_str(&format!("  subgraph c{index}[\"{}\"]\n", of_mermaid(&self.secrets.redact(context))));
             }
             for source in sources {
                 let name = source.name.as_str();
@@ -88,7 +91,10 @@ impl<'a> ContextMap<'a> {
         let mut text = "digraph contracts {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
         for (index, (context, sources)) in self.contexts.iter().enumerate() {
             if let Some(context) = context {
-                text.push_str(&format!("  subgraph cluster_{index} {{\n    label=\"{}\";\n", of_dot(context)));
+                text.push_str(&format!(
+                    "  subgraph cluster_{index} {{\n    label=\"{}\";\n",
+                    of_dot(&self.secrets.redact(context))
+                ));
             }
             for source in sources {
                 let name = source.name.as_str();
@@ -112,6 +118,7 @@ impl<'a> ContextMap<'a> {
 
     pub(super) fn document(&self) -> Value {
         let contexts = self.contexts.iter().map(|(context, sources)| {
+            let context = context.map(|context| self.secrets.redact(context));
             json!({"context": context, "sources": sources.iter().map(|source| &source.name).collect::<Vec<_>>()})
         });
         let baselines = self.flows.iter().filter(|flow| flow.is_baseline()).map(|flow| {

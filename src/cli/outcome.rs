@@ -103,6 +103,10 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     let failed_line = lines.and_then(|lines| lines.failed);
     let mut audit = outcome.map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
     audit.warnings.splice(0..0, warnings);
+    if let Some(row_filter) = &batch.comparison.row_filter {
+        let shown = people::shown_filter(row_filter, &batch.contracts, &audit);
+        audit.settings.insert("where".to_owned(), shown);
+    }
     if let Some(folder) = &mut folder {
         folder.over_time(&mut audit, &batch.cadences).map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
         scripts::write(folder, &batch.contracts, &mut audit)
@@ -175,9 +179,10 @@ fn settings(batch: &Batch<'_>) -> Settings {
         shown.insert("memory_limit".to_owned(), bytes.to_string());
     }
     if let Some(row_filter) = &comparison.row_filter {
-        let personal = batch.contracts.iter().any(|contract| contract.has_pii());
-        let row_filter = if personal { people::without_literals(row_filter) } else { row_filter.clone() };
-        shown.insert("where".to_owned(), row_filter);
+        // Of people it is shown once the names in it are known.
+        if !people::any(&batch.contracts) {
+            shown.insert("where".to_owned(), row_filter.clone());
+        }
     }
     if let Some(limit) = comparison.limit {
         shown.insert("limit".to_owned(), limit.to_string());
@@ -242,7 +247,8 @@ pub(super) fn print(
             console.warning(warning, None);
         }
     }
-    if format != Format::Text {
+    // The report of a text says it; but who asked for quiet may have thrown that away.
+    if format != Format::Text || console.quiet() {
         for contract in &audit.contracts {
             say_error(contract, console);
         }

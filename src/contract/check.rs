@@ -109,7 +109,7 @@ pub(super) fn check(
         return Err(Errors(redacted(problems.sorted(&gathered.files), &secrets)));
     }
     let warnings = redacted(warnings.sorted(&gathered.files), &secrets);
-    Ok(Configuration { file: file.to_path_buf(), run, sources, contracts, warnings, files: Vec::new() })
+    Ok(Configuration { file: file.to_path_buf(), run, sources, contracts, warnings, files: Vec::new(), secrets })
 }
 
 /// Complaints name variables already; this is for what another file's text or a path repeats.

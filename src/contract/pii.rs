@@ -1,5 +1,6 @@
 //! What a contract says of personal data, and the key that digests of it are made with. How it is masked is `run`'s business.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,6 +46,17 @@ impl Contract {
     /// The attributes that hold personal data.
     pub fn personal(&self) -> impl Iterator<Item = (&Attribute, Pii)> {
         self.attributes.iter().filter_map(|attribute| Some((attribute, attribute.pii?)))
+    }
+
+    /// The columns of any source that personal attributes are read from, derived of or found by, by their names.
+    #[must_use]
+    pub fn personal_columns(&self) -> BTreeSet<String> {
+        let sites = Sites { sources: &self.sources, key: &self.key, crosswalk: self.crosswalk.as_ref() };
+        let columns = self.personal().flat_map(|(one, _)| sites.columns_of(one, &self.attributes));
+        let mut names: BTreeSet<String> = columns.filter_map(|column| column.path.into_iter().next()).collect();
+        // Other names under which an owner's rows are found: those of the attributes themselves.
+        names.extend(self.personal().map(|(one, _)| one.name.clone()));
+        names
     }
 
     /// The contract in which those of these attributes that it does not declare, and that read a personal column, are declared

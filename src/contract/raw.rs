@@ -163,7 +163,7 @@ pub(super) static RUN: Section = Section {
         )
         .default("`.cache` within the folder of reports"),
         key("memory_limit", Shape::Size, "How much memory a run may take; it spills to disk rather than take more.")
-            .default("no limit"),
+            .default("85% of what the control group allows, at most 4 GiB"),
         key("threads", Shape::Count(256), "Worker threads; 0 stands for all cores.").default("0"),
         key(
             "pii_key",

@@ -15,6 +15,9 @@ use super::signatures::signature_of;
 use super::verify::check_folder;
 
 mod guide;
+mod secrets;
+
+use secrets::holds_secret;
 
 /// What goes into the archive besides the run.
 #[derive(Clone, Debug, Default)]
@@ -261,49 +264,9 @@ fn inside(index: usize, path: &str) -> String {
     }
 }
 
-/// Whether a contract's file may hold a secret that does not come from the environment. Rather too often than not.
-fn holds_secret(text: &str) -> bool {
-    const WORDS: [&str; 6] = ["password", "passwd", "secret", "token", "pii_key", "access_key"];
-    text.lines().any(|line| {
-        let line = line.to_lowercase();
-        let assigns = |word: &str| {
-            let after = line.split_once(word).map_or("", |(_, after)| after);
-            after.contains('=') && !after.contains("${")
-        };
-        let in_url = line.split("://").skip(1).any(|rest| {
-            let authority = rest.split(['/', '"', '\'', ' ', '?']).next().unwrap_or_default();
-            let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
-            user.split_once(':').is_some_and(|(_, password)| !password.is_empty() && !password.starts_with("${"))
-        });
-        in_url || WORDS.iter().any(|word| assigns(word))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_contract_file_with_a_secret_is_told_from_one_without() {
-        let with = [
-            "location = \"postgres://app:hunter2@db/claims\"",
-            "password = \"hunter2\"",
-            "location = \"mysql://db/claims?password=hunter2\"",
-            "[run]\npii_key = \"0123456789abcdef0123\"",
-        ];
-        let without = [
-            "location = \"postgres://app:${DB_PASSWORD}@db/claims\"",
-            "password = \"${SIGN_PASSWORD}\"",
-            "location = \"postgres://app@db/claims\"",
-            "location = \"a.csv\"  # e-mail me@example.org",
-        ];
-        for text in with {
-            assert!(holds_secret(text), "{text}");
-        }
-        for text in without {
-            assert!(!holds_secret(text), "{text}");
-        }
-    }
 
     #[test]
     fn no_name_leads_out_of_the_archive() {

@@ -343,14 +343,16 @@ mod tests {
             (1, share(1, 0), false),
             (60, share(99, -2), true),
             (61, share(99, -2), false),
-            (6001, share(0, 0), true),
+            (6000, share(0, 0), true),
+            (3000, share(5, -1), true),
+            (3001, share(5, -1), false),
         ];
         for (uncompared, least, expected) in cases {
             found.books.authority.read = 3000;
             found.books.projection.read = 3000;
             found.books.authority.uncompared = uncompared;
             let seen = covered(&found, least);
-            assert!(seen == expected || uncompared > 6000, "{uncompared} {least:?}: {seen}");
+            assert_eq!(seen, expected, "{uncompared} {least:?}");
         }
     }
 

@@ -176,19 +176,24 @@ impl Comparison {
         if before.files.is_empty() || !known(before) || !known(after) {
             self.undigested.push(place.to_owned());
         }
-        let now: BTreeMap<&str, &str> =
-            after.files.iter().map(|file| (file.path.as_str(), file.blake3.as_str())).collect();
-        for file in &before.files {
-            match now.get(file.path.as_str()) {
-                None => self.inputs.push(format!("{place}: {} is not there any more", file.path)),
-                Some(digest) if **digest != file.blake3 && !digest.is_empty() && !file.blake3.is_empty() => {
-                    self.inputs.push(format!("{place}: {} has changed", file.path));
+        // Files whose folders are named by personal values have one path, so a path has as many digests as files.
+        let (then, now) = (by_path(before), by_path(after));
+        for (path, digests) in &then {
+            match now.get(path) {
+                None => self.inputs.push(format!("{place}: {path} is not there any more")),
+                Some(others) if digests.len() != others.len() => self.inputs.push(format!(
+                    "{place}: of {path} there are {} files, not {} as then",
+                    others.len(),
+                    digests.len()
+                )),
+                Some(others) if !digests.contains(&"") && !others.contains(&"") && digests != others => {
+                    self.inputs.push(format!("{place}: {path} has changed"));
                 }
                 Some(_) => {}
             }
         }
-        for file in after.files.iter().filter(|file| before.files.iter().all(|other| other.path != file.path)) {
-            self.inputs.push(format!("{place}: {} was not there then", file.path));
+        for path in now.keys().filter(|path| !then.contains_key(*path)) {
+            self.inputs.push(format!("{place}: {path} was not there then"));
         }
     }
 
@@ -205,6 +210,16 @@ impl Comparison {
     }
 }
 
+/// The digests of a side's files by their path, sorted.
+fn by_path(input: &InputFacts) -> BTreeMap<&str, Vec<&str>> {
+    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for file in &input.files {
+        found.entry(&file.path).or_default().push(&file.blake3);
+    }
+    found.values_mut().for_each(|digests| digests.sort_unstable());
+    found
+}
+
 /// Every input of a contract, by its role.
 fn inputs(contract: &ContractAudit) -> Vec<(String, &InputFacts)> {
     let sides = contract.inputs.iter().map(|(side, input)| (side.name().to_owned(), input));
@@ -216,6 +231,7 @@ fn inputs(contract: &ContractAudit) -> Vec<(String, &InputFacts)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::InputFile;
     use crate::report::sample;
 
     fn published() -> Evidence {
@@ -247,6 +263,22 @@ mod tests {
         assert!(told.inputs[0].contains(&path) && told.inputs[0].ends_with("has changed"), "{told:?}");
         assert!(told.results.iter().any(|result| result.contains("projection: table digest")), "{told:?}");
         assert!(told.results.iter().any(|result| result.contains("rows of the authority")), "{told:?}");
+        // Two folders whose names are masked have one path: which of them comes first means nothing, a third does.
+        let file = |digest: &str| InputFile {
+            path: "tel=***/a.csv".to_owned(),
+            bytes: 1,
+            modified: None,
+            blake3: digest.repeat(32),
+        };
+        let mut masked = then.clone();
+        masked.audit.contracts[0].inputs.authority.files = vec![file("aa"), file("bb")];
+        let mut again = masked.audit.clone();
+        again.contracts[0].inputs.authority.files.reverse();
+        assert!(compare(&masked, &again, &masked.divergences).inputs.is_empty());
+        again.contracts[0].inputs.authority.files[0] = file("cc");
+        assert_eq!(compare(&masked, &again, &masked.divergences).inputs.len(), 1);
+        again.contracts[0].inputs.authority.files = vec![file("aa"), file("bb"), file("bb")];
+        assert_eq!(compare(&masked, &again, &masked.divergences).inputs.len(), 1);
         now.contracts.clear();
         let none = compare(&then, &now, &then.divergences);
         assert!(none.inputs.iter().all(|input| input.ends_with("was not compared")) && !none.inputs.is_empty());

@@ -1,5 +1,5 @@
 //! `openlineage.ndjson`: the run as OpenLineage events (specification 2-0-2), two a contract: what was read with which
-//! columns, and what the comparison says of its quality. It holds no value of any row.
+//! columns, and what the comparison says of its quality. It holds no value of any row, and so no text of an error.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -52,8 +52,10 @@ fn of_contract(audit: &Audit, contract: &ContractAudit, measured: &Measured, nam
         insert(&mut facets, "parent", "1-1-0/ParentRunFacet.json", parent.clone());
         let engine = json!({"name": "reconcile", "version": env!("CARGO_PKG_VERSION")});
         insert(&mut facets, "processing_engine", "1-1-1/ProcessingEngineRunFacet.json", engine);
-        if let Some(error) = contract.error.as_ref().filter(|_| found) {
-            let error = json!({"message": error, "programmingLanguage": "Rust"});
+        if found && contract.error.is_some() {
+            // What a source or a predicate said may quote a row, so it stays in the run's own files.
+            let message = format!("{}; run {} says what kept it", contract.because, audit.run_id);
+            let error = json!({"message": message, "programmingLanguage": "Rust"});
             insert(&mut facets, "errorMessage", "1-0-1/ErrorMessageRunFacet.json", error);
         }
         json!({

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::Tuning;
 use super::input::{Input, Inputs, open};
+use super::privacy::Privacy;
 use crate::audit::InputFile;
 use crate::classify::{Bench, Scale};
 use crate::contract::Contract;
@@ -51,14 +52,15 @@ pub fn look_up(
     if contract.crosswalk.is_some() || contract.attributes.iter().any(|attribute| attribute.origin.is_composed()) {
         return Err("its rows are composed of several sources or columns".to_owned());
     }
-    let said = |text: String| contract.secrets.redact(&text).into_owned();
+    let hidden = Privacy::new(contract, None);
+    let said = |text: String| hidden.scrubbed(&contract.secrets.redact(&text)).into_owned();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| error.to_string())?;
     pool.install(|| {
         // No attribute has an owner that could change with the time.
         let inputs = open(contract, &Tuning::default(), Timestamp::UNIX_EPOCH)
             .map_err(|halts| said(halts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-        for (side, input) in inputs.sides.iter() {
-            same_content(contract, side, input, files.get(side)).map_err(said)?;
+        for side in Side::BOTH {
+            same_content(contract, &inputs, side, files.get(side)).map_err(said)?;
         }
         let looked_up = Sides::from_fn(|side| look_at(contract, &inputs, side, is));
         let Sides { authority, projection } = looked_up;
@@ -81,7 +83,8 @@ fn is_personal(contract: &Contract, inputs: &Inputs, name: &str) -> bool {
 }
 
 /// Whether a side's files hold what the run digested.
-fn same_content(contract: &Contract, side: Side, input: &Input, files: &[InputFile]) -> Result<(), String> {
+fn same_content(contract: &Contract, inputs: &Inputs, side: Side, files: &[InputFile]) -> Result<(), String> {
+    let input = inputs.sides.get(side);
     if input.opened.snapshot.is_some() {
         return Err(format!("{side}: a database may hold other rows by now than in the run"));
     }
@@ -89,7 +92,10 @@ fn same_content(contract: &Contract, side: Side, input: &Input, files: &[InputFi
         return Err(format!("{side}: the run did not digest the content of its inputs"));
     }
     let digests = source::digest_files(&input.opened, |_| None).map_err(|error| format!("{side}: {error}"))?;
-    let shown = input.opened.files.iter().map(|file| contract.secrets.redact(&file.shown).into_owned());
+    // The run wrote no personal value, nor one in the name of a folder.
+    let bound = inputs.contract.as_ref().unwrap_or(contract);
+    let privacy = Privacy::new(contract, None).bound(bound, &inputs.binding);
+    let shown = input.opened.files.iter().map(|file| privacy.path(&contract.secrets.redact(&file.shown)));
     let now: Vec<(String, String)> = shown.zip(digests).collect();
     let then = files.iter().map(|file| (file.path.clone(), file.blake3.clone()));
     match now.iter().zip(then.clone()).find(|(now, then)| **now != *then) {

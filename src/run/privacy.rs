@@ -12,6 +12,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::audit::InputFacts;
 use crate::classify::Divergence;
 use crate::contract::{Contract, Kind, Pii};
 use crate::normalise::{Binding, ColumnPath};
@@ -57,9 +58,7 @@ impl Privacy {
             names.extend(baseline.projected_as.values().flatten().cloned());
         }
         let in_key = contract.key.iter().any(|name| ways.contains_key(name));
-        let columns =
-            contract.personal().flat_map(|(one, _)| one.column.first().into_iter().chain(one.projected_as.first()));
-        Self { columns: columns.cloned().collect(), ways, in_key, names, key: key.unwrap_or_default() }
+        Self { columns: contract.personal_columns(), ways, in_key, names, key: key.unwrap_or_default() }
     }
 
     /// The same where columns are known: an attribute that reads a personal column, or a part of one, is personal too. `contract`
@@ -71,6 +70,7 @@ impl Privacy {
         for (attribute, way) in contract.personal() {
             self.ways.entry(attribute.name.clone()).or_insert(way);
         }
+        self.columns.extend(contract.personal_columns());
         let mut personal: Vec<(Side, &ColumnPath, Pii)> = Vec::new();
         for attribute in &binding.attributes {
             if let Some(&way) = self.ways.get(&attribute.name) {
@@ -192,7 +192,21 @@ impl Privacy {
         parts.join("/")
     }
 
+    /// What is told of a source, whose files or place may lie in such folders.
+    pub(super) fn of_input(&self, input: &mut InputFacts) {
+        for file in &mut input.files {
+            file.path = self.path(&file.path);
+        }
+        // The place itself may be such a folder.
+        input.location = self.path(&format!("{}/", input.location));
+        input.location.pop();
+    }
+
     fn scrubbed_line(&self, line: &str) -> String {
+        without_lists(&self.without_quoted(line))
+    }
+
+    fn without_quoted(&self, line: &str) -> String {
         const QUOTES: [char; 3] = ['"', '\'', '`'];
         let mut kept = 0;
         while let Some(start) = line[kept..].find(QUOTES).map(|start| kept + start) {
@@ -264,6 +278,38 @@ impl Privacy {
         }
         format!("{{{}}}", parts.join(",")).into()
     }
+}
+
+/// A line in which nothing is left of a list of values: what stands in brackets behind a space and is more than a name, as that of
+/// a table of the contract is.
+fn without_lists(line: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = line;
+    while let Some(start) = rest.find('[') {
+        let (before, list) = rest.split_at(start);
+        shown.push_str(before);
+        let end = list.find(']');
+        let name = |inner: &str| {
+            !inner.is_empty() && inner.chars().all(|one| one.is_ascii_alphabetic() || "_-.".contains(one))
+        };
+        let is_list = before.is_empty() || before.ends_with([' ', '(', '[']);
+        match end {
+            Some(end) if !is_list || name(&list[1..end]) => {
+                shown.push_str(&list[..=end]);
+                rest = &list[end + 1..];
+            }
+            None if !is_list => {
+                shown.push_str(list);
+                rest = "";
+            }
+            _ => {
+                // A list may hold lists: nothing is left up to the last bracket.
+                shown.push_str(&format!("[{MASK}]"));
+                rest = list.rfind(']').map_or("", |end| &list[end + 1..]);
+            }
+        }
+    }
+    shown + rest
 }
 
 /// The members of a JSON object in their order, with every digit of their numbers.
@@ -341,6 +387,9 @@ mod tests {
             ("invalid type: string \"An\"na\", expected", "invalid type: string ***, expected"),
             ("an open quote: 'Anna", "an open quote: ***"),
             ("first 'Anna'\nhint: run `reconcile check`", "first ***\nhint: run `reconcile check`"),
+            ("cast failed for 2 out of 4 values: [-5550101, -5550777]", "cast failed for 2 out of 4 values: [***]"),
+            ("at [[1, 2], [3]] of [run.notify]", "at [***]"),
+            ("in [run.notify], part-[0-9].csv: open [5550101", "in [run.notify], part-[0-9].csv: open [***]"),
         ];
         for (text, expected) in cases {
             assert_eq!(privacy.scrubbed(text), expected);

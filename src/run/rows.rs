@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Tuning;
 use super::input::open;
+use super::privacy::Privacy;
 use crate::classify::{Bench, Scale};
 use crate::contract::Contract;
 use crate::diff::resolve::{RowAt, Rows};
@@ -22,6 +23,11 @@ pub type Keyed<'a> = &'a mut dyn FnMut(&Binding, &RecordBatch, &[Option<Box<str>
 /// # Errors
 /// Why not all rows could be read, or what the call said, as a sentence part.
 pub fn projection_rows(contract: &Contract, each: Keyed<'_>) -> Result<usize, String> {
+    let privacy = Privacy::new(contract, None);
+    read(contract, each).map_err(|said| privacy.scrubbed(&contract.secrets.redact(&said)).into_owned())
+}
+
+fn read(contract: &Contract, each: Keyed<'_>) -> Result<usize, String> {
     let side = Side::Projection;
     let inputs = open(contract, &Tuning::default(), Timestamp::now())
         .map_err(|halts| halts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
@@ -29,7 +35,7 @@ pub fn projection_rows(contract: &Contract, each: Keyed<'_>) -> Result<usize, St
     let columns: Vec<usize> = (0..input.opened.schema.fields().len()).collect();
     each(&inputs.binding, &RecordBatch::new_empty(input.opened.schema.clone()), &[])?;
     let scale = Scale::new(contract, &inputs.binding);
-    let read = columns_read(&inputs.binding, side);
+    let bound = columns_read(&inputs.binding, side);
     for unit in &input.opened.units {
         for piece in unit.read(&columns).map_err(|error| error.to_string())? {
             let batch = match piece.map_err(|error| error.to_string())? {
@@ -45,7 +51,7 @@ pub fn projection_rows(contract: &Contract, each: Keyed<'_>) -> Result<usize, St
                 }
                 None => None,
             };
-            let compared = batch.project(&read).map_err(|error| error.to_string())?;
+            let compared = batch.project(&bound).map_err(|error| error.to_string())?;
             let canonical = normalise(&inputs.binding, side, &compared);
             let mut rows = Sides::<Rows>::default();
             *rows.get_mut(side) = Rows { raw: vec![compared], canonical: vec![canonical], ..Rows::default() };

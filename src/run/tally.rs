@@ -540,6 +540,14 @@ impl<'a> Tally<'a> {
         ))
     }
 
+    /// Takes personal values out of the places of what was read.
+    fn hide_places(&mut self, privacy: &Privacy) {
+        let Sides { authority, projection } = &mut self.inputs;
+        let besides = self.owners.iter_mut().map(|owner| &mut owner.input);
+        let old = self.baseline.iter_mut().map(|old| &mut old.input);
+        [authority, projection].into_iter().chain(besides).chain(old).for_each(|input| privacy.of_input(input));
+    }
+
     fn close(mut self, verdict: Verdict, mut because: String, mut error: Option<String>) -> ContractAudit {
         self.warnings.extend(lapsed(&self.decided));
         let (secrets, privacy) = (&self.contract.secrets, self.privacy());
@@ -576,6 +584,7 @@ impl<'a> Tally<'a> {
                 self.actions, self.books.authority.read
             ));
         }
+        self.hide_places(&privacy);
         ContractAudit {
             name: self.contract.name.clone(),
             version: self.contract.version.text.clone(),

@@ -10,10 +10,11 @@ const AGREED: Explanation = Explanation {
     group: Group::Verdict,
     summary: "compared to the end, and nothing diverged beyond what is allowed",
     meaning: "\
-Every row of both sides was read and compared under the contract, and no divergence at
-or above `fail_on` goes beyond `allow`. The process ends with 0. It says nothing about
-columns that the contract ignores, nor about rows that a `filter` or `--where` leaves
-out.",
+Every row of both sides was read and compared under the contract, or proved equal to its
+partner without being read again (by checksums of a database, or by what is kept of a
+file that is unchanged), and no divergence at or above `fail_on` goes beyond `allow`. The
+process ends with 0. It says nothing about columns that the contract ignores, nor about
+rows that a `filter` or `--where` leaves out.",
     causes: "\
 - The copies agree.
 - The contract is lax: a wide tolerance, `ignore = [\"*\"]`, a high `fail_on`. The
@@ -32,8 +33,8 @@ const DRIFTED: Explanation = Explanation {
     group: Group::Verdict,
     summary: "compared to the end, and something diverged beyond what is allowed",
     meaning: "\
-Every row of both sides was read and compared, and at least one divergence at or above
-`fail_on` goes beyond `allow`, or a column could not be compared (`schema`, which is
+Every row of both sides was read and compared, or proved equal without being read again,
+and at least one divergence at or above `fail_on` goes beyond `allow`, or a column could not be compared (`schema`, which is
 never allowed away). The counts are exact. The process ends with 1.",
     causes: "\
 - Real drift: look at which kind and which attribute lead the counts.

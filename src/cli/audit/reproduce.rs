@@ -109,8 +109,7 @@ fn at_its_instants(contract: &Arc<Contract>, before: &ContractAudit) -> Arc<Cont
 
 /// The run's `--where`. Where the run hid its values it must be given again.
 fn row_filter(then: &Audit, contracts: &[Arc<Contract>], wanted: Option<&str>) -> Result<Option<String>, String> {
-    let personal = contracts.iter().any(|contract| contract.has_pii());
-    let hidden = |text: &str| if personal { people::without_literals(text) } else { text.to_owned() };
+    let hidden = |text: &str| people::shown_filter(text, contracts, then);
     match (then.settings.get("where"), wanted) {
         (None, None) => Ok(None),
         (None, Some(_)) => Err("it was of all keys, without `--where`".to_owned()),

@@ -22,6 +22,8 @@ pub(super) fn name_of(column: usize) -> String {
 pub(super) struct DraftSource {
     pub(super) name: String,
     pub(super) location: String,
+    /// As the file says it, as TOML, where that is not the location itself.
+    pub(super) written: Option<String>,
     /// Options of `csv` with their values as TOML.
     pub(super) csv: Vec<(&'static str, String)>,
 }
@@ -96,7 +98,7 @@ impl Draft {
         let sources = Sides::from_fn(|side| DraftSource {
             name: side.name().to_owned(),
             location: "sample".to_owned(),
-            csv: Vec::new(),
+            ..DraftSource::default()
         });
         let declared = Some(String::new());
         Self { sources, name: "sample".to_owned(), pairs: pairs.collect(), declared, ..Self::default() }
@@ -131,7 +133,7 @@ impl Draft {
         for line in self.source_evidence.get(side) {
             text.push_str(&comment("", line));
         }
-        text.push_str(&format!("location = {}\n", value(&source.location)));
+        text.push_str(&format!("location = {}\n", source.written.clone().unwrap_or_else(|| value(&source.location))));
         if !source.csv.is_empty() {
             let options: Vec<String> = source.csv.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             text.push_str(&format!("csv = {{ {} }}\n", options.join(", ")));
@@ -210,7 +212,8 @@ pub(super) fn value(text: &str) -> String {
     quoted(&text.replace("${", "$${"))
 }
 
-fn quoted(text: &str) -> String {
+/// A string of TOML, in which `${NAME}` is a variable.
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = "\"".to_owned();
     for letter in text.chars() {
         match letter {
@@ -278,7 +281,8 @@ mod tests {
                 ..DraftPair::default()
             };
             let left_out = LeftOut { side: Side::Authority, column: format!("{name}3"), why: format!("as {name}\nis") };
-            let source = DraftSource { name: "a".to_owned(), location: format!("{name}.csv"), csv: Vec::new() };
+            let source =
+                DraftSource { name: "a".to_owned(), location: format!("{name}.csv"), ..DraftSource::default() };
             let draft =
                 Draft { pairs: vec![plain, pair], key_count: 1, left_out: vec![left_out], ..Draft::of_source(&source) };
             let contract = draft.contract().unwrap_or_else(|error| panic!("{name}: {error:?}\n{}", draft.text()));

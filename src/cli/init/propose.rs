@@ -8,6 +8,7 @@ use super::options::Bench;
 use super::pairs::{self, Pair, Why};
 use super::profile::{Profile, profile};
 use super::table::{HEAD_ROWS, Table};
+use super::unwritten;
 use super::{counted, grouped};
 use crate::cli::Init;
 use crate::cli::failure::Failure;
@@ -70,7 +71,16 @@ fn open(options: &Init) -> Result<Sides<Table>, Failure> {
 
 /// A source's name from its location: the file without its ending, or the folder where the file is one of several.
 fn name(location: &str) -> String {
-    let path = location.split(['?', '#']).next().unwrap_or(location).trim_end_matches('/');
+    // Of a URL neither the user nor the password, and the host only where nothing else is left.
+    let place = match location.split_once("://") {
+        Some((scheme, rest)) if !scheme.eq_ignore_ascii_case("file") => {
+            let rest = &rest[unwritten::host(rest)..];
+            let rest = rest.split(['?', '#']).next().unwrap_or(rest).trim_end_matches('/');
+            rest.split_once('/').map_or_else(|| rest.split(':').next().unwrap_or(rest), |(_, path)| path)
+        }
+        _ => location,
+    };
+    let path = place.split(['?', '#']).next().unwrap_or(place).trim_end_matches('/');
     let parts: Vec<&str> =
         path.split(['/', '\\']).filter(|part| !part.is_empty() && *part != "." && *part != "..").collect();
     let plain = parts.iter().rev().find(|part| !part.contains(['*', '[', '{']) && **part != "file:");
@@ -311,6 +321,10 @@ mod tests {
             ("file:///data/y.csv", "y"),
             ("**/*.csv", "table"),
             ("../…", "table"),
+            ("postgres://amy:secret@db.example.org:5432", "db"),
+            ("postgres://amy:secret@db:5432/?sslmode=require", "db"),
+            ("postgres://amy:sec/ret@db/shop#public.orders", "shop"),
+            ("mysql://amy:secret@db/shop?x=y", "shop"),
         ];
         for (location, expected) in cases {
             assert_eq!(name(location), expected, "{location}");

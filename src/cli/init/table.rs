@@ -77,7 +77,7 @@ impl Reader {
 impl Table {
     /// Opens a location as it stands on the command line.
     pub(super) fn open(location: &str, name: &str) -> Result<Self, Failure> {
-        let mut draft = DraftSource { name: name.to_owned(), location: location.to_owned(), csv: Vec::new() };
+        let mut draft = DraftSource { name: name.to_owned(), location: location.to_owned(), ..DraftSource::default() };
         let (mut source, mut opened) = open(&draft)?;
         if is_delimited(&opened) {
             if let Some(delimiter) = delimiter(&opened.schema) {

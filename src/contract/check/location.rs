@@ -42,7 +42,13 @@ pub(super) fn parse(text: &Text, resolve: impl Fn(&str) -> PathBuf) -> Result<Lo
     let scheme = match text.text.split_once("://") {
         Some((scheme, _)) => scheme.to_ascii_lowercase(),
         None if text.text.to_ascii_lowercase().starts_with("sqlite:") => "sqlite".to_owned(),
-        None => return Ok(files(text, &resolve)),
+        None => {
+            if misspelt(&text.text) {
+                let expected = "expected a path, or a URL as in `postgres://…` (a file of such a name: `./…`)";
+                return Err(format!("the location begins like a URL and is none, {expected}"));
+            }
+            return Ok(files(text, &resolve));
+        }
     };
     if scheme == "file" {
         return Ok(files(text, &resolve));
@@ -75,6 +81,16 @@ fn database(system: System, text: &Text, shown: String, resolve: impl Fn(&str) -
     let rows = Rows::Table(percent_decode_str(table).decode_utf8_lossy().into_owned());
     let (url, limits) = (Secret::new(url), Limits::default());
     Location::Database(Box::new(Database { system, url, shown, rows, password_file: None, limits }))
+}
+
+/// Whether a location without `://` was meant as a URL: `postgres:/amy:…@db/shop` is no file, and would be shown as one.
+fn misspelt(location: &str) -> bool {
+    let end = location.find([':', '/']).unwrap_or(location.len());
+    let (scheme, rest) = location.split_at(end);
+    let known = SCHEMES.iter().any(|(name, ..)| scheme.eq_ignore_ascii_case(name));
+    let alike = scheme.len() > 1 && scheme.chars().all(|letter| letter.is_ascii_alphabetic());
+    let user = rest.trim_start_matches([':', '/']).split_once('@').is_some_and(|(user, _)| user.contains(':'));
+    (known && rest.starts_with(':')) || ((known || (alike && rest.starts_with(':'))) && user)
 }
 
 fn files(text: &Text, resolve: &impl Fn(&str) -> PathBuf) -> Location {
@@ -184,7 +200,19 @@ mod tests {
 
     #[test]
     fn an_unknown_scheme_is_refused_without_repeating_the_location() {
-        for location in ["jdbc:postgresql://amy:secret@db/shop", "ftp://amy:secret@host/x"] {
+        let locations = [
+            "jdbc:postgresql://amy:secret@db/shop",
+            "ftp://amy:secret@host/x",
+            "postgres:/amy:secret@db/shop",
+            "MySQL:amy:secret@db/shop",
+            "https:/example.org/a.csv?token=secret",
+            "postgres//amy:secret@db/shop",
+            "postgre:/amy:secret@db/shop",
+        ];
+        for path in ["http/a.csv", "postgres/a@b.csv", "./postgres:a.csv", "a:b.csv", "C:/amy:x@b.csv"] {
+            assert_eq!(shown(path, None), path);
+        }
+        for location in locations {
             let text = Text { text: location.to_owned(), written: None };
             let message = parse(&text, |path| PathBuf::from(path)).expect_err("no location");
             assert!(!message.contains("secret"), "{message}");
