@@ -177,6 +177,8 @@ pub struct OpenOptions {
     /// Columns (top level) that an attribute compares under `type = "json"`: JSON sources hand these over as JSON members
     /// (`notation::Notation::JsonMember`).
     pub as_json: Vec<String>,
+    /// Only columns that the contract names are compared, so that a source may hide others.
+    pub declared: bool,
     /// Rows in a batch; 0: the source's choice.
     pub batch_rows: usize,
     /// What the contract says of checksums: a database may leave its rows where they are, to be asked for sums first

@@ -105,6 +105,9 @@ mod pushdown;
 /// What differs is read again, and only what stands is a divergence.
 mod recheck;
 
+/// What a database hides, cuts short or makes up anew is never taken for agreement.
+mod truth;
+
 /// MariaDB against text and itself.
 #[cfg(feature = "mysql")]
 mod mariadb;

@@ -11,7 +11,7 @@ use super::controls::{self, Gauges};
 use super::owners::{self, Clock, Decided, Owners};
 use super::tally::Tally;
 use super::{Batch, Halt, Tuning, pushdown};
-use crate::contract::{CapturedAt, Contract, LogicalType, Source};
+use crate::contract::{CapturedAt, Compare, Contract, LogicalType, Source};
 use crate::normalise::{BindRequest, Binding, bind, columns_read};
 use crate::sides::{Side, Sides};
 use crate::source::{self, OpenOptions, Opened, Remote};
@@ -201,7 +201,8 @@ pub(super) fn open_side(
             Side::Projection => attribute.projected_as[0].clone(),
         })
         .collect();
-    let options = OpenOptions { as_json, batch_rows: tuning.batch_rows, ..options.clone() };
+    let declared = contract.compare == Compare::Declared;
+    let options = OpenOptions { as_json, declared, batch_rows: tuning.batch_rows, ..options.clone() };
     source::open(contract.sources.get(side), &options).map_err(|error| Halt::Source { side, error })
 }
 

@@ -66,12 +66,49 @@ impl Server {
         certificates(&folder);
         // The first user comes in as it is, everybody else by password.
         let hosts = ["127.0.0.1/32", "::1/128"];
-        let lines = hosts.map(|host| format!("host all postgres {host} trust\nhost all all {host} scram-sha-256\n"));
+        let lines = hosts.map(|host| {
+            format!(
+                "host all postgres {host} trust\nhost replication postgres {host} trust\nhost all all {host} scram-sha-256\n"
+            )
+        });
         fs::write(data.join("pg_hba.conf"), lines.concat()).unwrap();
         hand_over(USER, &folder);
+        Self::serve(folder, &data)
+    }
+
+    /// Starts a server that follows this one.
+    pub(crate) fn replica(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("replica").tempdir().unwrap().keep();
+        let data = folder.join("data");
+        hand_over(USER, &folder);
+        let copied = as_user(USER, &binary("pg_basebackup"))
+            .args([
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+                "-p",
+            ])
+            .arg(self.port.to_string())
+            .arg("-D")
+            .arg(&data)
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
+        certificates(&folder);
+        hand_over(USER, &folder);
+        Self::serve(folder, &data)
+    }
+
+    /// Starts the server of a folder.
+    fn serve(folder: PathBuf, data: &Path) -> Self {
         let port = free_port();
         let mut server = as_user(USER, &binary("postgres"));
-        server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
+        server.arg("-D").arg(data).arg("-p").arg(port.to_string());
         let key = format!("ssl_key_file={}", folder.join("server.key").display());
         let certificate = format!("ssl_cert_file={}", folder.join("server.crt").display());
         for setting in [
@@ -132,6 +169,11 @@ impl Server {
 }
 
 impl Database {
+    /// The same database on a replica.
+    pub(crate) fn on(&self, replica: &Server) -> Self {
+        Self { name: self.name.clone(), port: replica.port }
+    }
+
     /// Its URL, as the first user.
     pub(crate) fn url(&self) -> String {
         self.url_of("postgres")

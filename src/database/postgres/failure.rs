@@ -80,6 +80,13 @@ impl Failure {
         let mut failure = Self::new(message);
         failure.code = Some(code.code().to_owned());
         failure.hint = hint(code);
+        if code.code() == "42501" && message.contains("row-level security") {
+            failure.hint = Some(
+                "a policy hides rows from the user of the URL: ALTER ROLE … BYPASSRLS, or read a view of the rows that \
+                 are meant, whose owner no policy holds back"
+                    .to_owned(),
+            );
+        }
         // The server is going down, or ended this connection alone.
         failure.lost = code.code().starts_with("57P") || code.code().starts_with("08");
         failure

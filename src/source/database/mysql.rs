@@ -19,6 +19,7 @@ use super::spool::Spool;
 use super::{Error, OpenOptions, Opened, Snapshot, Unit};
 
 mod build;
+mod constant;
 mod deferred;
 mod kind;
 mod place;
@@ -39,6 +40,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
     let reading = Reading {
         database,
         filter: source.filter.as_deref(),
+        declared: options.declared,
         batch_rows: if options.batch_rows == 0 { super::super::BATCH_ROWS } else { options.batch_rows },
         pace: Arc::new(Pace::new(&database.limits, options.began)),
     };
@@ -68,6 +70,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
 struct Reading<'a> {
     database: &'a Database,
     filter: Option<&'a str>,
+    declared: bool,
     batch_rows: usize,
     pace: Arc<Pace>,
 }
@@ -121,7 +124,7 @@ impl Reading<'_> {
         let server = Server::of(&mut connection).await?;
         self.limit(&mut connection, &server).await?;
         let snapshot = server.begin(&mut connection).await?;
-        let place = Place::find(&mut connection, &self.database.rows, self.filter).await?;
+        let place = Place::find(&mut connection, &self.database.rows, self.filter, self.declared).await?;
         let mut warnings = place.warnings(&self.database.shown);
         let statement = connection.prep(place.select.as_str()).await?;
         let columns: Vec<Column> = statement.columns().iter().map(column).collect();

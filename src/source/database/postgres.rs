@@ -17,6 +17,7 @@ use crate::database::runtime::{runtime, wait};
 use crate::source::{BATCH_ROWS, Error, OpenOptions, Opened, Piece, Pieces, Remote, Unit};
 
 mod build;
+mod constant;
 mod feed;
 mod numeric;
 mod relation;

@@ -6,6 +6,7 @@
 //! holds (`survey`); the declared type alone is never believed.
 
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -108,6 +109,7 @@ fn units(
         statement_timeout: database.limits.statement_timeout.map(duration),
         batch_rows: if options.batch_rows == 0 { super::super::BATCH_ROWS } else { options.batch_rows },
         largest_row: survey.largest_row,
+        unreadable: AtomicUsize::new(0),
     });
     let unit =
         |range: &survey::Range| -> Box<dyn Unit> { Box::new(RangeUnit::new(Arc::clone(&shared), range.clone())) };

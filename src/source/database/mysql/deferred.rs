@@ -12,6 +12,7 @@ use mysql_async::{Conn, Value};
 use tokio::sync::Mutex;
 
 use super::build::Columns;
+use super::constant::is_constant;
 use super::kind::{Column, Kind};
 use super::place::{Place, literal};
 use super::{Access, Reading, Server, Stop, in_time};
@@ -71,7 +72,7 @@ struct Learnt {
 
 /// Learns what may be asked; None: the source is to be read as a whole.
 async fn learnt(reading: &Reading<'_>, connection: &mut Conn, wish: PushDown) -> Result<Option<Learnt>, Stop> {
-    let place = Place::find(connection, &reading.database.rows, reading.filter).await?;
+    let place = Place::find(connection, &reading.database.rows, reading.filter, reading.declared).await?;
     let (rows, bytes) = match place.size(connection).await? {
         Some(size) => size,
         None if place.is_without_snapshot() || wish == PushDown::Auto => return Ok(None),
@@ -258,7 +259,7 @@ impl Remote for Whole {
     }
 
     fn is_fickle(&self) -> bool {
-        !self.table.place.is_table()
+        !self.table.place.is_table() || self.table.filter.as_deref().is_some_and(|filter| !is_constant(filter))
     }
 }
 

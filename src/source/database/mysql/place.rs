@@ -25,8 +25,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Finds what the contract names.
-    pub(super) async fn find(connection: &mut Conn, rows: &Rows, filter: Option<&str>) -> Result<Self, Stop> {
+    /// Finds what the contract names; `declared`: no other columns than those that it names are compared.
+    pub(super) async fn find(
+        connection: &mut Conn,
+        rows: &Rows,
+        filter: Option<&str>,
+        declared: bool,
+    ) -> Result<Self, Stop> {
         let filter = filter.map(|filter| format!("\nWHERE (\n{filter}\n)")).unwrap_or_default();
         match rows {
             Rows::Query(query) => {
@@ -44,6 +49,9 @@ impl Place {
                 let select = format!("SELECT {} FROM {from}{filter}", columns.join(", "));
                 let without_snapshot = engine(connection, &schema, &name).await?;
                 let is_table = is_table(connection, &schema, &name).await?;
+                if !declared {
+                    sees_all(connection, &from, is_table).await?;
+                }
                 Ok(Self { select, from, filter, named: Some((schema, name)), is_table, without_snapshot })
             }
         }
@@ -147,6 +155,31 @@ async fn columns(connection: &mut Conn, schema: &str, name: &str, written: &str)
             .into());
     }
     Ok(columns)
+}
+
+/// Refuses a table of which the user sees some columns only: the catalog leaves out the others without a word.
+async fn sees_all(connection: &mut Conn, from: &str, is_table: bool) -> Result<(), Stop> {
+    let told = match connection.prep(format!("SELECT * FROM {from}")).await {
+        Ok(statement) => connection.close(statement).await,
+        Err(error) => Err(error),
+    };
+    // Invisible columns are not among them; whoever sees the whole declaration sees these too.
+    let told = match told {
+        Ok(()) if is_table => connection.query_drop(format!("SHOW CREATE TABLE {from}")).await,
+        told => told,
+    };
+    match told {
+        Err(mysql_async::Error::Server(said)) if matches!(said.code, 1142 | 1143) => {
+            let problem = format!("the user may see some columns of {from} only, expected SELECT on the whole table");
+            Err(Refused::new(problem)
+                .with_hint(
+                    "GRANT SELECT ON database.table TO the user, or name the columns: by a `query`, or as attributes under \
+                     compare = \"declared\"",
+                )
+                .into())
+        }
+        told => Ok(told?),
+    }
 }
 
 /// The table's engine, where that has no transactions and so no snapshot.

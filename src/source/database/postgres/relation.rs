@@ -6,20 +6,26 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, Statement};
 
+use super::constant::is_constant;
 use super::server::{BEGIN, SAVEPOINT};
 use super::types::{Column, Facts, column};
+use super::watch::{BEGUN_FROM, FOLLOWED};
 use crate::contract::{Rows, Source, System};
-use crate::database::dialect::{quoted_table, table_parts};
+use crate::database::dialect::{quoted_name, quoted_table, table_parts};
 use crate::database::postgres::Failure;
 use crate::source::Snapshot;
 
 /// A table or query, as it is read.
 pub(super) struct Relation {
+    /// The table's name, or the query.
+    pub(super) named: String,
     /// What stands behind `FROM`.
     pub(super) from: String,
-    /// The contract's filter.
+    /// The contract's filter, and the parts that the table had within the snapshot.
     pub(super) filter: Option<String>,
     pub(super) columns: Vec<Column>,
+    /// Columns that the user may not read, as their numbers in `columns`.
+    pub(super) hidden: BTreeSet<usize>,
     /// Where the rows lie; None where only the server knows.
     pub(super) heap: Option<Heap>,
     /// Rows and bytes that the server expects, where it was asked.
@@ -73,22 +79,27 @@ pub(super) async fn begin(client: &Client, rows: &Rows, is_shared: bool) -> Resu
         }
         client.batch_execute("RELEASE SAVEPOINT locking").await.map_err(of)?;
     }
-    let version = "SELECT current_setting('server_version_num')::int4, current_setting('server_version')";
+    let version = "SELECT current_setting('server_version_num')::int4, current_setting('server_version'), \
+                   coalesce(current_setting('zero_damaged_pages', true), 'off')::bool";
     let version = client.query_one(version, &[]).await.map_err(of)?;
-    let (version, name): (i32, String) = (version.get(0), version.get(1));
+    let (version, name, loses): (i32, String, bool) = (version.get(0), version.get(1), version.get(2));
     if version < OLDEST {
         return Err(Failure::new(format!("the server is PostgreSQL {name}, expected 10 or later")));
     }
+    if loses {
+        return Err(Failure::new("the server leaves out rows of damaged pages (zero_damaged_pages = on)")
+            .with_hint("switch it off, and run again"));
+    }
     let current = if version >= 130_000 { "pg_current_snapshot()" } else { "txid_current_snapshot()" };
-    // A replica speaks for the moment up to which it followed, unless it has all that it was sent.
     let asked = format!(
-        "SELECT {current}::text, (extract(epoch FROM CASE WHEN pg_is_in_recovery() \
-         AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn() \
-         THEN coalesce(pg_last_xact_replay_timestamp(), statement_timestamp()) \
-         ELSE statement_timestamp() END) * 1000000)::int8, scale(1::money::numeric)::int4"
+        "SELECT {current}::text, (extract(epoch FROM {FOLLOWED}) * 1000000)::int8, scale(1::money::numeric)::int4"
     );
     let told = client.query_one(&asked, &[]).await.map_err(of)?;
-    let (described, microseconds, money): (String, i64, i32) = (told.get(0), told.get(1), told.get(2));
+    let (described, microseconds, money): (String, Option<i64>, i32) = (told.get(0), told.get(1), told.get(2));
+    let microseconds = match microseconds {
+        Some(microseconds) => microseconds,
+        None => client.query_one(BEGUN_FROM, &[]).await.map_err(of)?.get(0),
+    };
     let taken_at = jiff::Timestamp::from_microsecond(microseconds)
         .map_err(|_| Failure::new("the server's clock is out of range"))?;
     // Before the savepoint: within one nothing is shared.
@@ -144,14 +155,61 @@ pub(super) async fn relation(
             ..Failure::of(&error)
         })?;
     }
-    let heap = match rows {
-        Rows::Table(name) => heap(client, name, begun.version).await?,
-        Rows::Query(_) => None,
+    let (is_partly, hidden) = match rows {
+        Rows::Table(_) => hidden(client, &from, &columns).await?,
+        Rows::Query(_) => (false, BTreeSet::new()),
     };
-    let is_filtered = filter.is_some();
-    let heap = heap.map(|heap| Heap { is_mixed: heap.is_mixed || is_filtered, ..heap });
-    let expected = if heap.is_some() { (None, 0) } else { expected(client, &from, filter.as_deref()).await };
-    Ok(Relation { from, filter, columns, heap, expected })
+    let is_same = match &filter {
+        Some(filter) => is_constant(client, filter, &columns).await?,
+        None => true,
+    };
+    // Who may read some columns only may not ask where rows lie; and what every statement would choose anew is chosen once.
+    let found = match rows {
+        Rows::Table(name) if is_same && !is_partly => heap(client, name, begun.version).await?,
+        _ => None,
+    };
+    let Some((heap, parts)) = found else {
+        let expected = expected(client, &from, filter.as_deref(), &columns, &hidden).await;
+        return Ok(Relation { named: from.clone(), from, filter, columns, hidden, heap: None, expected });
+    };
+    let heap = Heap { is_mixed: heap.is_mixed || filter.is_some(), ..heap };
+    let (read, filter) = parts.only(&from, filter);
+    Ok(Relation { named: from, from: read, filter, columns, hidden, heap: Some(heap), expected: (None, 0) })
+}
+
+/// Whether the user may read some columns of a table only, and which not.
+async fn hidden(client: &Client, table: &str, columns: &[Column]) -> Result<(bool, BTreeSet<usize>), Failure> {
+    let asked = "SELECT NOT has_table_privilege(c.oid, 'SELECT') AND has_any_column_privilege(c.oid, 'SELECT'), \
+         ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 \
+         AND NOT a.attisdropped AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT')) \
+         FROM pg_catalog.pg_class c WHERE c.oid = to_regclass($1)";
+    let told = client.query_opt(asked, &[&table]).await.map_err(|error| Failure::of(&error))?;
+    let Some((true, hidden)) = told.map(|told| (told.get::<_, bool>(0), told.get::<_, Vec<String>>(1))) else {
+        return Ok((false, BTreeSet::new()));
+    };
+    let is_hidden = |(_, column): &(usize, &Column)| hidden.contains(&column.name);
+    Ok((true, columns.iter().enumerate().filter(is_hidden).map(|(index, _)| index).collect()))
+}
+
+/// The parts of a table that has rows of its own, as they were within the snapshot. The server would read those that it has
+/// when a statement begins: one that is attached meanwhile would be read in part.
+struct Parts {
+    oids: Vec<u32>,
+    /// It is one table, and no parent.
+    is_plain: bool,
+}
+
+impl Parts {
+    /// What stands behind `FROM` and `WHERE`, so that only these parts are read.
+    fn only(&self, table: &str, filter: Option<String>) -> (String, Option<String>) {
+        if self.is_plain {
+            return (format!("ONLY {table}"), filter);
+        }
+        let oids: Vec<String> = self.oids.iter().map(u32::to_string).collect();
+        let parts = format!("tableoid IN ({})", oids.join(", "));
+        let filter = filter.map_or_else(|| parts.clone(), |filter| format!("{parts} AND ({filter}\n)"));
+        (table.to_owned(), Some(filter))
+    }
 }
 
 /// Columns that are declared as arrays of more dimensions than one, by table and number: every value is likely to have them.
@@ -164,9 +222,22 @@ async fn nested(client: &Client, statement: &Statement) -> BTreeSet<(u32, i16)> 
 }
 
 /// Rows and bytes that the server's planner expects.
-async fn expected(client: &Client, from: &str, filter: Option<&str>) -> (Option<u64>, u64) {
+async fn expected(
+    client: &Client,
+    from: &str,
+    filter: Option<&str>,
+    columns: &[Column],
+    hidden: &BTreeSet<usize>,
+) -> (Option<u64>, u64) {
     let filter = filter.map(|filter| format!("WHERE ({filter}\n)")).unwrap_or_default();
-    let asked = client.query_one(&format!("EXPLAIN (FORMAT JSON) SELECT * FROM {from} {filter}"), &[]).await;
+    let seen = columns.iter().enumerate().filter(|(index, _)| !hidden.contains(index));
+    let seen: Vec<String> = seen.map(|(_, column)| quoted_name(System::Postgres, &column.name)).collect();
+    let seen = seen.join(", ");
+    let asked = client.query_one(&format!("EXPLAIN (FORMAT JSON) SELECT {seen} FROM {from} {filter}"), &[]).await;
+    if asked.is_err() {
+        // What the server refuses here it refuses again when it is read, and then it is told.
+        let _ = client.batch_execute("ROLLBACK TO SAVEPOINT reading").await;
+    }
     let plan: Option<serde_json::Value> = asked.ok().and_then(|row| row.try_get::<_, Json>(0).ok()).map(|json| json.0);
     let plan = plan.as_ref().map(|plan| &plan[0]["Plan"]);
     let Some(rows) = plan.and_then(|plan| plan["Plan Rows"].as_u64()) else { return (None, 0) };
@@ -216,7 +287,7 @@ async fn absent(client: &Client, rows: &Rows, failure: Failure) -> Failure {
 }
 
 /// Where a table's rows lie, if that can be asked for.
-async fn heap(client: &Client, name: &str, version: i32) -> Result<Option<Heap>, Failure> {
+async fn heap(client: &Client, name: &str, version: i32) -> Result<Option<(Heap, Parts)>, Failure> {
     // Ranges of pages are found without reading the rest since version 14.
     if version < 140_000 {
         return Ok(None);
@@ -228,13 +299,15 @@ async fn heap(client: &Client, name: &str, version: i32) -> Result<Option<Heap>,
             "WITH RECURSIVE part AS (SELECT to_regclass($1)::oid AS oid UNION ALL \
              SELECT i.inhrelid FROM pg_inherits i JOIN part ON i.inhparent = part.oid) \
              SELECT c.relkind::text, coalesce(a.amname = 'heap', false), c.relrowsecurity OR c.relhasrules, \
-             c.reltuples::float8, coalesce(pg_relation_size(c.oid), 0), coalesce(pg_table_size(c.oid), 0) \
+             c.reltuples::float8, coalesce(pg_relation_size(c.oid), 0), coalesce(pg_table_size(c.oid), 0), c.oid \
              FROM part JOIN pg_class c ON c.oid = part.oid LEFT JOIN pg_am a ON a.oid = c.relam",
             &[&table],
         )
         .await
         .map_err(of)?;
     let mut heap = Heap { pages: 0, bytes: 0, rows: Some(0), parts: 0, is_mixed: parts.len() > 1 };
+    let is_plain = parts.len() == 1 && parts[0].get::<_, &str>(0) == "r";
+    let mut read = Parts { oids: Vec::new(), is_plain };
     for part in &parts {
         let (kind, is_heap, is_mixed): (String, bool, bool) = (part.get(0), part.get(1), part.get(2));
         let (rows, own, whole): (f64, i64, i64) = (part.get(3), part.get(4), part.get(5));
@@ -245,6 +318,7 @@ async fn heap(client: &Client, name: &str, version: i32) -> Result<Option<Heap>,
             _ => return Ok(None),
         }
         heap.parts += 1;
+        read.oids.push(part.get(6));
         heap.pages = heap.pages.max(own.unsigned_abs().div_ceil(PAGE));
         heap.bytes += whole.unsigned_abs();
         // Below zero: never counted.
@@ -252,5 +326,5 @@ async fn heap(client: &Client, name: &str, version: i32) -> Result<Option<Heap>,
         let counted = (rows >= 0.0).then_some(rows as u64);
         heap.rows = heap.rows.zip(counted).map(|(sum, rows)| sum + rows);
     }
-    Ok((heap.parts > 0).then_some(heap))
+    Ok((heap.parts > 0).then_some((heap, read)))
 }

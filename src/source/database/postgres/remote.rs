@@ -62,7 +62,7 @@ impl Remote for Arc<Table> {
              AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)) \
              AND (SELECT bool_and(a.attname::text = ANY (ARRAY[{names}]::text[])) FROM generate_series(0, i.indnkeyatts - 1) n \
              JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n])",
-            table = literal(&self.relation.from),
+            table = literal(&self.relation.named),
             names = names.join(", ")
         ))
     }
@@ -77,7 +77,7 @@ impl Remote for Arc<Table> {
              JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = x.relam \
              WHERE i.indrelid = to_regclass({table}) AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree' \
              AND a.attname::text = {name}",
-            table = literal(&self.relation.from),
+            table = literal(&self.relation.named),
             name = literal(&self.relation.columns[column].name)
         ))
     }

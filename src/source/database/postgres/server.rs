@@ -274,12 +274,15 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY
 /// Where a transaction goes back to when a reading fails.
 pub(super) const SAVEPOINT: &str = "SAVEPOINT reading";
 
-/// What makes a session gentle, and its texts the same on every server. Rows come in one order however often they are
+/// What makes a session gentle, its texts the same on every server, and its rows all that there are: where a policy would hide
+/// some it is refused, and no index may leave some out. Rows come in one order however often they are
 /// asked for: nobody joins a scan that is under way, and no helper mixes its rows in.
 fn settings(database: &Database) -> String {
     let mut settings = String::from(
         "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
          SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
+         SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET transform_null_equals = off; \
+         SET xmlbinary = 'base64'; SET row_security = off; SET gin_fuzzy_search_limit = 0; \
          SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0; \
          SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '30s'",
     );

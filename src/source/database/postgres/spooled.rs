@@ -38,7 +38,9 @@ struct Share {
 
 /// The units; `rows` and `bytes` are what the server expects.
 pub(super) fn units(table: &Arc<Table>, (rows, bytes): (Option<u64>, u64)) -> Vec<Box<dyn Unit>> {
-    let (table, columns) = (Arc::clone(table), (0..table.schema.fields().len()).collect());
+    let hidden = &table.relation.hidden;
+    let columns = (0..table.schema.fields().len()).filter(|column| !hidden.contains(column)).collect();
+    let table = Arc::clone(table);
     let whole = Arc::new(Whole { table, condition: None, columns, kept: OnceLock::new(), rows, bytes });
     (0..UNITS).map(|number| -> Box<dyn Unit> { Box::new(Share { whole: Arc::clone(&whole), number }) }).collect()
 }
@@ -56,6 +58,18 @@ struct Picked {
 }
 
 impl Whole {
+    /// The numbers that columns have among those that are kept.
+    fn numbers(&self, columns: &[usize]) -> Result<Vec<usize>, Error> {
+        let number = |column: &usize| {
+            self.columns.binary_search(column).map_err(|_| {
+                let name = &self.table.relation.columns[*column].name;
+                Error::new(&self.table.server.place, format!("the user may not read the column `{name}`"))
+                    .with_hint("GRANT SELECT on it, `ignore` it, or compare what the contract declares only")
+            })
+        };
+        columns.iter().map(number).collect()
+    }
+
     fn kept(&self) -> Result<&[Box<dyn Unit>], Error> {
         let kept = self.kept.get_or_init(|| {
             let said = |error: Error| (error.place, error.problem, error.hint);
@@ -118,10 +132,8 @@ impl Unit for Share {
     }
 
     fn rows(&self) -> Option<u64> {
-        match self.whole.kept.get() {
-            Some(Ok(_)) => self.own().ok()?.iter().map(|unit| unit.rows()).sum(),
-            _ => self.whole.rows.map(|rows| rows / UNITS as u64),
-        }
+        // What the server expects, also when more is known: who divides work by it must not divide it anew meanwhile.
+        self.whole.rows.map(|rows| rows / UNITS as u64)
     }
 
     fn bytes(&self) -> u64 {
@@ -133,7 +145,8 @@ impl Unit for Share {
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
-        chained(self.own()?, columns)
+        let kept = self.whole.numbers(columns)?;
+        chained(self.own()?, &kept)
     }
 
     fn remote(&self) -> Option<&dyn Remote> {
@@ -159,10 +172,7 @@ impl Unit for Picked {
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
-        let kept = columns.iter().map(|column| self.whole.columns.binary_search(column).ok());
-        let kept: Vec<usize> = kept
-            .collect::<Option<_>>()
-            .ok_or_else(|| Error::new(self.place(), "is asked for columns that were not kept"))?;
+        let kept = self.whole.numbers(columns)?;
         chained(self.whole.kept()?, &kept)
     }
 }

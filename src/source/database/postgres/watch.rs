@@ -5,6 +5,16 @@ use tokio_postgres::Client;
 use crate::contract::PauseIf;
 use crate::database::postgres::Failure;
 
+/// The instant that a session speaks for. A replica that has all that its primary is known to have does so for the last word
+/// that came from there, any other one for the last transaction that it followed: nothing tells that a replica which was cut off
+/// lacks something. Details of the receiver are shown to those alone who may read all statistics.
+pub(super) const FOLLOWED: &str = "CASE WHEN pg_is_in_recovery() THEN (SELECT greatest(pg_last_xact_replay_timestamp(), \
+     (SELECT max(last_msg_send_time) FROM pg_catalog.pg_stat_wal_receiver \
+     WHERE status = 'streaming' AND latest_end_lsn <= pg_last_wal_replay_lsn()))) ELSE statement_timestamp() END";
+/// The same of a replica that has followed no transaction since it was started, in microseconds.
+pub(super) const BEGUN_FROM: &str =
+    "SELECT (extract(epoch FROM checkpoint_time) * 1000000)::int8 FROM pg_control_checkpoint()";
+
 /// Whether reading is to wait now. What the server does not tell is no reason to.
 pub(super) async fn is_busy(client: &Client, pause: PauseIf) -> Result<bool, Failure> {
     let of = |error: tokio_postgres::Error| Failure::of(&error);
@@ -18,7 +28,8 @@ pub(super) async fn is_busy(client: &Client, pause: PauseIf) -> Result<bool, Fai
         PauseIf::ReplicaLag(_) => {
             "SELECT (extract(epoch FROM CASE WHEN NOT pg_is_in_recovery() \
              THEN (SELECT max(replay_lag) FROM pg_stat_replication) \
-             WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN interval '0' \
+             WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver \
+             WHERE coalesce(status, 'streaming') = 'streaming') THEN interval '0' \
              ELSE clock_timestamp() - pg_last_xact_replay_timestamp() END) * 1000000)::int8"
         }
     };

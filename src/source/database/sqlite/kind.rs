@@ -16,6 +16,8 @@ pub(super) struct Seen {
     pub real: bool,
     /// Some value is text.
     pub text: bool,
+    /// Some text is written as a number.
+    pub written_number: bool,
     /// Some value is bytes.
     pub blob: bool,
 }
@@ -51,8 +53,9 @@ pub(super) fn kind(declared: &str, seen: Seen) -> Kind {
         (true, true, false, false) => Kind::Number,
         (false, false, true, false) => Kind::Text,
         (false, false, false, true) => Kind::Blob,
-        // SQLite makes numbers of all texts that are numbers in such a column, so these are none and will not parse.
-        (_, _, true, false) if is_numeric(declared) => Kind::Number,
+        // SQLite makes numbers of all texts that are numbers in such a column, so these are none and will not parse. It does not
+        // in a column of a STRICT table that is declared ANY, nor in a view.
+        (_, _, true, false) if is_numeric(declared) && !seen.written_number => Kind::Number,
         _ => Kind::Mixed(mixed(seen)),
     }
 }
@@ -94,6 +97,25 @@ fn is_numeric(declared: &str) -> bool {
     !(declared.is_empty() || has("CHAR") || has("CLOB") || has("TEXT") || has("BLOB"))
 }
 
+/// Whether a text may be read as a number somewhere: with either separator, among blanks, or as an infinity.
+pub(super) fn is_written_number(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let body = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    if body.eq_ignore_ascii_case(b"inf") || body.eq_ignore_ascii_case(b"infinity") {
+        return true;
+    }
+    let (mantissa, exponent) = match body.iter().position(|byte| byte.eq_ignore_ascii_case(&b'e')) {
+        Some(at) => (&body[..at], &body[at + 1..]),
+        None => (body, &b"0"[..]),
+    };
+    let exponent = exponent.strip_prefix(b"-").or_else(|| exponent.strip_prefix(b"+")).unwrap_or(exponent);
+    let digits = |part: &[u8]| part.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_number = digits(mantissa) > 0
+        && digits(mantissa) + 1 >= mantissa.len()
+        && mantissa.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
+    is_number && digits(exponent) > 0 && digits(exponent) == exponent.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,11 +140,27 @@ mod tests {
             ("INTEGER", Seen { text: true, ..integer }, Kind::Number),
             ("FLOATING POINT", Seen { text: true, ..integer }, Kind::Number),
             ("", Seen { text: true, ..integer }, Kind::Mixed("mixed integer and text values".to_owned())),
+            (
+                "ANY",
+                Seen { text: true, written_number: true, ..integer },
+                Kind::Mixed("mixed integer and text values".to_owned()),
+            ),
+            ("INTEGER", Seen { written_number: true, ..text }, Kind::Text),
             ("VARCHAR(3)", Seen { text: true, ..real }, Kind::Mixed("mixed real and text values".to_owned())),
             ("INTEGER", Seen { blob: true, ..integer }, Kind::Mixed("mixed integer and blob values".to_owned())),
         ];
         for (declared, seen, expected) in cases {
             assert_eq!(kind(declared, seen), expected, "{declared} {seen:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_any_side_may_read_as_a_number_is_written_as_one() {
+        for text in ["007", "8", " 8 ", "-1.5e+3", "2,5", ".5", "5.", "+1E5", "-inf", "Infinity"] {
+            assert!(is_written_number(text.as_bytes()), "{text}");
+        }
+        for text in ["", "none", "12 apples", "2024-01-01", "1.2.3", "0x1F", "e5", "1e", "-", ".", "nan"] {
+            assert!(!is_written_number(text.as_bytes()), "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::database::refused::Refused;
 use crate::database::sqlite::refused;
 
 use super::super::pace::Pace;
-use super::kind::Seen;
+use super::kind::{Seen, is_written_number};
 use super::place::Table;
 
 /// Rows and bytes of a unit, of which the first that is reached ends it.
@@ -93,6 +93,7 @@ fn look(value: ValueRef<'_>, seen: &mut Seen) -> u64 {
         ValueRef::Real(_) => seen.real = true,
         ValueRef::Text(text) => {
             seen.text = true;
+            seen.written_number = seen.written_number || is_written_number(text);
             return text.len() as u64;
         }
         ValueRef::Blob(bytes) => {

@@ -2,6 +2,7 @@
 //! last one, so nothing is held between two pages, and any number of units can be read in turn.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use super::survey::Range;
 /// Bytes of a page, at which it ends.
 const PAGE_BYTES: usize = 4 << 20;
 
+/// The most stretches of rows that cannot be read, of all units together.
+const MOST_UNREADABLE: usize = 10_000;
+
 /// What all units of a source share.
 pub(super) struct Shared {
     /// For messages.
@@ -37,6 +41,8 @@ pub(super) struct Shared {
     pub batch_rows: usize,
     /// Bytes of the largest row.
     pub largest_row: u64,
+    /// Stretches of rows that cannot be read, of all units.
+    pub unreadable: AtomicUsize,
 }
 
 /// Rows between two rowids.
@@ -45,17 +51,19 @@ pub(super) struct RangeUnit {
     range: Range,
     /// Holds for the rows that are read, where not all are.
     condition: Option<String>,
+    /// The most stretches of rows that could not be read in one reading.
+    unreadable: AtomicUsize,
 }
 
 impl RangeUnit {
     pub(super) fn new(shared: Arc<Shared>, range: Range) -> Self {
-        Self { shared, range, condition: None }
+        Self { shared, range, condition: None, unreadable: AtomicUsize::new(0) }
     }
 
     /// All rows for which a condition holds.
     pub(super) fn picked(shared: Arc<Shared>, condition: String) -> Self {
         let range = Range { first: i64::MIN, last: i64::MAX, ..Range::default() };
-        Self { shared, range, condition: Some(condition) }
+        Self { shared, range, condition: Some(condition), unreadable: AtomicUsize::new(0) }
     }
 }
 
@@ -99,6 +107,8 @@ impl Unit for RangeUnit {
             next: Some(self.range.first),
             rows: 0,
             ready: VecDeque::new(),
+            broken: None,
+            stretches: 0,
         }))
     }
 
@@ -118,6 +128,10 @@ struct Pages<'a> {
     /// Rows so far.
     rows: u64,
     ready: VecDeque<Piece>,
+    /// The last rows, where they cannot be read: more may follow.
+    broken: Option<Unreadable>,
+    /// Stretches of such rows so far.
+    stretches: usize,
 }
 
 impl Iterator for Pages<'_> {
@@ -128,10 +142,12 @@ impl Iterator for Pages<'_> {
             if let Some(piece) = self.ready.pop_front() {
                 return Some(Ok(piece));
             }
-            let from = self.next.take()?;
+            let Some(from) = self.next.take() else {
+                return self.broken.take().map(|broken| Ok(Piece::Unreadable(broken)));
+            };
             if let Err(problem) = self.page(from) {
                 self.ready.clear();
-                self.next = None;
+                (self.next, self.broken) = (None, None);
                 return Some(Err(problem));
             }
         }
@@ -139,6 +155,26 @@ impl Iterator for Pages<'_> {
 }
 
 impl Pages<'_> {
+    /// Notes a row that cannot be read, with its neighbours where these cannot for the same reason.
+    fn break_at(&mut self, rowid: i64, problem: String) -> Result<(), Error> {
+        let (unit, shared) = (self.unit, &self.unit.shared);
+        if let Some(broken) = self.broken.as_mut().filter(|broken| broken.problem == problem) {
+            broken.rows += 1;
+            return Ok(());
+        }
+        self.stretches += 1;
+        // A unit that is read again has the same ones.
+        if unit.unreadable.fetch_max(self.stretches, Ordering::SeqCst) < self.stretches
+            && shared.unreadable.fetch_add(1, Ordering::SeqCst) >= MOST_UNREADABLE
+        {
+            let said = format!("more than {MOST_UNREADABLE} rows cannot be read, one of them because {problem}");
+            return Err(Error::new(&shared.shown, said));
+        }
+        let place = format!("{}, row {rowid}", shared.shown);
+        self.ready.extend(self.broken.replace(Unreadable { rows: 1, place, problem }).map(Piece::Unreadable));
+        Ok(())
+    }
+
     /// Reads a page, and says where the next begins.
     fn page(&mut self, from: i64) -> Result<(), Error> {
         let before = self.rows;
@@ -181,10 +217,10 @@ impl Pages<'_> {
                     self.ready.push_back(Piece::Rows(columns.finish(&self.schema).map_err(made)?));
                 }
                 let problem = format!("column `{}` {problem}", self.schema.field(index).name());
-                let place = format!("{}, row {rowid}", shared.shown);
-                self.ready.push_back(Piece::Unreadable(Unreadable { rows: 1, place, problem }));
+                self.break_at(rowid, problem)?;
                 continue;
             }
+            self.ready.extend(self.broken.take().map(Piece::Unreadable));
             for index in 0..self.kinds.len() {
                 columns.append(index, value(index).map_err(failed)?);
             }
