@@ -224,6 +224,35 @@ fn what_checksums_left_to_be_read_is_looked_at_again() {
 }
 
 #[test]
+fn a_file_that_stays_is_held_against_what_a_database_has_by_then() {
+    let workspace = Workspace::new();
+    // Large enough that a float would take it for its neighbour.
+    workspace.file("a.csv", "id,v\n9007199254740993.00,a\n2.00,b\n3.00,c\n");
+    let other = database(
+        &workspace,
+        "b.db",
+        "CREATE TABLE t (id INTEGER, v TEXT); INSERT INTO t VALUES (9007199254740993, 'x'), (2, 'x'), (4, 'd')",
+    );
+    let text = pair("a.csv", "sqlite:b.db", "key = [\"id\"]\n[contract.pair.attribute.id]\ntype = \"decimal(20, 2)\"");
+    workspace.file("reconcile.toml", &text.replace(".db\"\n", ".db\"\ntable = \"t\"\n"));
+    let said = run(&workspace, 2, |look| {
+        if look == 2 {
+            other.sql("UPDATE t SET v = 'b' WHERE id = 2; DELETE FROM t WHERE id = 4");
+        }
+    });
+    assert_eq!(
+        said.lines(),
+        [
+            r#"{"id":"2.00"} in_flight settled v b x"#,
+            r#"{"id":"3.00"} missing default"#,
+            r#"{"id":"4.00"} in_flight settled"#,
+            r#"{"id":"9007199254740993.00"} mismatch default v a x"#,
+        ]
+    );
+    assert_eq!(said.looks, 3);
+}
+
+#[test]
 fn a_signal_ends_the_pause_before_a_look() {
     let workspace = Workspace::new();
     tables(&workspace, "(1,'a','a')", "(1,'b','a')", "key = [\"id\"]");

@@ -55,6 +55,10 @@ impl Asking {
             }
             let field = opened.schema.field(index);
             let form = typed(system, field.data_type(), &attribute.comparison)?;
+            // A text that stands for something else (a document) is not compared as a text there.
+            if form == Form::Text && !field.metadata().is_empty() {
+                return None;
+            }
             Some((quoted_name(system, field.name()), form))
         };
         let columns = binding.attributes.iter().take(binding.key_count).map(column).collect::<Option<_>>()?;
@@ -185,7 +189,11 @@ fn literal(system: System, form: Form, text: &str) -> Option<String> {
         Form::Number => {
             let unsigned = text.strip_prefix('-').unwrap_or(text);
             let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
-            (digits(whole.as_bytes()) && digits(fraction.as_bytes())).then(|| text.to_owned())
+            let is_number = digits(whole.as_bytes()) && digits(fraction.as_bytes());
+            // A whole number is written as one: what has a point may be taken for a float.
+            let whole_only = fraction.bytes().all(|digit| digit == b'0');
+            let end = text.len() - if text.contains('.') { fraction.len() + 1 } else { 0 };
+            is_number.then(|| if whole_only { text[..end].to_owned() } else { text.to_owned() })
         }
         Form::Date => {
             let is_day = bytes.len() == 10
@@ -256,6 +264,12 @@ mod tests {
                 vec![Uuid],
                 vec![vec![Some(uuid)]],
                 vec![r#""k0" IN ('0190a3c0-0000-7000-8000-000000000001'::uuid)"#],
+            ),
+            (
+                System::Sqlite,
+                vec![Number],
+                vec![vec![Some("9007199254740993.00")], vec![Some("1.50")]],
+                vec![r#""k0" IN (9007199254740993, 1.50)"#],
             ),
             (
                 System::Mysql,
