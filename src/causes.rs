@@ -15,6 +15,7 @@ use crate::sides::{Side, Sides};
 mod census;
 mod class;
 mod clues;
+mod daylight;
 mod gap;
 mod number;
 mod option;
@@ -27,7 +28,7 @@ mod text;
 mod whereabouts;
 mod zones;
 
-pub use census::{Census, Question};
+pub use census::{Census, MissingKeys, Question};
 use class::{Class, class_of};
 use clues::Clues;
 use gap::{Gap, Gaps};
@@ -186,6 +187,8 @@ pub struct Evidence {
     missing: Missing,
     gaps: Gaps,
     places: Whereabouts,
+    /// The attributes that hold times.
+    timed: Vec<usize>,
     /// How many attributes the key has.
     key_count: usize,
     /// Pairs that agree, and pairs that differ in anything.
@@ -222,6 +225,7 @@ impl Evidence {
             missing: Missing::new(binding),
             gaps: Gaps::new(binding),
             places: Whereabouts::default(),
+            timed: daylight::timed(binding),
             key_count: binding.key_count,
             agree: 0,
             differ: 0,
@@ -234,7 +238,11 @@ impl Evidence {
         let values = Values::new(scene);
         let mut scratch = Vec::new();
         for difference in differences {
-            self.places.note(&values, difference, (teller.kind)(difference), teller);
+            let kind = (teller.kind)(difference);
+            self.places.note(&values, difference, kind, teller);
+            if !self.timed.is_empty() {
+                daylight::note(&self.timed, &values, difference, (kind, teller.lags(difference)), &mut self.attributes);
+            }
             match difference {
                 Difference::Differ { rows, attributes } => {
                     let attributes = values.looked_at(attributes);
@@ -317,11 +325,12 @@ impl Evidence {
             found.extend(standing.1);
             found
         });
-        let attributes = attributes.collect();
+        let attributes: Vec<Vec<Suspect>> = attributes.collect();
+        let daylight = daylight::doubts(&self.attributes, &attributes);
         let (ranges, missing) = self.missing.ranges();
         let missing = missing.max(self.gaps.rows());
         let gap = if ranges.is_empty() { self.gaps.doubt() } else { None };
-        let question = Question::new(self.places.doubts(), gap, self.key_count);
+        let question = Question::new(self.places.doubts(), gap, daylight, self.key_count);
         Suspects {
             attributes,
             mismatches,
@@ -330,7 +339,7 @@ impl Evidence {
             ranges,
             missing,
             question,
-            gap: None,
+            gaps: Vec::new(),
             places: Places::default(),
         }
     }
@@ -350,7 +359,7 @@ pub struct Suspects {
     missing: u64,
     /// What all rows must be counted for.
     question: Option<Question>,
-    gap: Option<Gap>,
+    gaps: Vec<Gap>,
     places: Places,
 }
 
@@ -359,7 +368,7 @@ impl Suspects {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let rows = self.swaps.is_empty() && self.ranges.is_empty() && self.attributes.iter().all(Vec::is_empty);
-        rows && self.gap.is_none() && self.places.is_empty()
+        rows && self.gaps.is_empty() && self.places.is_empty()
     }
 
     /// What must be counted of all rows before more can be named; None where nothing must.
@@ -369,7 +378,8 @@ impl Suspects {
 
     /// Takes in what was counted, and how many rows lie in each file of a side that has several.
     pub fn answered(&mut self, question: Question, census: &Census, by_file: &Sides<Vec<u64>>) {
-        (self.places, self.gap) = question.answer(census, by_file);
+        question.settle(census, &mut self.attributes);
+        (self.places, self.gaps) = question.answer(census, by_file);
     }
 
     /// Nothing counted yet.
@@ -380,7 +390,7 @@ impl Suspects {
             attributes: self.attributes.iter().map(|suspects| none(suspects.len())).collect(),
             swaps: none(self.swaps.len()),
             ranges: none(self.ranges.len()),
-            gap: GapShare::default(),
+            gaps: self.gaps.iter().map(|_| GapShare::default()).collect(),
         }
     }
 
@@ -414,9 +424,9 @@ impl Suspects {
                     names.push(found.map(|_| "key_range_missing"));
                 }
                 Difference::Unpaired { side: Side::Authority, row, fault: None } if !teller.lags(difference) => {
-                    let held = self.gap.as_ref().and_then(|gap| gap.holds(&values, *row));
-                    if let Some(held) = held {
-                        explained.gap.count(held, || (teller.key)(difference));
+                    let held = Gap::that_holds(&self.gaps, &values, *row);
+                    if let Some((gap, held)) = held {
+                        explained.gaps[gap].count(held, || (teller.key)(difference));
                     }
                     names.push(held.map(|_| "key_range_missing"));
                 }

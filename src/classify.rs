@@ -365,9 +365,9 @@ impl Bench<'_> {
         for (index, ((attribute, known), column)) in attributes.zip(&canonical.columns).take(count).enumerate() {
             out.push(if index == 0 { '{' } else { ',' });
             out.push_str(&known.member);
-            match column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&at.row)) {
-                Ok(found) => out.push_str(&Value::from(&*column.faults[found].shown).to_string()),
-                Err(_) => write_canonical_json(&attribute.comparison, column, at.row, out),
+            match column.fault(at.row) {
+                Some(fault) => out.push_str(&Value::from(&*fault.shown).to_string()),
+                None => write_canonical_json(&attribute.comparison, column, at.row, out),
             }
         }
         if count == 0 {

@@ -221,6 +221,15 @@ pub struct CanonicalColumn {
     pub faults: Vec<Fault>,
 }
 
+impl CanonicalColumn {
+    /// The fault of one value, if it has one.
+    #[must_use]
+    pub fn fault(&self, row: usize) -> Option<&Fault> {
+        let found = self.faults.binary_search_by(|fault| (fault.row as usize).cmp(&row)).ok()?;
+        self.faults.get(found)
+    }
+}
+
 /// One batch, canonical: a column for each attribute of the binding.
 #[derive(Clone, Debug)]
 pub struct CanonicalBatch {
@@ -457,9 +466,9 @@ pub fn write_named(binding: &Binding, batch: &CanonicalBatch, attributes: &[usiz
         }
         out.push_str(&serde_json::Value::from(attribute.name.as_str()).to_string());
         out.push(':');
-        match column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&row)) {
-            Ok(found) => out.push_str(&serde_json::Value::from(&*column.faults[found].shown).to_string()),
-            Err(_) => write_canonical_json(&attribute.comparison, column, row, out),
+        match column.fault(row) {
+            Some(fault) => out.push_str(&serde_json::Value::from(&*fault.shown).to_string()),
+            None => write_canonical_json(&attribute.comparison, column, row, out),
         }
     }
     out.push('}');

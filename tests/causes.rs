@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
 use serde_json::Value;
 use toml::Table;
 
-use crate::support::{Workspace, contract, divergences, pair_contract, read_json, root, write_parquet};
+use crate::support::{Workspace, contract, counts, divergences, pair_contract, read_json, root, write_parquet};
 
 /// The causes of a contract: name and attribute, with keys and option.
 fn causes(contract: &Value) -> BTreeMap<(String, String), (u64, Option<String>)> {
@@ -287,6 +287,70 @@ fn summer_and_winter_time_suggest_the_zone_that_has_both_and_it_settles_them() {
         found.iter().all(|cause| !cause["evidence"].as_str().unwrap().contains("zone with its rules")),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_zone_that_is_utc_in_winter_is_named_where_all_rows_bear_it_out() {
+    // Every eleven hours of a year; none falls into the hour that came twice.
+    let instants: Vec<i64> = (0..780).map(|row| 1_767_225_600 + row * 39_600 + row % 7 * 60).collect();
+    let london = jiff::tz::TimeZone::get("Europe/London").unwrap();
+    let apart = |second: i64| i64::from(london.to_offset(jiff::Timestamp::from_second(second).unwrap()).seconds());
+    let summer = instants.iter().filter(|second| apart(**second) != 0).count() as u64;
+    assert!(summer > 300 && summer < 500);
+    let workspace = Workspace::new();
+    let times =
+        |seconds: &[i64]| TimestampMicrosecondArray::from_iter_values(seconds.iter().map(|second| second * 1_000_000));
+    // Some rows are not in the copy, and some are lost in it: neither says anything of the zone.
+    let write = |name: &str, rows: std::ops::Range<i64>, at: ArrayRef| {
+        let ids = Arc::new(Int64Array::from_iter_values(rows)) as ArrayRef;
+        write_parquet(&workspace.path().join(name), vec![("id", ids), ("at", at)], 100);
+    };
+    let local: Vec<i64> = instants.iter().map(|second| second + apart(*second)).collect();
+    write("zoned.parquet", 0..780, Arc::new(times(&instants).with_timezone("UTC")));
+    write("utc.parquet", 0..780, Arc::new(times(&instants)));
+    write("local.parquet", 0..780, Arc::new(times(&local)));
+    write("lost.parquet", 30..780, Arc::new(times(&local[30..])));
+    let named = "[contract.pair.attribute.at]\ntimezone = \"Europe/London\"";
+    let both = "[source.authority]\ntimezone = \"UTC\"\n\n[source.projection]\ntimezone = \"Europe/London\"";
+    let cases = [
+        ("zoned.parquet", "local.parquet", named),
+        ("local.parquet", "zoned.parquet", named),
+        ("utc.parquet", "local.parquet", both),
+        ("zoned.parquet", "lost.parquet", named),
+    ];
+    for (authority, projection, option) in cases {
+        let config = pair_contract(authority, projection) + "timezone = \"UTC\"\n";
+        for folder in ["before", "after"] {
+            std::fs::remove_dir_all(workspace.path().join(folder)).ok();
+        }
+        let (before, after) = pasted(&workspace, &config);
+        let found = causes(&before);
+        let (keys, told) = &found[&("time_offset".to_owned(), "at".to_owned())];
+        assert_eq!((*keys, told.as_deref()), (summer, Some(option)), "{authority} {projection}");
+        let evidence =
+            before["causes"].as_array().unwrap().iter().find(|cause| cause["cause"] == "time_offset").unwrap();
+        let evidence = evidence["evidence"].as_str().unwrap();
+        assert!(evidence.contains("Europe/London") && evidence.contains("that agree"), "{evidence}");
+        assert_eq!(counts(&after["divergences"]).get("mismatch").copied().unwrap_or(0), 0, "{authority} {projection}");
+    }
+    // One summer hour that agrees, and it is a distance that some rows have.
+    let mut one = local.clone();
+    let place = instants.iter().position(|second| apart(*second) != 0).unwrap();
+    one[place] = instants[place];
+    write("one.parquet", 0..780, Arc::new(times(&one)));
+    // All in summer: no row tells the zone from a constant distance.
+    let all: Vec<usize> = (0..780).filter(|row| apart(instants[*row]) != 0).collect();
+    let of = |from: &[i64]| all.iter().map(|row| from[*row]).collect::<Vec<i64>>();
+    let rows = 0..i64::try_from(all.len()).unwrap();
+    write("summer.parquet", rows.clone(), Arc::new(times(&of(&instants)).with_timezone("UTC")));
+    write("shifted.parquet", rows, Arc::new(times(&of(&local))));
+    for (authority, projection) in [("zoned.parquet", "one.parquet"), ("summer.parquet", "shifted.parquet")] {
+        let config = pair_contract(authority, projection) + "timezone = \"UTC\"\n";
+        workspace.file("reconcile.toml", &config);
+        workspace.reconcile(["run", "--no-cache"]).expect(1, &["the projection lies 1h after the authority"]);
+        let summary = workspace.summary();
+        assert!(!contract(&summary, "pair")["causes"].to_string().contains("Europe/London"), "{projection}");
+    }
 }
 
 #[test]

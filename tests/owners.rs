@@ -278,3 +278,37 @@ fn a_copy_at_the_authority_of_what_is_looked_up_is_not_compared() {
     workspace.file("copy.csv", "id,name\n1,stale copy\n");
     run(&workspace, 1, &["name  \"Amy\" → \"stale copy\"", "1 key diverges"]);
 }
+
+#[test]
+fn a_key_whose_row_is_composed_is_explained_with_what_every_owner_holds() {
+    let workspace = Workspace::new();
+    workspace.file("shop.csv", "id,customer,status\na1,7,open\na2,8,open\na3,7,sent\n");
+    workspace.file("billing.csv", "id,balance,credits\na1,10.50,0.50\n");
+    workspace.file("crm.csv", "id,name\n7,Amy\n8,Ben\n");
+    workspace.file("numbers.csv", "shop,warehouse\na1,901\na2,902\n");
+    workspace.file("warehouse.csv", "no,status,owed,name\n901,sent,10,Amy\n902,open,5,Ben\n");
+    workspace.file(
+        "reconcile.toml",
+        "version = 1\n[source.shop]\nlocation = \"shop.csv\"\n[source.billing]\nlocation = \"billing.csv\"\n\
+         [source.crm]\nlocation = \"crm.csv\"\n[source.warehouse]\nlocation = \"warehouse.csv\"\n\
+         [contract.orders]\nversion = \"1.0.0\"\nauthority = \"shop\"\nprojection = \"warehouse\"\nkey = [\"id\"]\n\
+         crosswalk = { location = \"numbers.csv\", authority_column = \"shop\", projection_column = \"warehouse\" }\n\
+         [contract.orders.attribute.id]\nprojected_as = \"no\"\n\
+         [contract.orders.attribute.owed]\nowner = \"billing\"\nderive = \"balance - credits\"\n\
+         [contract.orders.attribute.name]\nlookup = { source = \"crm\", on = { customer = \"id\" } }\n",
+    );
+    run(&workspace, 1, &["status  \"open\" → \"sent\"", "owner_lacks_key"]);
+    let told = |key: &str, says: &[&str]| {
+        workspace.reconcile(["explain", "latest", key]).expect(0, says);
+    };
+    // Mapped, owned and looked up, under the projection's key.
+    told(
+        "901",
+        &["read again", "* status     \"open\"    \"sent\"", "owed       \"10", "name       \"Amy\"     \"Amy\""],
+    );
+    told("902", &["read again", "\"(owner_lacks_key)\"", "\"5\"", "\"Ben\""]);
+    told("a3", &["read again", "missing", "\"a3\"", "(no row)"]);
+    // An owner that holds something else by now tells nothing of the run.
+    workspace.file("billing.csv", "id,balance,credits\na1,11.50,0.50\n");
+    told("901", &["not read again", "source `billing`", "is not what it was in the run"]);
+}

@@ -219,8 +219,8 @@ fn the_one_file_that_was_not_loaded_is_named() {
     assert_eq!(told(&workspace, &[]), []);
 }
 
-/// Runs two tables of one key and gives the evidence of what is said to be missing, if anything is.
-fn missing(key: &[&str], lines: &[String], lost: impl Fn(usize) -> bool) -> Option<(u64, String)> {
+/// Runs two tables of one key and gives each range that is said to be missing: its keys and the evidence.
+fn ranges(key: &[&str], lines: &[String], lost: &dyn Fn(usize) -> bool) -> Vec<(u64, String)> {
     let text = |keep: &dyn Fn(usize) -> bool| {
         let kept = lines.iter().enumerate().filter(|(row, _)| keep(*row)).map(|(_, line)| line.as_str());
         [key.join(",")].into_iter().chain(kept.map(str::to_owned)).collect::<Vec<_>>().join("\n") + "\n"
@@ -234,14 +234,21 @@ fn missing(key: &[&str], lines: &[String], lost: impl Fn(usize) -> bool) -> Opti
     workspace.file("reconcile.toml", &(config + &typed));
     let found = told(&workspace, &[]);
     let found: Vec<_> = found.into_iter().filter(|cause| cause.0 == "key_range_missing").collect();
-    assert!(found.len() < 2, "{found:?}");
-    found.into_iter().next().map(|(_, attribute, keys, evidence)| {
+    let lines = divergences(&workspace.run());
+    let lines = lines.iter().filter(|line| line.get("cause").is_some_and(|cause| cause == "key_range_missing"));
+    assert_eq!(lines.count() as u64, found.iter().map(|(_, _, keys, _)| keys).sum::<u64>());
+    let range = |(_, attribute, keys, evidence): (_, Option<String>, u64, String)| {
         assert_eq!(attribute.as_deref(), key.last().copied());
-        let lines = divergences(&workspace.run());
-        let lines = lines.iter().filter(|line| line.get("cause").is_some_and(|cause| cause == "key_range_missing"));
-        assert_eq!(lines.count() as u64, keys);
         (keys, evidence)
-    })
+    };
+    found.into_iter().map(range).collect()
+}
+
+/// The one range that is told.
+fn missing(key: &[&str], lines: &[String], lost: impl Fn(usize) -> bool) -> Option<(u64, String)> {
+    let found = ranges(key, lines, &lost);
+    assert!(found.len() < 2, "{found:?}");
+    found.into_iter().next()
 }
 
 #[test]
@@ -286,6 +293,47 @@ fn a_part_of_a_key_of_several_attributes_that_is_lost_is_named() {
         "{evidence}"
     );
     assert_eq!(missing(&key, &lines, |row| (120..150).contains(&row) && row != 135), None);
+}
+
+#[test]
+fn several_stretches_that_are_lost_are_told_one_by_one() {
+    let mut numbers: Vec<u64> = (0..400).map(|row| row * 10 + row * row % 7).collect();
+    numbers.sort_unstable();
+    let lines: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    let told = |lost: &dyn Fn(usize) -> bool| ranges(&["number"], &lines, lost);
+    let ends =
+        |from: usize, to: usize| format!("from {{\"number\":{}}} to {{\"number\":{}}}", numbers[from], numbers[to]);
+    let found = told(&|row| (50..90).contains(&row) || (200..230).contains(&row) || row == 300);
+    assert_eq!(found.iter().map(|(keys, _)| *keys).collect::<Vec<_>>(), [40, 30]);
+    assert!(found[0].1.contains("40 of 71 missing keys") && found[0].1.contains(&ends(50, 89)), "{found:?}");
+    assert!(found[1].1.contains(&ends(200, 229)), "{found:?}");
+    // One of two lies with another key in it.
+    let found = told(&|row| (50..90).contains(&row) || ((200..230).contains(&row) && row != 215));
+    assert_eq!(found.iter().map(|(keys, _)| *keys).collect::<Vec<_>>(), [40]);
+}
+
+#[test]
+fn of_more_missing_keys_than_are_kept_several_stretches_are_told() {
+    let numbers: Vec<u64> = (0..200_000).map(|row| row * 10 + row % 7).collect();
+    let lines: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    let lost = |row: usize| (20_000..70_000).contains(&row) || (120_000..150_000).contains(&row) || row % 1000 == 1;
+    let found = ranges(&["number"], &lines, &lost);
+    assert_eq!(found.len(), 2, "{found:?}");
+    for ((keys, evidence), range) in found.iter().zip([20_000..70_000_u64, 120_000..150_000]) {
+        // The ends are keys that were kept: most of what is missing was.
+        let whole = range.end - range.start;
+        assert!((whole - 50..=whole).contains(keys), "{evidence}");
+        assert!(evidence.contains("of 80,120 missing keys"), "{evidence}");
+        let numbers = evidence.rsplit("from ").next().unwrap().split(|letter: char| !letter.is_ascii_digit());
+        let ends: Vec<u64> = numbers.filter_map(|digits| digits.parse().ok()).collect();
+        let [first, last] = ends[..] else { panic!("{evidence}") };
+        let (from, to) = (range.start as usize, range.end as usize);
+        assert!(lines[from..from + 50].contains(&first.to_string()), "{evidence}");
+        assert!(lines[to - 50..to].contains(&last.to_string()), "{evidence}");
+    }
+    // Another key in each thousandth place of a stretch leaves no stretch of it.
+    let found = ranges(&["number"], &lines, &|row| (20_000..150_000).contains(&row) && row % 1000 != 1);
+    assert_eq!(found, []);
 }
 
 #[test]

@@ -4,11 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::Keys;
+use crate::diff::resolve::Difference;
 use crate::normalise::{Binding, CanonicalBatch, Reading, Readings};
 use crate::sides::{Side, Sides};
 
+use super::daylight::Doubt;
 use super::gap::{Gap, GapCount, GapDoubt};
 use super::place::{Doubts, Places, common_in};
+use super::suspect::Suspect;
+use super::zones::Apart;
+use super::{Scene, Teller, Values};
 
 /// Values to be counted, by attribute.
 type Wanted = BTreeMap<usize, Vec<Box<[u8]>>>;
@@ -18,6 +23,7 @@ type Wanted = BTreeMap<usize, Vec<Box<[u8]>>>;
 pub struct Question {
     doubts: Doubts,
     gap: Option<GapDoubt>,
+    daylight: Vec<Doubt>,
     wanted: Sides<Wanted>,
     key_count: usize,
 }
@@ -29,6 +35,19 @@ pub struct Census {
     /// Beside each value that was asked for, how many rows have it.
     with: Sides<BTreeMap<usize, Vec<u64>>>,
     gap: GapCount,
+    /// Times by attribute.
+    times: BTreeMap<usize, Apart>,
+}
+
+/// Missing keys, counted by where they lie; they add up in any order.
+#[derive(Clone, Debug, Default)]
+pub struct MissingKeys(GapCount);
+
+impl MissingKeys {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        self.0.add(&other.0);
+    }
 }
 
 impl Census {
@@ -42,21 +61,25 @@ impl Census {
             }
         }
         self.gap.add(&other.gap);
+        for (attribute, times) in &other.times {
+            self.times.entry(*attribute).or_default().add(times);
+        }
     }
 }
 
 impl Question {
     /// None where nothing is open.
-    pub(super) fn new(doubts: Doubts, gap: Option<GapDoubt>, key_count: usize) -> Option<Self> {
-        let open = !doubts.is_empty() || gap.is_some();
-        open.then(|| Self { wanted: doubts.values(), doubts, gap, key_count })
+    pub(super) fn new(doubts: Doubts, gap: Option<GapDoubt>, daylight: Vec<Doubt>, key_count: usize) -> Option<Self> {
+        let open = !doubts.is_empty() || gap.is_some() || !daylight.is_empty();
+        open.then(|| Self { wanted: doubts.values(), doubts, gap, daylight, key_count })
     }
 
     /// The attributes of a side that must be read, ascending; none where nothing of its rows is asked.
     #[must_use]
     pub fn attributes(&self, side: Side) -> BTreeSet<usize> {
         let keys = if side == Side::Authority && self.gap.is_some() { self.key_count } else { 0 };
-        (0..keys).chain(self.wanted.get(side).keys().copied()).collect()
+        let times = self.daylight.iter().filter(|doubt| doubt.instants == side).map(|doubt| doubt.attribute);
+        (0..keys).chain(self.wanted.get(side).keys().copied()).chain(times).collect()
     }
 
     /// Counts the rows of a batch that live. It holds these attributes, in their order, under a binding of them alone.
@@ -72,6 +95,11 @@ impl Question {
         *census.rows.get_mut(side) += living.len() as u64;
         let readings = |place: usize| Readings::new(&binding.attributes[place].comparison, &batch.columns[place]);
         for (place, attribute) in attributes.iter().enumerate() {
+            if self.daylight.iter().any(|doubt| doubt.instants == side && doubt.attribute == *attribute) {
+                let times = census.times.entry(*attribute).or_default();
+                let column = readings(place);
+                living.iter().for_each(|row| Doubt::count(&column, *row, times));
+            }
             let Some(wanted) = self.wanted.get(side).get(attribute) else { continue };
             let counts = census.with.get_mut(side).entry(*attribute).or_insert_with(|| vec![0; wanted.len()]);
             let column = readings(place);
@@ -95,14 +123,48 @@ impl Question {
         living.into_iter().filter(|row| whole(*row)).for_each(|row| gap.count(&keys, row, &mut census.gap));
     }
 
+    /// Whether the differences must be looked at once more, because more keys are missing than were kept.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.gap.as_ref().is_some_and(GapDoubt::is_open)
+    }
+
+    /// Counts the missing keys of some differences.
+    pub fn look(&self, scene: Scene<'_>, differences: &[Difference], teller: &Teller<'_>, missing: &mut MissingKeys) {
+        let Some(gap) = &self.gap else { return };
+        let values = Values::new(scene);
+        for difference in differences {
+            if let Difference::Unpaired { side: Side::Authority, row, fault: None } = difference
+                && !teller.lags(difference)
+            {
+                gap.count_missing(&values, *row, &mut missing.0);
+            }
+        }
+    }
+
+    /// Takes in how many keys are missing where.
+    pub fn looked(&mut self, missing: MissingKeys) {
+        if let Some(gap) = &mut self.gap {
+            gap.counted(missing.0);
+        }
+    }
+
+    /// Names the zones that what was counted bears out.
+    pub(super) fn settle(&self, census: &Census, suspects: &mut [Vec<Suspect>]) {
+        for doubt in &self.daylight {
+            let counted = census.times.get(&doubt.attribute).copied().unwrap_or_default();
+            doubt.settle(&counted, &mut suspects[doubt.attribute]);
+        }
+    }
+
     /// What can be named, given what was counted and how many rows lie in each file.
-    pub(super) fn answer(self, census: &Census, by_file: &Sides<Vec<u64>>) -> (Places, Option<Gap>) {
+    pub(super) fn answer(self, census: &Census, by_file: &Sides<Vec<u64>>) -> (Places, Vec<Gap>) {
         let Self { doubts, gap, wanted, .. } = self;
         let with = |side: Side, attribute: usize, value: &[u8]| {
             let place = wanted.get(side).get(&attribute)?.iter().position(|wanted| **wanted == *value)?;
             census.with.get(side).get(&attribute)?.get(place).copied()
         };
         let with = |side: Side, attribute: usize, value: &[u8]| with(side, attribute, value).unwrap_or(0);
-        (doubts.places(census.rows, with, by_file), gap.and_then(|gap| gap.gap(&census.gap)))
+        (doubts.places(census.rows, with, by_file), gap.map(|gap| gap.gaps(&census.gap)).unwrap_or_default())
     }
 }

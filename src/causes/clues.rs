@@ -8,7 +8,7 @@ use crate::normalise::Reading;
 use crate::sides::{Side, Sides};
 
 use super::class::Class;
-use super::zones::Zones;
+use super::zones::{Apart, Zones};
 
 /// How a value is shown, made only where it is kept.
 pub(super) type Shown = Sides<Option<Box<str>>>;
@@ -160,6 +160,8 @@ pub(super) struct Clues {
     pub(super) beside_null: Sides<Table<Constant>>,
     /// The zones whose offset parts all times that lie quarters of an hour apart, where this side's are instants.
     pub(super) zones: Sides<Zones>,
+    /// Times of rows that are neither pairs that agree nor such pairs.
+    pub(super) others: Sides<Apart>,
 }
 
 impl Default for Clues {
@@ -173,6 +175,7 @@ impl Default for Clues {
             constants: Table::new(CONSTANTS),
             beside_null: Sides::from_fn(|_| Table::new(1)),
             zones: Sides::default(),
+            others: Sides::default(),
         }
     }
 }
@@ -275,6 +278,7 @@ impl Clues {
         }
         for side in Side::BOTH {
             self.zones.get_mut(side).take(*later.zones.get(side));
+            self.others.get_mut(side).add(later.others.get(side));
         }
         self.pairs.take(later.pairs, |here, other| here.rows += other.rows);
         let add = |here: &mut Constant, other: Constant| {

@@ -4,6 +4,11 @@
 //! is counted, by whoever can read it: what lies between two missing keys parts them. Keys are in the order of their
 //! attributes, each in its own (texts byte by byte).
 
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
+
+use rustc_hash::FxBuildHasher;
+
 use crate::diff::resolve::RowAt;
 use crate::diff::{Keys, OwnedKey};
 use crate::normalise::{Binding, Comparison, Reading};
@@ -12,10 +17,14 @@ use crate::sides::Side;
 use super::Values;
 use super::place::{TOGETHER, is_no_chance};
 
-/// How many missing keys are kept one by one; where more are missing, only all of them together can be a range.
+/// How many missing keys are kept. Where more are missing, ranges begin and end at one of those whose hashes are the least.
 const KEYS: usize = 1 << 16;
 /// Longer keys have no order that means anything to people.
 const LONG: usize = 64;
+/// A range that holds less than one in so many of the missing keys is told one by one.
+const ONE_IN: u64 = 20;
+/// How many ranges are told, the longest first.
+const TOLD: usize = 8;
 
 /// Which keys are missing, in the order of keys.
 #[derive(Clone, Debug)]
@@ -23,8 +32,8 @@ pub(super) struct Gaps {
     wanted: bool,
     rows: u64,
     ends: Option<(OwnedKey, OwnedKey)>,
-    /// All of them, while they are few.
-    all: Option<Vec<OwnedKey>>,
+    /// All of them while they are few, else those with the least hashes: the same in whatever order they came.
+    kept: BTreeSet<(u64, OwnedKey)>,
 }
 
 impl Gaps {
@@ -43,31 +52,52 @@ impl Gaps {
         };
         let key = &binding.attributes[..binding.key_count];
         let wanted = !key.is_empty() && key.iter().all(|attribute| ordered(&attribute.comparison));
-        Self { wanted, rows: 0, ends: None, all: Some(Vec::new()) }
+        Self { wanted, rows: 0, ends: None, kept: BTreeSet::new() }
     }
 
     /// Notes a missing row.
     pub(super) fn note(&mut self, values: &Values<'_>, at: RowAt) {
+        self.rows += 1;
         let key = if self.wanted { key_of(values, at) } else { None };
-        self.wanted = key.is_some();
-        self.take(1, key.clone().map(|key| (key.clone(), key)), key.map(|key| vec![key]));
+        let Some(key) = key else {
+            self.give_up();
+            return;
+        };
+        match &mut self.ends {
+            Some((first, _)) if key < *first => *first = key.clone(),
+            Some((_, last)) if key > *last => *last = key.clone(),
+            Some(_) => {}
+            None => self.ends = Some((key.clone(), key.clone())),
+        }
+        let hash = FxBuildHasher.hash_one(&key);
+        if self.kept.len() < KEYS || self.kept.last().is_some_and(|(last, _)| hash <= *last) {
+            self.kept.insert((hash, key));
+        }
+        self.shorten();
     }
 
-    fn take(&mut self, rows: u64, ends: Option<(OwnedKey, OwnedKey)>, all: Option<Vec<OwnedKey>>) {
-        self.rows += rows;
-        self.ends = match (self.ends.take(), ends) {
-            (Some((first, last)), Some((other, later))) => Some((first.min(other), last.max(later))),
-            (one, other) => one.or(other),
-        };
-        match (&mut self.all, all) {
-            (Some(here), Some(more)) if self.rows <= KEYS as u64 => here.extend(more),
-            _ => self.all = None,
+    fn give_up(&mut self) {
+        self.wanted = false;
+        self.kept = BTreeSet::new();
+    }
+
+    fn shorten(&mut self) {
+        while self.kept.len() > KEYS {
+            self.kept.pop_last();
         }
     }
 
     pub(super) fn add(&mut self, other: Self) {
-        self.wanted &= other.wanted;
-        self.take(other.rows, other.ends, other.all);
+        self.rows += other.rows;
+        self.ends = match (self.ends.take(), other.ends) {
+            (Some((first, last)), Some((earlier, later))) => Some((first.min(earlier), last.max(later))),
+            (one, other) => one.or(other),
+        };
+        self.kept.extend(other.kept);
+        self.shorten();
+        if !(self.wanted && other.wanted) {
+            self.give_up();
+        }
     }
 
     /// How many keys are missing.
@@ -78,11 +108,12 @@ impl Gaps {
     /// What must be counted of the authority's keys, where enough are missing.
     pub(super) fn doubt(self) -> Option<GapDoubt> {
         let (first, last) = self.ends.filter(|_| self.wanted && self.rows >= TOGETHER)?;
-        let all = self.all.map(|mut all| {
-            all.sort_unstable();
-            all
-        });
-        Some(GapDoubt { rows: self.rows, first, last, all })
+        let mut cuts: Vec<OwnedKey> = self.kept.into_iter().map(|(_, key)| key).collect();
+        cuts.sort_unstable();
+        // Where all are kept each of them begins a part, in which it is alone.
+        let is_whole = cuts.len() as u64 == self.rows;
+        let missing = is_whole.then(|| (0..=cuts.len()).map(|part| u64::from(part > 0)).collect());
+        Some(GapDoubt { rows: self.rows, first, last, cuts, missing })
     }
 }
 
@@ -103,68 +134,94 @@ pub(super) struct GapDoubt {
     rows: u64,
     first: OwnedKey,
     last: OwnedKey,
-    all: Option<Vec<OwnedKey>>,
+    /// Missing keys, ascending: each begins a part, before the first lies another one.
+    cuts: Vec<OwnedKey>,
+    /// How many missing keys lie in each part; None where they must be counted.
+    missing: Option<Vec<u64>>,
 }
 
-/// What was counted of keys.
+/// What was counted of keys: how many lie in each part.
 #[derive(Clone, Debug, Default)]
-pub(super) struct GapCount {
-    /// Keys that are not missing; where the missing ones are too many to be kept, those outside of their ends.
-    elsewhere: u64,
-    /// Keys within the ends, missing or not, where those that are missing are not kept.
-    within: u64,
-    /// Before which of the missing ones, or after the last, another key lies.
-    parted: Vec<bool>,
-}
+pub(super) struct GapCount(Vec<u64>);
 
 impl GapCount {
+    fn note(&mut self, part: usize, parts: usize) {
+        if self.0.is_empty() {
+            self.0 = vec![0; parts];
+        }
+        self.0[part] += 1;
+    }
+
     /// Adds what was counted elsewhere.
     pub(super) fn add(&mut self, other: &Self) {
-        self.elsewhere += other.elsewhere;
-        self.within += other.within;
-        if self.parted.len() < other.parted.len() {
-            self.parted.resize(other.parted.len(), false);
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
         }
-        self.parted.iter_mut().zip(&other.parted).for_each(|(here, there)| *here |= there);
+        self.0.iter_mut().zip(&other.0).for_each(|(here, there)| *here += there);
     }
 }
 
 impl GapDoubt {
-    /// Counts one key of the authority.
-    pub(super) fn count(&self, keys: &Keys<'_>, row: usize, count: &mut GapCount) {
-        let Some(all) = &self.all else {
-            let within = keys.compare_kept(row, &self.first).is_ge() && keys.compare_kept(row, &self.last).is_le();
-            *if within { &mut count.within } else { &mut count.elsewhere } += 1;
-            return;
-        };
-        if let Err(place) = all.binary_search_by(|kept| keys.compare_kept(row, kept).reverse()) {
-            count.parted.resize(all.len() + 1, false);
-            count.parted[place] = true;
-            count.elsewhere += 1;
+    /// Whether the missing keys of each part must be counted, because they were too many to be kept.
+    pub(super) fn is_open(&self) -> bool {
+        self.missing.is_none()
+    }
+
+    /// Counts a missing row.
+    pub(super) fn count_missing(&self, values: &Values<'_>, at: RowAt, count: &mut GapCount) {
+        if let Some(key) = key_of(values, at) {
+            count.note(self.cuts.partition_point(|cut| *cut <= key), self.cuts.len() + 1);
         }
     }
 
-    /// The longest range, where it holds half of what is missing and is no chance.
-    pub(super) fn gap(self, count: &GapCount) -> Option<Gap> {
-        let telling = |rows: u64| rows * 2 >= self.rows && is_no_chance(rows, self.rows, count.elsewhere);
-        let Some(all) = self.all else {
-            let whole = count.within == self.rows && telling(self.rows);
-            return whole.then_some(Gap { first: self.first, last: self.last, rows: self.rows });
-        };
-        let mut longest = 0..0;
-        let mut from = 0;
-        for until in 1..=all.len() {
-            let ends = until == all.len() || count.parted.get(until).copied().unwrap_or(false);
-            if ends {
-                if until - from > longest.len() {
-                    longest = from..until;
+    /// Takes in how many missing keys lie in each part.
+    pub(super) fn counted(&mut self, count: GapCount) {
+        self.missing.get_or_insert(count.0);
+    }
+
+    /// Counts one key of the authority.
+    pub(super) fn count(&self, keys: &Keys<'_>, row: usize, count: &mut GapCount) {
+        let part = self.cuts.partition_point(|cut| keys.compare_kept(row, cut).is_ge());
+        count.note(part, self.cuts.len() + 1);
+    }
+
+    /// The longest ranges in their order, where they hold half of what is missing and are no chance.
+    pub(super) fn gaps(self, count: &GapCount) -> Vec<Gap> {
+        let Some(missing) = &self.missing else { return Vec::new() };
+        let all = &count.0;
+        let Some(elsewhere) = all.iter().sum::<u64>().checked_sub(self.rows) else { return Vec::new() };
+        if missing.len() != all.len() || missing.iter().sum::<u64>() != self.rows {
+            return Vec::new();
+        }
+        let telling = |gap: &Gap| gap.rows * ONE_IN >= self.rows && is_no_chance(gap.rows, self.rows, elsewhere);
+        let mut found: Vec<Gap> = self.whole(missing, all).into_iter().filter(telling).collect();
+        found.sort_by(|one, other| other.rows.cmp(&one.rows).then_with(|| one.first.cmp(&other.first)));
+        found.truncate(TOLD);
+        found.sort_by(|one, other| one.first.cmp(&other.first));
+        let together: u64 = found.iter().map(|gap| gap.rows).sum();
+        if together * 2 >= self.rows { found } else { Vec::new() }
+    }
+
+    /// The stretches of parts in which all keys are missing, with the key that ends each.
+    fn whole(&self, missing: &[u64], all: &[u64]) -> Vec<Gap> {
+        let mut found = Vec::new();
+        let mut from = None;
+        for part in 0..=all.len() {
+            let is_whole = part < all.len() && missing[part] == all[part];
+            match (from, is_whole) {
+                (None, true) => from = Some(part),
+                (Some(start), false) => {
+                    from = None;
+                    let first = if start == 0 { &self.first } else { &self.cuts[start - 1] };
+                    // The part after the last one begins with a missing key too.
+                    let (last, end) = self.cuts.get(part - 1).map_or((&self.last, 0), |cut| (cut, 1));
+                    let rows = missing[start..part].iter().sum::<u64>() + end;
+                    found.push(Gap { first: first.clone(), last: last.clone(), rows });
                 }
-                from = until;
+                _ => {}
             }
         }
-        let rows = longest.len() as u64;
-        let (first, last) = (all.get(longest.start)?.clone(), all.get(longest.end.checked_sub(1)?)?.clone());
-        telling(rows).then_some(Gap { first, last, rows })
+        found
     }
 }
 
@@ -177,16 +234,20 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    /// Where in it a missing row lies, if it does.
-    pub(super) fn holds(&self, values: &Values<'_>, at: RowAt) -> Option<Held> {
-        let key = key_of(values, at).filter(|key| (&self.first..=&self.last).contains(&key))?;
-        Some(if key == self.first {
-            Held::First
-        } else if key == self.last {
-            Held::Last
-        } else {
-            Held::Between
-        })
+    /// In which of them a missing row lies, if it does, and where in it.
+    pub(super) fn that_holds(gaps: &[Self], values: &Values<'_>, at: RowAt) -> Option<(usize, Held)> {
+        let key = if gaps.is_empty() { None } else { key_of(values, at) }?;
+        let place = gaps.iter().position(|gap| (&gap.first..=&gap.last).contains(&&key))?;
+        Some((
+            place,
+            if key == gaps[place].first {
+                Held::First
+            } else if key == gaps[place].last {
+                Held::Last
+            } else {
+                Held::Between
+            },
+        ))
     }
 }
 

@@ -72,7 +72,7 @@ impl Ask<'_> {
             }
             Suspect::Rounded { .. } => self.tolerance(),
             Suspect::Offset(nanoseconds) => self.offset(*nanoseconds),
-            Suspect::Zone { name, instants } if self.equal == 0 => {
+            Suspect::Zone { name, instants, agreeing } if self.equal == 0 || *agreeing > 0 => {
                 self.zone(Sides::from_fn(|side| (side == *instants).then(|| (*name).to_owned())))
             }
             Suspect::Sign | Suspect::Factor(_) => self.derive(suspect),

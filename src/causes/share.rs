@@ -9,7 +9,7 @@ pub struct Explained {
     pub(super) attributes: Vec<Vec<Share>>,
     pub(super) swaps: Vec<Share>,
     pub(super) ranges: Vec<Share>,
-    pub(super) gap: GapShare,
+    pub(super) gaps: Vec<GapShare>,
 }
 
 /// Missing keys that a gap holds, and its ends.
@@ -73,6 +73,6 @@ impl Explained {
         let lists = self.attributes.iter_mut().flatten().chain(&mut self.swaps).chain(&mut self.ranges);
         let others = later.attributes.into_iter().flatten().chain(later.swaps).chain(later.ranges);
         lists.zip(others).for_each(|(here, there)| here.add(there));
-        self.gap.add(later.gap);
+        self.gaps.iter_mut().zip(later.gaps).for_each(|(here, there)| here.add(there));
     }
 }

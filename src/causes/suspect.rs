@@ -66,6 +66,8 @@ pub(super) enum Suspect {
     Zone {
         name: &'static str,
         instants: Side,
+        /// How many pairs agree because the zone is UTC itself at their instants, where that was counted.
+        agreeing: u64,
     },
     Map {
         pairs: BTreeSet<Box<[u8]>>,
@@ -296,7 +298,7 @@ fn zone(clues: &Clues) -> Option<Suspect> {
         return None;
     }
     let named = clues.zones.iter().find_map(|(instants, zones)| Some((zones.name()?, instants)));
-    named.map(|(name, instants)| Suspect::Zone { name, instants })
+    named.map(|(name, instants)| Suspect::Zone { name, instants, agreeing: 0 })
 }
 
 /// The fewest numbers of decimals that explain what was rounded on one side: the most decimals that are shown first. The

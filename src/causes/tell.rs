@@ -9,7 +9,7 @@ use super::number::Mode;
 use super::option::{Ask, exchange, mode, zone_name};
 use super::suspect::Suspect;
 use super::text::Garbled;
-use super::whereabouts::{gap, places};
+use super::whereabouts::{gaps, places};
 use super::{Cause, Explained, Share, Suspects};
 
 /// A value in evidence is at most so many characters long.
@@ -76,7 +76,7 @@ pub(super) fn tell(
             option: None,
         });
     }
-    causes.extend(gap(suspects, explained, contract, binding));
+    causes.extend(gaps(suspects, explained, contract, binding));
     causes.extend(places(&suspects.places, contract, binding, files));
     // The sort is stable, so equal counts stay in the contract's order.
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.keys));
@@ -236,11 +236,17 @@ fn said(suspect: &Suspect) -> String {
             format!("the {} is the {} rounded to {} ({})", at(side), at(&side.other()), digits(*decimals), mode(*how))
         }
         Suspect::Offset(nanoseconds) => offset(*nanoseconds),
-        Suspect::Zone { name, instants } => format!(
-            "the {} lies as far from the {} as {name}, or a zone with its rules, from UTC at each instant,",
-            at(&instants.other()),
-            at(instants)
-        ),
+        Suspect::Zone { name, instants, agreeing } => {
+            let also = match agreeing {
+                0 => String::new(),
+                agreeing => format!(" also of the {} that agree,", grouped(*agreeing)),
+            };
+            format!(
+                "the {} lies as far from the {} as {name}, or a zone with its rules, from UTC at each instant,{also}",
+                at(&instants.other()),
+                at(instants)
+            )
+        }
         Suspect::Map { told, ordinal: true, .. } => {
             format!("{} labels stand for their ordinals, each for one", told.len())
         }

@@ -6,35 +6,37 @@ use crate::sides::Sides;
 
 use super::place::{Group, Place, Places, What};
 use super::tell::{grouped, is_personal, value};
-use super::{Cause, Explained, Suspects};
+use super::{Cause, Explained, Gap, GapShare, Suspects};
 
 /// A key in evidence is at most so many characters long.
 const KEY: usize = 80;
 
-/// Missing keys that follow one another.
-pub(super) fn gap(suspects: &Suspects, explained: &Explained, contract: &Contract, binding: &Binding) -> Option<Cause> {
-    let (gap, share) = (suspects.gap.as_ref()?, &explained.gap);
-    let key = binding.attributes.get(..binding.key_count)?;
+/// Missing keys that follow one another, range by range.
+pub(super) fn gaps(suspects: &Suspects, explained: &Explained, contract: &Contract, binding: &Binding) -> Vec<Cause> {
+    let key = &binding.attributes[..binding.key_count];
     let names: Vec<String> = key.iter().map(|attribute| format!("`{}`", attribute.name)).collect();
     let personal = key.iter().any(|attribute| is_personal(contract, attribute));
-    let ends = match (&share.first, &share.last) {
-        (Some(first), Some(last)) if !personal => format!("from {} to {}", short(first), short(last)),
-        _ => format!("{} is personal", names.join(", ")),
+    let cause = |(gap, share): (&Gap, &GapShare)| {
+        let ends = match (&share.first, &share.last) {
+            (Some(first), Some(last)) if !personal => format!("from {} to {}", short(first), short(last)),
+            _ => format!("{} is personal", names.join(", ")),
+        };
+        let said = format!(
+            "all {} authority keys that lie between the first and the last of them, in the order of {}, are missing",
+            grouped(gap.rows),
+            names.join(", ")
+        );
+        let of = suspects.missing;
+        Cause {
+            cause: "key_range_missing".to_owned(),
+            attribute: key.last().map(|attribute| attribute.name.clone()),
+            keys: share.rows,
+            of,
+            evidence: format!("{said}: {} of {} missing keys, {ends}", grouped(share.rows), grouped(of)),
+            option: None,
+        }
     };
-    let said = format!(
-        "all {} authority keys that lie between the first and the last of them, in the order of {}, are missing",
-        grouped(gap.rows),
-        names.join(", ")
-    );
-    let of = suspects.missing;
-    Some(Cause {
-        cause: "key_range_missing".to_owned(),
-        attribute: key.last().map(|attribute| attribute.name.clone()),
-        keys: share.rows,
-        of,
-        evidence: format!("{said}: {} of {} missing keys, {ends}", grouped(share.rows), grouped(of)),
-        option: None,
-    })
+    suspects.gaps.iter().zip(&explained.gaps).map(cause).collect()
 }
 
 /// Each place, with all kinds that lie there.

@@ -134,7 +134,7 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
 
 /// The limit that the process' control group sets, where that is less than a run would take anyway. One that leaves less than a
 /// run needs is tried all the same: small tables may yet fit.
-fn ambient_limit() -> Option<u64> {
+pub(super) fn ambient_limit() -> Option<u64> {
     let limit = cgroup::memory_limit()?.max(Settings::LEAST_MEMORY);
     (limit < Settings::USUAL_MEMORY).then_some(limit)
 }

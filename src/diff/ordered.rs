@@ -178,10 +178,10 @@ impl<'a> KeyColumn<'a> {
 }
 
 /// A key by itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnedKey(Vec<OwnedCell>);
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum OwnedCell {
     Integer(i64),
     Date(i32),

@@ -511,6 +511,5 @@ pub fn standing(binding: &Binding, rules: ResolveRules, canonical: &CanonicalBat
 /// The fault of one value, if it has one.
 #[must_use]
 pub fn fault_at(column: &CanonicalColumn, row: usize) -> Option<FaultReason> {
-    let found = column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&row)).ok()?;
-    Some(column.faults[found].reason)
+    column.fault(row).map(|fault| fault.reason)
 }

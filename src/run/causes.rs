@@ -7,7 +7,7 @@ use super::compare::Work;
 use super::gather::Partitioned;
 use super::looked::Looked;
 use super::recheck::{Second, unsettled};
-use crate::causes::{Evidence, Explained, Scene, Suspects, Teller};
+use crate::causes::{Evidence, Explained, MissingKeys, Question, Scene, Suspects, Teller};
 use crate::classify::{Bench, Divergence, Scale};
 use crate::diff::resolve::{Again, Difference, ResolveRules, resolve};
 use crate::sides::{Side, Sides};
@@ -55,7 +55,7 @@ impl Work<'_> {
         };
         // Evidence is added in the order of the partitions, whoever looked at them.
         let evidence = self.batch.threads.install(|| {
-            partitions.into_par_iter().try_fold(|| Evidence::new(binding), look).try_reduce(
+            partitions.par_iter().copied().try_fold(|| Evidence::new(binding), look).try_reduce(
                 || Evidence::new(binding),
                 |mut one, other| {
                     one.add(other);
@@ -67,13 +67,41 @@ impl Work<'_> {
         evidence.agreeing(agree);
         let mut suspects = evidence.suspects();
         // Under `--where` it is not known which of the other rows were compared.
-        // nor can a file be counted that another one has replaced.
+        // nor can a file be counted that another one has replaced, nor keys that a second look found.
         let countable = self.inputs.row_filter.is_none() && second.is_none_or(|second| !second.replaced());
-        if let Some(question) = suspects.question().filter(|_| countable) {
+        let answerable = |question: &Question| countable && (second.is_none() || !question.is_open());
+        if let Some(mut question) = suspects.question().filter(answerable) {
+            if question.is_open() {
+                question.looked(self.missing_keys(&question, gathered, scale, looked, &partitions)?);
+            }
             let census = self.census(&question, complete)?;
             suspects.answered(question, &census, by_file);
         }
         Ok(suspects)
+    }
+}
+
+impl Work<'_> {
+    /// Counts once more which keys are missing, where they were too many to be kept.
+    fn missing_keys(
+        &self,
+        question: &Question,
+        gathered: &Sides<Partitioned<'_>>,
+        scale: &Scale,
+        looked: &Looked<'_>,
+        partitions: &[usize],
+    ) -> Result<MissingKeys, Halt> {
+        let binding = &self.inputs.binding;
+        let mut missing = MissingKeys::default();
+        for &partition in partitions {
+            self.reader(Side::Authority).go_on()?;
+            looked.show(self, gathered, partition, |rows, resolved| {
+                let bench = Bench { contract: self.batch.contract, binding, rows, scale };
+                let scene = Scene { binding, rows };
+                telling(bench, |teller| question.look(scene, &resolved.differences, &teller, &mut missing));
+            })?;
+        }
+        Ok(missing)
     }
 }
 

@@ -59,6 +59,24 @@ impl<'b> Looked<'b> {
         }
     }
 
+    /// Shows the rows of a partition and what they come to, which stay where they are.
+    pub(super) fn show(
+        &self,
+        work: &Work<'_>,
+        gathered: &Sides<Partitioned<'_>>,
+        partition: usize,
+        see: impl FnOnce(&Sides<Rows>, &Resolved),
+    ) -> Result<(), Halt> {
+        if let Some(Held { rows: Some(rows), resolved, .. }) = self.lock().get(&partition) {
+            see(rows, resolved);
+            return Ok(());
+        }
+        let rows = gathered.as_ref().try_map(|side, gathered| gathered.look(work.reader(side), partition))?;
+        let rules = ResolveRules { null_keys_match: work.batch.contract.null_keys_match };
+        see(&rows, &resolve(&work.inputs.binding, rules, &rows));
+        Ok(())
+    }
+
     /// The rows of a partition and what they come to, which are the caller's from here.
     pub(super) fn take(
         &self,

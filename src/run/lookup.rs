@@ -1,24 +1,27 @@
 //! Looks one key up in both sources, by reading them: `explain RUN KEY` shows what stands there. It compares nothing, and
 //! reads only where the content of every file is still what a run digested.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::Tuning;
 use super::input::{Input, Inputs, open};
+use super::owners::Owners;
 use super::privacy::Privacy;
-use crate::audit::InputFile;
+use super::tally::Tally;
+use super::{Batch, Progress, Settings, Stop, Tuning};
+use crate::audit::{InputFile, OwnerFacts};
 use crate::classify::{Bench, Scale};
 use crate::contract::Contract;
 use crate::diff::resolve::{RowAt, Rows};
-use crate::normalise::{normalise, show};
+use crate::normalise::{CanonicalColumn, normalise, show};
 use crate::sides::{Side, Sides};
-use crate::source::{self, Piece, Unit};
+use crate::source::{self, Opened, Piece, Unit};
 
 /// How many rows of each side are shown.
 const MOST: usize = 10;
@@ -38,38 +41,57 @@ pub struct LookedUp {
     pub unreadable: Sides<u64>,
 }
 
-/// Reads both sources for the rows whose key, as JSON text, `is` the one that is looked for. `files` are those of the run,
-/// whose content must be the same now.
+/// What a run read, which must be the same now.
+#[derive(Clone, Copy, Debug)]
+pub struct Then<'a> {
+    /// The files of both sides.
+    pub files: Sides<&'a [InputFile]>,
+    /// The sources besides.
+    pub owners: &'a [OwnerFacts],
+    /// The instant that decided who owns what.
+    pub instant: Timestamp,
+}
+
+/// Reads both sources, and what the authority is composed of, for the rows whose key, as JSON text, `is` the one that is looked
+/// for.
 ///
 /// # Errors
 /// Why nothing can be said, as a sentence part.
 pub fn look_up(
     contract: &Contract,
-    files: &Sides<&[InputFile]>,
-    threads: usize,
+    then: &Then<'_>,
+    (threads, memory_limit): (usize, Option<u64>),
     is: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<LookedUp, String> {
-    if contract.crosswalk.is_some() || contract.attributes.iter().any(|attribute| attribute.origin.is_composed()) {
-        return Err("its rows are composed of several sources or columns".to_owned());
-    }
     let hidden = Privacy::new(contract, None);
     let said = |text: String| hidden.scrubbed(&contract.secrets.redact(&text)).into_owned();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| error.to_string())?;
+    // Whoever owned what then does so here, whatever a file's time says by now.
+    let resolved = contract.at(then.instant);
+    let inputs = open(&resolved, &Tuning::default(), then.instant)
+        .map_err(|halts| said(halts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    let bound = inputs.contract.as_ref().unwrap_or(&resolved);
+    let privacy = Privacy::new(contract, None).bound(bound, &inputs.binding);
+    for (side, input) in inputs.sides.iter() {
+        same_content((contract, &privacy), side.name(), &input.opened, then.files.get(side)).map_err(said)?;
+    }
+    same_owners((contract, &privacy), &inputs, then.owners).map_err(said)?;
+    let contract = inputs.contract.as_ref().unwrap_or(&resolved);
+    if let Some(owners) = &inputs.owners {
+        load(owners, contract, (&pool, memory_limit), then.instant).map_err(said)?;
+    }
     pool.install(|| {
-        // No attribute has an owner that could change with the time.
-        let inputs = open(contract, &Tuning::default(), Timestamp::UNIX_EPOCH)
-            .map_err(|halts| said(halts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-        for side in Side::BOTH {
-            same_content(contract, &inputs, side, files.get(side)).map_err(said)?;
-        }
         let looked_up = Sides::from_fn(|side| look_at(contract, &inputs, side, is));
         let Sides { authority, projection } = looked_up;
         let found = Sides { authority: authority.map_err(said)?, projection: projection.map_err(said)? };
         for (side, input) in inputs.sides.iter() {
             source::unchanged(&input.opened).map_err(|error| said(format!("{side}: {error}")))?;
         }
+        for (source, opened) in inputs.owners.iter().flat_map(Owners::opened) {
+            source::unchanged(opened).map_err(|error| said(format!("source `{}`: {error}", source.name)))?;
+        }
         Ok(LookedUp {
-            personal: inputs.binding.attributes.iter().map(|one| is_personal(contract, &inputs, &one.name)).collect(),
+            personal: inputs.binding.attributes.iter().map(|one| is_personal(contract, &one.name)).collect(),
             attributes: inputs.binding.attributes.iter().map(|attribute| attribute.name.clone()).collect(),
             count: found.as_ref().map(|_, found| found.count),
             unreadable: found.as_ref().map(|_, found| found.unreadable),
@@ -78,29 +100,91 @@ pub fn look_up(
     })
 }
 
-fn is_personal(contract: &Contract, inputs: &Inputs, name: &str) -> bool {
-    inputs.contract.as_ref().unwrap_or(contract).personal().any(|(attribute, _)| attribute.name == name)
+/// Reads what the authority is composed of, as a run does, and keeps nothing but its rows.
+fn load(
+    owners: &Owners,
+    contract: &Contract,
+    (threads, memory_limit): (&rayon::ThreadPool, Option<u64>),
+    instant: Timestamp,
+) -> Result<(), String> {
+    let settings = Settings {
+        run_id: String::new(),
+        started_at: instant,
+        command: "explain".to_owned(),
+        threads: threads.current_num_threads(),
+        memory_limit,
+        spill_folder: std::env::temp_dir(),
+        cache: None,
+        examples: 0,
+        draft_plan: false,
+        digest_inputs: false,
+        signed: false,
+        pii_key: None,
+        decisions: Arc::default(),
+        shown: BTreeMap::new(),
+        tuning: Tuning::default(),
+    };
+    let (progress, stop) = (Quiet, Stop::default());
+    let budget = settings.budget(owners.memory());
+    let batch = Batch { contract, settings: &settings, progress: &progress, stop: &stop, threads, budget, notes: None };
+    let mut tally = Tally::new(contract, &settings);
+    owners.load(&batch, &mut tally).map(drop).map_err(|halt| halt.to_string())
 }
 
-/// Whether a side's files hold what the run digested.
-fn same_content(contract: &Contract, inputs: &Inputs, side: Side, files: &[InputFile]) -> Result<(), String> {
-    let input = inputs.sides.get(side);
-    if input.opened.snapshot.is_some() {
-        return Err(format!("{side}: a database may hold other rows by now than in the run"));
+/// Nobody is told how far it is.
+struct Quiet;
+
+impl Progress for Quiet {
+    fn begin(&self, _: &str, _: &str, _: u64) {}
+
+    fn advance(&self, _: u64, _: u64) {}
+
+    fn end(&self) {}
+}
+
+/// Whether the sources besides the sides are those of the run, with the content that it digested.
+fn same_owners(by: (&Contract, &Privacy), inputs: &Inputs, then: &[OwnerFacts]) -> Result<(), String> {
+    let now: Vec<_> = inputs.owners.iter().flat_map(Owners::opened).collect();
+    if now.len() != then.len() {
+        return Err("its rows are composed of other sources than in the run".to_owned());
+    }
+    for ((source, opened), then) in now.iter().zip(then) {
+        if source.name != then.input.source {
+            return Err(format!(
+                "its rows are composed of source `{}` now, of `{}` then",
+                source.name, then.input.source
+            ));
+        }
+        same_content(by, &format!("source `{}`", source.name), opened, &then.input.files)?;
+    }
+    Ok(())
+}
+
+fn is_personal(contract: &Contract, name: &str) -> bool {
+    contract.personal().any(|(attribute, _)| attribute.name == name)
+}
+
+/// Whether the files of a source hold what the run digested; `what` it is, for people.
+fn same_content(
+    (contract, privacy): (&Contract, &Privacy),
+    what: &str,
+    opened: &Opened,
+    files: &[InputFile],
+) -> Result<(), String> {
+    if opened.snapshot.is_some() {
+        return Err(format!("{what}: a database may hold other rows by now than in the run"));
     }
     if files.is_empty() || files.iter().any(|file| file.blake3.is_empty()) {
-        return Err(format!("{side}: the run did not digest the content of its inputs"));
+        return Err(format!("{what}: the run did not digest the content of its inputs"));
     }
-    let digests = source::digest_files(&input.opened, |_| None).map_err(|error| format!("{side}: {error}"))?;
+    let digests = source::digest_files(opened, |_| None).map_err(|error| format!("{what}: {error}"))?;
     // The run wrote no personal value, nor one in the name of a folder.
-    let bound = inputs.contract.as_ref().unwrap_or(contract);
-    let privacy = Privacy::new(contract, None).bound(bound, &inputs.binding);
-    let shown = input.opened.files.iter().map(|file| privacy.path(&contract.secrets.redact(&file.shown)));
+    let shown = opened.files.iter().map(|file| privacy.path(&contract.secrets.redact(&file.shown)));
     let now: Vec<(String, String)> = shown.zip(digests).collect();
     let then = files.iter().map(|file| (file.path.clone(), file.blake3.clone()));
     match now.iter().zip(then.clone()).find(|(now, then)| **now != *then) {
-        Some(((path, _), _)) => Err(format!("{side}: {path} is not what it was in the run")),
-        None if now.len() != files.len() => Err(format!("{side}: there are other files than in the run")),
+        Some(((path, _), _)) => Err(format!("{what}: {path} is not what it was in the run")),
+        None if now.len() != files.len() => Err(format!("{what}: there are other files than in the run")),
         None => Ok(()),
     }
 }
@@ -139,7 +223,11 @@ fn look_at(
                 if first.len() < MOST {
                     let raw: &RecordBatch = &looked.get(side).raw[0];
                     let values = 0..inputs.binding.attributes.len();
-                    first.push(values.map(|index| show(&inputs.binding, side, index, raw, row)).collect());
+                    let standing = |index: usize| {
+                        let column = &looked.get(side).canonical[0].columns[index];
+                        show(&inputs.binding, side, index, raw, row).or_else(|| instead(column, row))
+                    };
+                    first.push(values.map(standing).collect());
                 }
             }
         })
@@ -153,6 +241,12 @@ fn look_at(
     rows.sort_by_key(|(number, _)| *number);
     let rows = rows.into_iter().flat_map(|(_, rows)| rows).take(MOST).collect();
     Ok(Found { rows, count: count.into_inner(), unreadable: unreadable.into_inner() })
+}
+
+/// What stands for a value that its owner does not have: what people know a key by, or why there is none.
+fn instead(column: &CanonicalColumn, row: usize) -> Option<String> {
+    let fault = column.fault(row)?;
+    Some(if fault.shown.is_empty() { format!("({})", fault.reason.name()) } else { fault.shown.to_string() })
 }
 
 /// The compared columns of the rows that `filter` keeps, batch by batch.

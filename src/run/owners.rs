@@ -312,6 +312,11 @@ impl Owners {
         joins.chain(self.crossing.iter().map(|crossing| (&crossing.other, crossing.facts())))
     }
 
+    /// Every source, opened.
+    pub(super) fn opened(&self) -> impl Iterator<Item = (&Arc<Source>, &Opened)> {
+        self.each().map(|(other, _)| (&other.source, &other.opened))
+    }
+
     /// Bytes that reading one part takes, of those that take the most.
     pub(super) fn memory(&self) -> u64 {
         self.each().map(|(other, _)| other.memory()).max().unwrap_or_default()

@@ -4,13 +4,14 @@
 use serde_json::{Value, json};
 
 use super::super::failure::Failure;
+use super::super::outcome::ambient_limit;
 use super::super::{ExitStatus, Explain, Format, Global, configuration};
 use crate::audit::ContractAudit;
 use crate::console::Console;
 use crate::contract::{Configuration, Contract};
 use crate::history::{self, Dossier, Recorded, WantedKey};
 use crate::report::escape::visible;
-use crate::run::{LookedUp, look_up};
+use crate::run::{LookedUp, Then, look_up};
 use crate::sides::{Side, Sides};
 
 mod shown;
@@ -46,11 +47,13 @@ pub(super) fn run(
         console.warning(warning, None);
     }
     let threads = super::super::values::threads(global.threads).unwrap_or(0);
+    let of_file = configuration.as_ref().and_then(|configuration| configuration.run.memory_limit);
+    let memory_limit = global.memory_limit.or(of_file).or_else(ambient_limit);
     let known: Vec<Known<'_>> = dossier
         .audit
         .contracts
         .iter()
-        .map(|contract| gather(contract, &dossier, configuration.as_ref(), &wanted, threads))
+        .map(|contract| gather(contract, &dossier, configuration.as_ref(), &wanted, (threads, memory_limit)))
         .filter(Known::says_something)
         .collect();
     let earlier = if known.iter().all(|known| known.findings.is_empty()) {
@@ -92,14 +95,14 @@ fn gather<'a>(
     dossier: &'a Dossier,
     configuration: Option<&Configuration>,
     wanted: &WantedKey,
-    threads: usize,
+    room: (usize, Option<u64>),
 ) -> Known<'a> {
     let of_contract = |name: Option<&str>| name == Some(contract.name.as_str());
     Known {
         contract,
         findings: dossier.findings.iter().filter(|finding| of_contract(finding.get("contract"))).collect(),
         actions: dossier.actions.iter().filter(|action| of_contract(action["contract"].as_str())).collect(),
-        rows: read_again(contract, dossier, configuration, wanted, threads),
+        rows: read_again(contract, dossier, configuration, wanted, room),
     }
 }
 
@@ -109,7 +112,7 @@ fn read_again(
     dossier: &Dossier,
     configuration: Option<&Configuration>,
     wanted: &WantedKey,
-    threads: usize,
+    room: (usize, Option<u64>),
 ) -> Result<LookedUp, String> {
     if dossier.audit.command != "run" {
         return Err("the run was of no contract file".to_owned());
@@ -123,8 +126,12 @@ fn read_again(
     if now.digest != contract.contract_digest {
         return Err("the contract has changed since".to_owned());
     }
-    let files = contract.inputs.as_ref().map(|_, input| input.files.as_slice());
-    let mut found = look_up(now, &files, threads, &|key| wanted.is(key))?;
+    let then = Then {
+        files: contract.inputs.as_ref().map(|_, input| input.files.as_slice()),
+        owners: &contract.owners,
+        instant: contract.inputs.projection.captured_at.unwrap_or(dossier.audit.started_at),
+    };
+    let mut found = look_up(now, &then, room, &|key| wanted.is(key))?;
     // Nothing that a run would not write is shown here either.
     for (index, personal) in found.personal.iter().copied().enumerate() {
         for side in Side::BOTH {

@@ -196,9 +196,9 @@ fn key(bench: Bench<'_>, difference: &Difference, bytes: &mut Vec<u8>) -> Digest
 fn write_value(bench: Bench<'_>, side: Side, at: RowAt, index: usize, bytes: &mut Vec<u8>) {
     let column: &CanonicalColumn = &bench.rows.get(side).canonical[at.batch].columns[index];
     let comparison = &bench.binding.attributes[index].comparison;
-    if let Ok(found) = column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&at.row)) {
+    if let Some(fault) = column.fault(at.row) {
         bytes.push(b'!');
-        bytes.extend_from_slice(column.faults[found].shown.as_bytes());
+        bytes.extend_from_slice(fault.shown.as_bytes());
     } else if let Some(number) = canonical_number(comparison, column, at.row) {
         bytes.push(b'#');
         number.write_canonical(bytes);

@@ -236,7 +236,7 @@ impl Sums {
 
 impl Sum {
     fn add(&mut self, comparison: &Comparison, column: &CanonicalColumn, row: usize) {
-        let faulty = || column.faults.binary_search_by(|fault| (fault.row as usize).cmp(&row)).is_ok();
+        let faulty = || column.fault(row).is_some();
         match canonical_number(comparison, column, row) {
             Some(number) => self.unsummed += u64::from(!self.added.add(&number)),
             None if faulty() => self.unsummed += 1,

@@ -287,9 +287,8 @@ impl Matching {
     /// An attribute of a row as text, for people.
     pub(super) fn text(&self, canonical: &CanonicalBatch, attribute: usize, row: usize) -> Option<String> {
         let column = &canonical.columns[attribute];
-        let fault = column.faults.iter().find(|fault| fault.row as usize == row);
         let text = || crate::normalise::canonical_text(&self.binding.attributes[attribute].comparison, column, row);
-        fault.map(|fault| fault.shown.to_string()).or_else(text)
+        column.fault(row).map(|fault| fault.shown.to_string()).or_else(text)
     }
 
     /// All attributes of a row as one text: the only one, or a JSON array.
