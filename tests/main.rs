@@ -112,6 +112,10 @@ mod truth;
 #[cfg(feature = "mysql")]
 mod mariadb;
 
+/// How servers are reached and spared.
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+mod gentle;
+
 /// Every pair of systems, both ways round, on one table of types.
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod databases_pairs;

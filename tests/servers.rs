@@ -1,9 +1,13 @@
 //! Real database servers for tests, in temporary folders, on free ports, as an ordinary user. A server goes with the process
 //! that started it, however that ends. A machine without one makes its tests fail by its name.
 
+use std::fs;
+use std::io::{Seek, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
@@ -51,6 +55,75 @@ pub(crate) fn as_user(user: &str, program: &Path) -> Command {
 pub(crate) fn hand_over(user: &str, folder: &Path) {
     let Some(user) = ordinary(user) else { return };
     assert!(Command::new("chown").args(["-R", &user]).arg(folder).status().unwrap().success());
+}
+
+/// A server that runs. It is gone when this is dropped, or the process is.
+pub(crate) struct Running {
+    folder: PathBuf,
+    port: u16,
+    guard: Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+impl Running {
+    /// Starts it, and waits until it answers.
+    fn start(server: Command, folder: PathBuf, port: u16, answers: impl Fn() -> bool) -> Self {
+        let running = Self { guard: guarded(server, &folder), folder, port };
+        for _ in 0..600 {
+            if answers() {
+                return running;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let log = fs::read_to_string(running.folder.join("server.log")).unwrap_or_default();
+        panic!("the server in {} does not answer\n{log}", running.folder.display());
+    }
+
+    /// The certificate that the server's is signed by.
+    fn authority(&self) -> PathBuf {
+        self.folder.join("ca.crt")
+    }
+}
+
+/// A name that no database of this process has.
+fn new_name() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Statements, as a client reads them.
+fn input(statements: &str) -> Stdio {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(statements.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    Stdio::from(file)
+}
+
+/// What a client prints for statements that it has.
+#[track_caller]
+fn printed(client: &mut Command, statements: &str) -> String {
+    let output = client.output().unwrap();
+    assert!(output.status.success(), "{statements}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// A certificate for `localhost`, and the authority that signed it.
+fn certificates(folder: &Path) {
+    let openssl = program("openssl", "/usr/bin/openssl", "openssl");
+    let call = |arguments: &str| {
+        let output = Command::new(&openssl).args(arguments.split(' ')).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    fs::write(folder.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+    call("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj /CN=tests");
+    call("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost");
+    call("x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 30 -extfile names");
 }
 
 /// Starts a server that is killed, and its folder removed, as soon as the answer is dropped or this process is gone.

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Compares a table of PostgreSQL with its copy in MariaDB, 100 differences in it, by reading all rows, by sums of segments, and
-with reladiff: time, peak memory and bytes over the wire, whole processes in turn. It starts both servers in a temporary folder and
-sends everything through relays that count, and that may be as slow as a line is.
+with reladiff: time, peak memory and bytes over the wire, whole processes in turn, as a Markdown table. It starts both servers in a
+temporary folder, which is gone afterwards. Bytes are counted in a round of their own, through relays; times are those of rounds
+without them, unless the relays are to be as slow as a line is.
 
     apt-get install postgresql mariadb-server
-    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install 'reladiff[postgresql,mysql]'
+    python3 -m venv peers && peers/bin/pip install reladiff==0.6.0 psycopg2-binary mysql-connector-python
     cargo build --release
-    benches/peers/databases.py [--rows 5000000] [--rounds 3] [--reladiff /tmp/peers/bin/reladiff] [--binary PATH]
+    benches/peers/databases.py [--rows 5000000] [--rounds 3] [--reladiff peers/bin/reladiff] [--binary PATH] [--ways never,always,auto]
                                [--milliseconds 0] [--megabits 0]     (a round trip, and what the line carries; 0: as fast as it is)
 """
 import argparse, glob, json, os, pwd, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
@@ -87,7 +88,7 @@ class Servers:
         if os.getuid() == 0:
             os.chown(data, pwd.getpwnam("postgres").pw_uid, pwd.getpwnam("postgres").pw_gid)
         subprocess.run(as_user("postgres", [f"{binaries}/initdb", "-U", "postgres", "--auth=trust", "--no-sync", "--no-locale", "-E", "UTF8", "-D", data]), check=True, stdout=subprocess.DEVNULL, cwd="/")
-        options = [f"-cport={port}", "-clisten_addresses=127.0.0.1", "-cunix_socket_directories=", "-cfsync=off", "-cmax_wal_size=8GB", "-cshared_buffers=512MB"]
+        options = [f"-cport={port}", "-clisten_addresses=127.0.0.1", "-cunix_socket_directories=", "-cfsync=off", "-cmax_wal_size=4GB", "-cwal_level=minimal", "-cmax_wal_senders=0", "-cshared_buffers=512MB"]
         self.running.append(subprocess.Popen(as_user("postgres", [f"{binaries}/postgres", "-D", data, *options]), stderr=subprocess.DEVNULL, cwd="/"))
         self.psql = lambda sql: subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-c", sql], check=True)
         self.wait(["psql", "-X", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-c", "SELECT 1"])
@@ -159,6 +160,19 @@ key = ["id"]
     return path
 
 
+def counted(name, output, reports):
+    """What a program found, as the truth is told: kinds and counts; and what it says of checksums."""
+    if name == "reladiff":
+        # Its lines are nearly JSON: dates stand there as they are in Python.
+        signs = [line[2] for line in output.splitlines() if line.startswith(('["-"', '["+"'))]
+        # A row that differs is there with either sign.
+        return {"-": signs.count("-"), "+": signs.count("+")}, None
+    newest = max(glob.glob(os.path.join(reports, "*", "summary.json")), key=os.path.getmtime)
+    with open(newest) as file:
+        found = json.load(file)["contracts"][0]
+    return found["divergences"], found.get("checksums")
+
+
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(os.path.dirname(os.path.dirname(here)), "target"))
@@ -176,33 +190,40 @@ def main():
         ports = [servers.start_postgres(), servers.start_mariadb()]
         truth = fill(servers, a.rows)
         relays = [Relay(port, a.milliseconds, a.megabits * 1e6) for port in ports]
-        postgres, mariadb = (relay.port for relay in relays)
-        programs = {}
-        for way in a.ways.split(","):
-            path = contract(servers.folder, way, postgres, mariadb)
-            programs[way] = [a.binary, "run", "--config", path, "--format", "json", "--no-progress", "--out", os.path.join(servers.folder, "reports")]
-        if a.reladiff:
-            programs["reladiff"] = [a.reladiff, f"postgresql://postgres@127.0.0.1:{postgres}/postgres", "orders",
-                                    f"mysql://root@127.0.0.1:{mariadb}/shop", "orders", "-k", "id", *sum((["-c", column] for column in COLUMNS.split(", ")[1:]), []), "--stats", "--json"]
-        figures = {name: [] for name in programs}
-        for _ in range(a.rounds):
-            for name, command in programs.items():
+        slow, reports = a.milliseconds or a.megabits, os.path.join(servers.folder, "reports")
+
+        def command(name, through):
+            postgres, mariadb = (relay.port for relay in relays) if through else ports
+            if name == "reladiff":
+                databases = [f"postgresql://postgres@127.0.0.1:{postgres}/postgres", "orders", f"mysql://root@127.0.0.1:{mariadb}/shop", "orders"]
+                return [a.reladiff, *databases, "-k", "id", *sum((["-c", column] for column in COLUMNS.split(", ")[1:]), []), "--json"]
+            return [a.binary, "run", "--config", contract(servers.folder, name, postgres, mariadb), "--quiet", "--out", reports]
+
+        names = a.ways.split(",") + (["reladiff"] if a.reladiff else [])
+        figures, wire, told = {name: [] for name in names}, {}, {}
+        # The first round counts bytes.
+        for round in range(a.rounds + 1):
+            for name in names:
                 before = sum(relay.bytes for relay in relays)
-                seconds, memory, output = measured(command, servers.folder, [0] if name == "reladiff" else [1])
-                figures[name].append((seconds, memory, sum(relay.bytes for relay in relays) - before))
-                if name != "reladiff":
-                    found = json.loads(output)["contracts"][0]
-                    assert {kind: found["divergences"][kind] for kind in truth} == truth, f"{name} found {found}"
-                    told = found.get("checksums")
-                elif not figures[name][1:]:
-                    print(output.strip()[-600:])
-                if name == "auto":
-                    print(f"auto: {told}")
-        line = f"{a.milliseconds:g} ms, {a.megabits:g} Mbit/s" if a.milliseconds or a.megabits else "one machine"
-        print(f"{a.rows} rows, {truth}, {line}, {a.rounds} rounds, medians")
-        for name, runs in figures.items():
-            seconds, memory, wire = (statistics.median(column) for column in zip(*runs))
-            print(f"  {name:<10} {seconds:8.2f} s  {memory:6.0f} MiB  {wire / 1e6:9.2f} MB over the wire")
+                seconds, memory, output = measured(command(name, round == 0 or slow), servers.folder, [0] if name == "reladiff" else [1])
+                found, told[name] = counted(name, output, reports)
+                expected = {"-": 80, "+": 80} if name == "reladiff" else truth
+                assert {kind: found[kind] for kind in expected} == expected, f"{name} found {found}: {output[-600:]}"
+                if round == 0:
+                    wire[name] = sum(relay.bytes for relay in relays) - before
+                else:
+                    figures[name].append((seconds, memory))
+        line = f"a line of {a.milliseconds:g} ms and {a.megabits:g} Mbit/s" if slow else "one machine"
+        print(f"{a.rows:,} rows a side, 100 differences, {line}, {a.rounds} rounds, medians\n")
+        print("| program | time | peak memory | over the wire | reladiff takes |\n| --- | --- | --- | --- | --- |")
+        medians = {name: [statistics.median(column) for column in zip(*runs)] for name, runs in figures.items()}
+        for name, (seconds, memory) in medians.items():
+            program = name if name == "reladiff" else f'`pushdown = "{name}"`'
+            ratio = f"{medians['reladiff'][0] / seconds:.1f} x as long" if a.reladiff else ""
+            print(f"| {program} | {seconds:.1f} s | {memory:.0f} MiB | {wire[name] / 1e6:.1f} MB | {ratio} |")
+        for name, checksums in told.items():
+            if checksums:
+                print(f"\n{name}: {'used' if checksums['used'] else 'not used'}, {checksums['because']}; {checksums}")
     finally:
         servers.stop()
 

@@ -1,31 +1,19 @@
 //! A PostgreSQL server for tests: one that all share, each with a database of its own, or one to be killed.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use super::{as_user, free_port, guarded, hand_over, program};
+use super::{Running, as_user, certificates, free_port, hand_over, input, new_name, printed, program};
 
 const BINARIES: &str = "/usr/lib/postgresql/*/bin/";
 const PACKAGE: &str = "postgresql";
 const USER: &str = "postgres";
 
-/// A server. It is gone when this is dropped, or the process is.
+/// A server.
 pub(crate) struct Server {
-    folder: PathBuf,
-    port: u16,
-    guard: Child,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        let _ = self.guard.wait();
-    }
+    running: Running,
 }
 
 /// A database of its own on a server.
@@ -125,32 +113,22 @@ impl Server {
         ] {
             server.args(["-c", setting]);
         }
-        let server = Self { guard: guarded(server, &folder), folder, port };
-        server.wait();
-        server
-    }
-
-    fn wait(&self) {
         let ready = binary("pg_isready");
-        for _ in 0..600 {
-            let port = self.port.to_string();
-            let answer = Command::new(&ready).args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap();
-            if answer.success() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("PostgreSQL in {} does not answer", self.folder.display());
+        let answers = || {
+            let port = port.to_string();
+            Command::new(&ready).args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap().success()
+        };
+        Self { running: Running::start(server, folder, port, answers) }
     }
 
     /// The certificate that the server's is signed by.
     pub(crate) fn authority(&self) -> PathBuf {
-        self.folder.join("ca.crt")
+        self.running.authority()
     }
 
     /// Kills every process of the server at once, as a crash would.
     pub(crate) fn kill(&self) {
-        let first = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let first = fs::read_to_string(self.running.folder.join("data/postmaster.pid")).unwrap();
         let id = first.lines().next().unwrap().to_owned();
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", &id]).output().unwrap();
         let children =
@@ -160,9 +138,8 @@ impl Server {
 
     /// A new database.
     pub(crate) fn database(&self) -> Database {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let database = Database { name: "postgres".to_owned(), port: self.port };
+        let name = new_name();
+        let database = Database { name: "postgres".to_owned(), port: self.running.port };
         database.sql(&format!("CREATE DATABASE {name}"));
         Database { name, ..database }
     }
@@ -192,33 +169,14 @@ impl Database {
     /// Runs statements, and gives what they print: fields with `|` between them.
     #[track_caller]
     pub(crate) fn sql(&self, statements: &str) -> String {
-        let mut psql = self.psql(statements);
-        let output = psql.output().unwrap();
-        assert!(output.status.success(), "{statements}\n{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        printed(&mut self.psql(statements), statements)
     }
 
     /// `psql`, ready to run statements.
     pub(crate) fn psql(&self, statements: &str) -> Command {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(statements.as_bytes()).unwrap();
-        std::io::Seek::rewind(&mut file).unwrap();
         let mut command = Command::new(binary("psql"));
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url()]);
-        command.env("PGCLIENTENCODING", "UTF8").stdin(Stdio::from(file));
+        command.env("PGCLIENTENCODING", "UTF8").stdin(input(statements));
         command
     }
-}
-
-/// A certificate for `localhost`, and the authority that signed it.
-fn certificates(folder: &Path) {
-    let openssl = program("openssl", "/usr/bin/openssl", "openssl");
-    let call = |arguments: &str| {
-        let output = Command::new(&openssl).args(arguments.split(' ')).current_dir(folder).output().unwrap();
-        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    fs::write(folder.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
-    call("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj /CN=tests");
-    call("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost");
-    call("x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 30 -extfile names");
 }

@@ -50,7 +50,7 @@ pub(super) fn complete(
         problems.add(&node.at, Some(about), message, Some(hint.to_owned()));
         return None;
     }
-    if pause_if.is_some() && database.system != System::Postgres {
+    if pause_if.is_some() && database.system == System::Sqlite {
         let message = format!("`pause_if` is not told by {}: reading never waits", database.system.called());
         warnings.add(at, Some(about), message, None);
     }

@@ -60,13 +60,13 @@ pub(super) fn settings(mode: Mode, root: Option<&Path>) -> Result<ClientConfig, 
     // As the system's own client does: a root certificate that is named is a wish to have it checked.
     let mode = if mode == Mode::Require && root.is_some() { Mode::VerifyCa } else { mode };
     let checks: Arc<dyn ServerCertVerifier> = match mode {
-        Mode::Disable | Mode::Allow | Mode::Prefer | Mode::Require => Arc::new(Anyone(provider)),
+        Mode::Disable | Mode::Allow | Mode::Prefer | Mode::Require => Arc::new(Lenient { provider, chain: None }),
         Mode::VerifyCa | Mode::VerifyFull => {
             let roots = Arc::new(roots(root)?);
-            let chain = WebPkiServerVerifier::builder_with_provider(roots, provider)
+            let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
                 .build()
                 .map_err(|error| Failure::new(format!("TLS cannot be set up: {error}")))?;
-            if mode == Mode::VerifyFull { chain } else { Arc::new(AnyName(chain)) }
+            if mode == Mode::VerifyFull { chain } else { Arc::new(Lenient { provider, chain: Some(chain) }) }
         }
     };
     Ok(builder.dangerous().with_custom_certificate_verifier(checks).with_no_client_auth())
@@ -98,52 +98,17 @@ fn roots(root: Option<&Path>) -> Result<RootCertStore, Failure> {
     Ok(roots)
 }
 
-/// Takes any certificate: what is said cannot be overheard, but who listens is not known.
+/// Asks less of a certificate than the library does.
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct Lenient {
+    /// With which signatures are checked all the same.
+    provider: Arc<CryptoProvider>,
+    /// Trusted authorities, one of which must have signed it, whatever host it names; None: any certificate will do, so that
+    /// nobody overhears, but who listens is not known.
+    chain: Option<Arc<WebPkiServerVerifier>>,
 }
 
-/// Takes a certificate of a trusted authority, whatever host it names.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -152,8 +117,9 @@ impl ServerCertVerifier for AnyName {
         stapled: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         // The chain is checked before the name is.
-        match self.0.verify_server_cert(certificate, others, name, stapled, now) {
+        match chain.verify_server_cert(certificate, others, name, stapled, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -167,7 +133,8 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        let known = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, known)
     }
 
     fn verify_tls13_signature(
@@ -176,10 +143,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        let known = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, known)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -1,6 +1,7 @@
-//! Tables, views and queries of MySQL and MariaDB, read once by one statement within one consistent snapshot, row by row, into
-//! a spool, so that every unit gives the same rows whenever it is read. The server is asked for nothing twice, and never
-//! holds a result that waits. A connection that breaks begins again with a new snapshot, before any row is handed over.
+//! Tables, views and queries of MySQL and MariaDB, read once within one consistent snapshot, row by row, into a spool, so that
+//! every unit gives the same rows whenever it is read: by one statement, or by spans of a key over several connections (`several`).
+//! The server never holds a result that waits. A connection that breaks begins again with a new snapshot, before any row is
+//! handed over. Where it may be asked for sums first, nothing is read until it is known what (`deferred`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +24,14 @@ mod constant;
 mod deferred;
 mod kind;
 mod place;
+mod several;
 mod stamp;
+mod watch;
 
 use build::Columns;
 use kind::{Column, column};
 use place::Place;
+use watch::Flow;
 
 /// Pauses before a connection that broke is tried again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(4)];
@@ -37,14 +41,12 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1
 /// # Errors
 /// A server that cannot be reached or refuses, a table that is not there, a query that takes too long.
 pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) -> Result<Opened, Error> {
-    let reading = Reading {
-        database,
-        filter: source.filter.as_deref(),
-        declared: options.declared,
-        batch_rows: if options.batch_rows == 0 { super::super::BATCH_ROWS } else { options.batch_rows },
-        pace: Arc::new(Pace::new(&database.limits, options.began)),
-    };
     let access = Access::new(database).map_err(|refused| Stop::Refused(refused).error(&database.shown))?;
+    let batch_rows = if options.batch_rows == 0 { super::super::BATCH_ROWS } else { options.batch_rows };
+    let pace = Pace::new(&database.limits, options.began);
+    let flow = Arc::new(Flow::new(pace, batch_rows, database.limits.pause_if, &access));
+    let declared = options.declared;
+    let reading = Reading { database, filter: source.filter.as_deref(), declared, flow };
     if let Some(wish) = options.pushdown
         // Whatever keeps it from being opened so is told by the other way.
         && let Ok(Some(opened)) = wait(deferred::open(&reading, &access, wish))
@@ -56,7 +58,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
         loop {
             match reading.attempt(&access).await {
                 Err(Stop::Lost(refused)) => match pauses.next() {
-                    Some(pause) if reading.pace.left().is_ok() => tokio::time::sleep(*pause).await,
+                    Some(pause) if reading.flow.pace.left().is_ok() => tokio::time::sleep(*pause).await,
                     _ => return Err(Stop::Lost(refused).error(&database.shown)),
                 },
                 Err(stop) => return Err(stop.error(&database.shown)),
@@ -71,8 +73,7 @@ struct Reading<'a> {
     database: &'a Database,
     filter: Option<&'a str>,
     declared: bool,
-    batch_rows: usize,
-    pace: Arc<Pace>,
+    flow: Arc<Flow>,
 }
 
 /// Why an attempt ended.
@@ -120,30 +121,53 @@ impl From<Error> for Stop {
 impl Reading<'_> {
     /// Connects, takes the snapshot and reads everything.
     async fn attempt(&self, access: &Access) -> Result<Opened, Stop> {
-        let mut connection = access.connect().await?;
-        let server = Server::of(&mut connection).await?;
-        self.limit(&mut connection, &server).await?;
-        let snapshot = server.begin(&mut connection).await?;
-        let place = Place::find(&mut connection, &self.database.rows, self.filter, self.declared).await?;
-        let mut warnings = place.warnings(&self.database.shown);
-        let statement = connection.prep(place.select.as_str()).await?;
-        let columns: Vec<Column> = statement.columns().iter().map(column).collect();
-        let (mut made, mut spool) = (Columns::new(&columns), Spool::new(&self.database.shown)?);
-        let thread = connection.id();
-        let filled = fill(&self.pace, self.batch_rows, &mut connection, &statement, &mut made, &mut spool).await;
-        if let Err(Stop::Late(_)) = filled {
-            // The server would go on sending what nobody reads; that it cannot be told so is no loss.
-            let _ = access.end(thread).await;
+        let mut connections = vec![access.connect().await?];
+        let server = Server::of(&mut connections[0]).await?;
+        self.limit(&mut connections[0], &server).await?;
+        let place = Place::find(&mut connections[0], &self.database.rows, self.filter, self.declared).await?;
+        let untold = self.flow.untold(&mut connections[0]).await?;
+        let wanted = several::wanted(self, &mut connections[0], &place).await?;
+        self.flow.calm().await?;
+        let (others, snapshot) = several::begin(self, access, &server, &mut connections[0], wanted).await?;
+        connections.extend(others);
+        let threads: Vec<u32> = connections.iter().map(Conn::id).collect();
+        let brought = self.bring(&mut connections, &place).await;
+        if let Err(Stop::Late(_)) = brought {
+            for thread in threads {
+                // The server would go on sending what nobody reads; that it cannot be told so is no loss.
+                let _ = access.end(thread).await;
+            }
         }
-        filled?;
-        // Everything is here; that the server cannot be told goodbye is no loss either.
-        let _ = connection.disconnect().await;
-        if spool.rows == 0 {
+        let (schema, units, rows) = brought?;
+        for connection in connections {
+            // Everything is here; that the server cannot be told goodbye is no loss either.
+            let _ = connection.disconnect().await;
+        }
+        let mut warnings = place.warnings(&self.database.shown);
+        warnings.extend(untold);
+        if rows == 0 {
             warnings.push(format!("{}: has no rows", self.database.shown));
         }
-        let (schema, finish) = made.schema();
-        let units = spool.units(&schema, finish);
         Ok(opened(schema, units, warnings, snapshot))
+    }
+
+    /// Reads all rows, over as many connections as there are: schema, units, and how many rows they have.
+    async fn bring(
+        &self,
+        connections: &mut [Conn],
+        place: &Place,
+    ) -> Result<(SchemaRef, Vec<Box<dyn Unit>>, u64), Stop> {
+        let statement = connections[0].prep(place.select.as_str()).await?;
+        let columns: Vec<Column> = statement.columns().iter().map(column).collect();
+        if connections.len() > 1
+            && let Some(brought) = several::read(self, connections, place, &columns).await?
+        {
+            return Ok(several::units(brought));
+        }
+        let (mut made, mut spool) = (Columns::new(&columns), Spool::new(&self.database.shown)?);
+        fill(&self.flow, &mut connections[0], &statement, &mut made, &mut spool).await?;
+        let ((schema, finish), rows) = (made.schema(), spool.rows);
+        Ok((Arc::clone(&schema), spool.units(&schema, finish), rows))
     }
 
     /// Bounds each statement's time.
@@ -175,23 +199,25 @@ fn opened(schema: SchemaRef, units: Vec<Box<dyn Unit>>, warnings: Vec<String>, s
 
 /// Reads all rows of a statement into a spool.
 async fn fill(
-    pace: &Pace,
-    batch_rows: usize,
+    flow: &Flow,
     connection: &mut Conn,
     statement: &Statement,
     made: &mut Columns,
     spool: &mut Spool,
 ) -> Result<(), Stop> {
+    let pace = &flow.pace;
+    flow.calm().await?;
     let mut result = in_time(pace, connection.exec_iter(statement, ())).await?;
     while let Some(row) = in_time(pace, result.next()).await? {
         if let Err(problem) = made.append(row.unwrap_raw()) {
             write(made, spool)?;
             spool.unreadable(problem)?;
         }
-        if made.rows() >= pace.portion().min(batch_rows) || made.bytes() >= Columns::MOST_BYTES {
+        if made.rows() >= pace.portion().min(flow.batch_rows) || made.bytes() >= Columns::MOST_BYTES {
             let rows = made.rows();
             write(made, spool)?;
             pace.wait(rows).map_err(Stop::Late)?;
+            flow.calm().await?;
         }
     }
     write(made, spool)
@@ -235,14 +261,19 @@ impl Server {
 
     /// Begins the transaction that everything is read in, and tells of its state.
     async fn begin(&self, connection: &mut Conn) -> Result<Snapshot, Stop> {
-        connection.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-        connection.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        self.start(connection).await?;
         let taken: Option<String> = connection.query_first("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)").await?;
         let taken_at = taken.and_then(|text| format!("{}Z", text.replace(' ', "T")).parse().ok());
         let taken_at = taken_at.ok_or_else(|| Refused::new("the server does not tell its time"))?;
         let name = if self.is_mariadb { "MariaDB" } else { "MySQL" };
         let position = self.position(connection).await?.map(|position| format!(", {position}")).unwrap_or_default();
         Ok(Snapshot { taken_at, described: format!("{name} {}{position}", self.version) })
+    }
+
+    /// Begins a transaction with its snapshot.
+    async fn start(&self, connection: &mut Conn) -> Result<(), Stop> {
+        connection.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        Ok(connection.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?)
     }
 
     /// Where the snapshot lies in the binary log, as far as the user may see it.

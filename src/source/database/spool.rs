@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Cursor;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -25,13 +26,14 @@ const MOST_UNREADABLE: usize = 10_000;
 /// A spool that is being filled.
 pub(super) struct Spool {
     shown: String,
-    file: File,
-    end: u64,
+    file: Arc<File>,
+    /// Where the next block of the file begins, whoever writes it.
+    end: Arc<AtomicU64>,
     blocks: Vec<Block>,
     /// All rows.
     pub rows: u64,
-    /// Blocks of rows that cannot be read.
-    unreadable: usize,
+    /// Blocks of rows that cannot be read, of all that are in the file.
+    unreadable: Arc<AtomicUsize>,
 }
 
 /// A batch in the file, or rows that could not be read.
@@ -58,7 +60,15 @@ impl Spool {
     /// No temporary file.
     pub(super) fn new(shown: &str) -> Result<Self, Error> {
         let file = tempfile::tempfile().map_err(|error| full(shown, &error))?;
-        Ok(Self { shown: shown.to_owned(), file, end: 0, blocks: Vec::new(), rows: 0, unreadable: 0 })
+        let (shown, file) = (shown.to_owned(), Arc::new(file));
+        Ok(Self { shown, file, end: Arc::default(), blocks: Vec::new(), rows: 0, unreadable: Arc::default() })
+    }
+
+    /// Another one in the same file, for other rows.
+    #[cfg(feature = "mysql")]
+    pub(super) fn beside(&self, shown: String) -> Self {
+        let (file, end, unreadable) = (Arc::clone(&self.file), Arc::clone(&self.end), Arc::clone(&self.unreadable));
+        Self { shown, file, end, blocks: Vec::new(), rows: 0, unreadable }
     }
 
     /// Adds a batch.
@@ -67,11 +77,11 @@ impl Spool {
     /// A full disk.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         let bytes = encoded(batch).map_err(|error| Error::new(&self.shown, error.to_string()))?;
-        self.file.write_all_at(&bytes, self.end).map_err(|error| full(&self.shown, &error))?;
+        let offset = self.end.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+        self.file.write_all_at(&bytes, offset).map_err(|error| full(&self.shown, &error))?;
         let rows = batch.num_rows() as u64;
         let decoded = batch.get_array_memory_size() as u64;
-        self.blocks.push(Block { offset: self.end, length: bytes.len(), rows, decoded, problem: None, is_end: false });
-        self.end += bytes.len() as u64;
+        self.blocks.push(Block { offset, length: bytes.len(), rows, decoded, problem: None, is_end: false });
         self.rows += rows;
         Ok(())
     }
@@ -89,8 +99,7 @@ impl Spool {
             last.rows += 1;
             return Ok(());
         }
-        self.unreadable += 1;
-        if self.unreadable > MOST_UNREADABLE {
+        if self.unreadable.fetch_add(1, Ordering::SeqCst) >= MOST_UNREADABLE {
             let said = format!("more than {MOST_UNREADABLE} rows cannot be read, the last because it {problem}");
             return Err(Error::new(&self.shown, said));
         }
@@ -105,7 +114,7 @@ impl Spool {
     }
 
     fn push_problem(&mut self, rows: u64, problem: String, is_end: bool) {
-        self.blocks.push(Block { offset: self.end, length: 0, rows, decoded: 0, problem: Some(problem), is_end });
+        self.blocks.push(Block { offset: 0, length: 0, rows, decoded: 0, problem: Some(problem), is_end });
     }
 
     /// The units, of some blocks each; `finish` gives their batches the schema of the source.
@@ -149,7 +158,7 @@ fn encoded(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
 
 struct Shared {
     shown: String,
-    file: File,
+    file: Arc<File>,
     schema: SchemaRef,
     finish: Arc<Finish>,
 }

@@ -59,6 +59,12 @@ impl Columns {
         Self { told: columns.to_vec(), builders, odd, rows: 0, bytes: 0 }
     }
 
+    /// Adds which columns of others are odd; both have given their batches.
+    pub(super) fn with(mut self, other: Self) -> Self {
+        self.odd.iter_mut().zip(other.odd).for_each(|(odd, other)| *odd |= other);
+        self
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
@@ -175,7 +181,8 @@ fn problem(kind: &Kind, value: &Value) -> Option<&'static str> {
     (!fits).then_some("holds a value that its type does not have")
 }
 
-fn integer(value: &Value) -> Option<i128> {
+/// A whole number.
+pub(super) fn integer(value: &Value) -> Option<i128> {
     match value {
         Value::Int(value) => Some(i128::from(*value)),
         Value::UInt(value) => Some(i128::from(*value)),

@@ -15,12 +15,12 @@ use super::build::Columns;
 use super::constant::is_constant;
 use super::kind::{Column, Kind};
 use super::place::{Place, literal};
+use super::watch::Flow;
 use super::{Access, Reading, Server, Stop, in_time};
 use crate::contract::{PushDown, System};
 use crate::database::Native;
 use crate::database::dialect::quoted_name;
 use crate::database::runtime::wait;
-use crate::source::database::pace::Pace;
 use crate::source::database::spool::Spool;
 use crate::source::database::wider;
 use crate::source::{Error, Opened, Pieces, Remote, Unit};
@@ -34,12 +34,13 @@ pub(super) async fn open(reading: &Reading<'_>, access: &Access, wish: PushDown)
     let thread = connection.id();
     let server = Server::of(&mut connection).await?;
     reading.limit(&mut connection, &server).await?;
+    reading.flow.calm().await?;
     let snapshot = server.begin(&mut connection).await?;
-    let learnt = in_time(&reading.pace, learnt(reading, &mut connection, wish)).await;
+    let learnt = in_time(&reading.flow.pace, learnt(reading, &mut connection, wish)).await;
     if let Err(Stop::Late(_)) = learnt {
         let _ = access.end(thread).await;
     }
-    let Some(Learnt { place, rows, bytes, columns }) = learnt? else {
+    let Some(Learnt { place, rows, bytes, columns, warnings }) = learnt? else {
         let _ = connection.disconnect().await;
         return Ok(None);
     };
@@ -54,12 +55,11 @@ pub(super) async fn open(reading: &Reading<'_>, access: &Access, wish: PushDown)
         filter: reading.filter.map(str::to_owned),
         columns,
         schema: Arc::clone(&schema),
-        pace: Arc::clone(&reading.pace),
-        batch_rows: reading.batch_rows,
+        flow: Arc::clone(&reading.flow),
         rows,
         bytes,
     };
-    Ok(Some(super::opened(schema, vec![Box::new(Whole { table: Arc::new(table) })], Vec::new(), snapshot)))
+    Ok(Some(super::opened(schema, vec![Box::new(Whole { table: Arc::new(table) })], warnings, snapshot)))
 }
 
 /// What is known of a source before any row is read.
@@ -68,6 +68,7 @@ struct Learnt {
     rows: u64,
     bytes: u64,
     columns: Vec<Column>,
+    warnings: Vec<String>,
 }
 
 /// Learns what may be asked; None: the source is to be read as a whole.
@@ -85,7 +86,8 @@ async fn learnt(reading: &Reading<'_>, connection: &mut Conn, wish: PushDown) ->
     let columns: Vec<Column> = statement.columns().iter().map(super::kind::column).collect();
     let identity = wider::identity(reading.database);
     let is_plain = columns.iter().all(|column| !wider::knows(&identity, &column.name));
-    Ok(is_plain.then_some(Learnt { place, rows, bytes, columns }))
+    let warnings = reading.flow.untold(connection).await?.into_iter().collect();
+    Ok(is_plain.then_some(Learnt { place, rows, bytes, columns, warnings }))
 }
 
 /// What is asked, and the connection whose transaction is the snapshot.
@@ -101,8 +103,7 @@ struct Deferred {
     filter: Option<String>,
     columns: Vec<Column>,
     schema: SchemaRef,
-    pace: Arc<Pace>,
-    batch_rows: usize,
+    flow: Arc<Flow>,
     rows: u64,
     bytes: u64,
 }
@@ -122,7 +123,8 @@ impl Deferred {
     /// Lines of an answer, as text.
     async fn lines(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Stop> {
         let mut connection = self.connection.lock().await;
-        let rows: Vec<mysql_async::Row> = in_time(&self.pace, connection.query(sql)).await?;
+        self.flow.calm().await?;
+        let rows: Vec<mysql_async::Row> = in_time(&self.flow.pace, connection.query(sql)).await?;
         let field = |value: Option<Value>| match value {
             None | Some(Value::NULL) => None,
             Some(Value::Bytes(bytes)) => Some(String::from_utf8_lossy(&bytes).into_owned()),
@@ -147,8 +149,8 @@ impl Deferred {
         let sql = format!("SELECT {} FROM {} WHERE ({condition}){filter}", names.join(", "), self.place.from);
         let (mut made, mut spool) = (Columns::new(&told), Spool::new(&self.shown)?);
         let mut connection = self.connection.lock().await;
-        let statement = in_time(&self.pace, connection.prep(sql)).await?;
-        super::fill(&self.pace, self.batch_rows, &mut connection, &statement, &mut made, &mut spool).await?;
+        let statement = in_time(&self.flow.pace, connection.prep(sql)).await?;
+        super::fill(&self.flow, &mut connection, &statement, &mut made, &mut spool).await?;
         // A statement for each unit would fill what the server keeps of them.
         let _ = connection.close(statement).await;
         let (schema, finish) = made.schema();
@@ -246,7 +248,7 @@ impl Remote for Whole {
 
     fn pace(&self, rows: u64) -> Result<(), Error> {
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        self.table.pace.wait(rows).map_err(|said| Error::new(&self.table.shown, said))
+        self.table.flow.pace.wait(rows).map_err(|said| Error::new(&self.table.shown, said))
     }
 
     fn pick(&self, condition: String, columns: &[usize]) -> Box<dyn Unit> {

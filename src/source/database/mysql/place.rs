@@ -57,6 +57,27 @@ impl Place {
         }
     }
 
+    /// The statement for the rows of which a condition holds.
+    pub(super) fn within(&self, condition: &str) -> String {
+        let joint = if self.filter.is_empty() { "\nWHERE" } else { " AND" };
+        format!("{}{joint} {condition}", self.select)
+    }
+
+    /// The first column of the primary key, where that is a whole number and the table has snapshots.
+    pub(super) async fn leading(&self, connection: &mut Conn) -> Result<Option<String>, Stop> {
+        let Some(table) = self.table().filter(|_| !self.is_without_snapshot()) else { return Ok(None) };
+        let found: Option<(String, String)> = connection
+            .exec_first(
+                "SELECT s.COLUMN_NAME, c.DATA_TYPE FROM information_schema.STATISTICS s JOIN information_schema.COLUMNS c \
+                 ON c.TABLE_SCHEMA = s.TABLE_SCHEMA AND c.TABLE_NAME = s.TABLE_NAME AND c.COLUMN_NAME = s.COLUMN_NAME \
+                 WHERE s.TABLE_SCHEMA = ? AND s.TABLE_NAME = ? AND s.INDEX_NAME = 'PRIMARY' AND s.SEQ_IN_INDEX = 1",
+                table,
+            )
+            .await?;
+        let is_whole = |of: &str| matches!(of, "tinyint" | "smallint" | "mediumint" | "int" | "bigint");
+        Ok(found.filter(|(_, of)| is_whole(of)).map(|(name, _)| name))
+    }
+
     /// The table's database and name.
     pub(super) fn table(&self) -> Option<(&str, &str)> {
         let named = self.named.as_ref().filter(|_| self.is_table);
