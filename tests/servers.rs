@@ -61,28 +61,36 @@ pub(crate) fn hand_over(user: &str, folder: &Path) {
 pub(crate) struct Running {
     folder: PathBuf,
     port: u16,
-    guard: Child,
+    /// One for each time that it was started.
+    guards: Vec<Child>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        let _ = self.guard.wait();
+        self.guards.iter_mut().for_each(|guard| drop(guard.stdin.take()));
+        self.guards.iter_mut().for_each(|guard| _ = guard.wait());
     }
 }
 
 impl Running {
     /// Starts it, and waits until it answers.
     fn start(server: Command, folder: PathBuf, port: u16, answers: impl Fn() -> bool) -> Self {
-        let running = Self { guard: guarded(server, &folder), folder, port };
+        let mut running = Self { guards: Vec::new(), folder, port };
+        running.restart(server, answers);
+        running
+    }
+
+    /// Starts it again after it was killed.
+    fn restart(&mut self, server: Command, answers: impl Fn() -> bool) {
+        self.guards.push(guarded(server, &self.folder));
         for _ in 0..600 {
             if answers() {
-                return running;
+                return;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let log = fs::read_to_string(running.folder.join("server.log")).unwrap_or_default();
-        panic!("the server in {} does not answer\n{log}", running.folder.display());
+        let log = fs::read_to_string(self.folder.join("server.log")).unwrap_or_default();
+        panic!("the server in {} does not answer\n{log}", self.folder.display());
     }
 
     /// The certificate that the server's is signed by.

@@ -73,7 +73,7 @@ impl Deed<'_> {
                 continue;
             }
             let (story, ended) = target.settle(&path, &self.recording(&path, begun.clone()))?;
-            let unknown = story.batches.iter().filter(|(.., durable)| durable.is_none()).count();
+            let unknown = story.batches.iter().filter(|batch| batch.durable.is_none()).count();
             settled.push(Settled { apply_id: begun.apply_id.clone(), done: ended.done, unknown });
             self.record(begun, &ended).map_err(|error| error.to_string())?;
         }

@@ -1,13 +1,14 @@
 //! Writes repairs: batch by batch in transactions, each row under its guard, looked at before and after, with the journal on
 //! the disk before a transaction is durable. A row that has moved is left alone. It never decides what a repair is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
-use super::journal::{Image, Journal, Line, Value, Written};
+use super::journal::{Batch, Image, Journal, Line, Value, Written};
 use super::link::{Link, Refused};
 use super::literal::as_read;
-use super::statement::{Cell, Repair, Write, comparable, readings, row_cells};
+use super::statement::{Cell, Repair, Write, comparable, readings, referring, row_cells};
 use super::table::Table;
 use crate::contract::System;
 
@@ -16,6 +17,18 @@ pub const BATCH: usize = 100;
 
 /// How many bytes of statements a transaction holds at most, besides its first.
 const BATCH_BYTES: usize = 8 << 20;
+
+/// How often what a constraint kept back is tried again after others were written.
+const ROUNDS: usize = 8;
+
+/// How many rows in a row may be given up because a statement took too long, before it is the target that is too slow.
+const SLOW_ROWS: u32 = 5;
+
+/// How often a transaction is tried that fails for what passes.
+const ATTEMPTS: u32 = 4;
+
+/// The wait before the second attempt; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// One repair on its way.
 #[derive(Clone, Debug)]
@@ -89,6 +102,8 @@ pub struct Engine<'a> {
     pub journal: &'a mut Journal,
     /// The number of the last batch.
     pub batch: u64,
+    /// How many rows before this one were given up because a statement took too long.
+    pub slow: u32,
     /// What digests of personal values are keyed with.
     pub key: [u8; 32],
     /// Who is told each step.
@@ -104,13 +119,24 @@ impl Engine<'_> {
         let mut again = Vec::new();
         for batch in batches(items, self.tables) {
             self.settle(items, batch, &mut |place, outcome, constraint| {
-                if constraint { again.push(place) } else { tell(place, outcome) }
+                if constraint { again.push((place, outcome)) } else { tell(place, outcome) }
             })?;
         }
-        // What a constraint kept back may go now that the others are written.
-        for place in again {
-            self.settle(items, place..place + 1, &mut |place, outcome, _| tell(place, outcome))?;
+        // What a constraint kept back may go now that the others are written, and let further ones go in turn.
+        for _ in 0..ROUNDS {
+            let mut left = Vec::new();
+            let waiting = again.len();
+            for (place, _) in again {
+                self.settle(items, place..place + 1, &mut |place, outcome, constraint| {
+                    if constraint { left.push((place, outcome)) } else { tell(place, outcome) }
+                })?;
+            }
+            again = left;
+            if again.len() == waiting {
+                break;
+            }
         }
+        again.into_iter().for_each(|(place, outcome)| tell(place, outcome));
         Ok(())
     }
 
@@ -121,7 +147,7 @@ impl Engine<'_> {
         batch: std::ops::Range<usize>,
         tell: &mut dyn FnMut(usize, Outcome, bool),
     ) -> Result<(), Halt> {
-        match self.transaction(items, batch.clone())? {
+        match self.attempts(items, batch.clone())? {
             Ok(outcomes) => {
                 batch.zip(outcomes).for_each(|(place, (outcome, constraint))| tell(place, outcome, constraint));
                 Ok(())
@@ -137,6 +163,27 @@ impl Engine<'_> {
         }
     }
 
+    /// The same transaction again, where another one was only in its way.
+    fn attempts(
+        &mut self,
+        items: &[Item],
+        batch: std::ops::Range<usize>,
+    ) -> Result<Result<Vec<(Outcome, bool)>, String>, Halt> {
+        for attempt in 0..ATTEMPTS {
+            match self.transaction(items, batch.clone()) {
+                Err(Halt::Server(refused)) if refused.passes() => {
+                    self.link.run("ROLLBACK")?;
+                    if attempt + 1 == ATTEMPTS {
+                        return Ok(Err(said(&refused, items[batch.start].open.is_some())));
+                    }
+                    std::thread::sleep(PAUSE * 2_u32.pow(attempt));
+                }
+                ended => return ended,
+            }
+        }
+        Ok(Ok(Vec::new()))
+    }
+
     /// The outcomes, and which of them a constraint decided; or why the transaction was refused as a whole.
     fn transaction(
         &mut self,
@@ -147,6 +194,7 @@ impl Engine<'_> {
             self.link.run(line)?;
         }
         self.steps.taken("transaction begun");
+        let transaction = self.link.transaction()?;
         let mut outcomes = Vec::new();
         let mut writes = Vec::new();
         let personal = items[batch.clone()].iter().any(|item| item.open.is_some());
@@ -163,7 +211,7 @@ impl Engine<'_> {
         }
         self.batch += 1;
         let batch = self.batch;
-        self.journal.write(&Line::Batch { batch, writes })?;
+        self.journal.write(&Line::Batch { batch, writes, transaction })?;
         self.steps.taken("batch journalled");
         if let Err(refused) = self.link.run("COMMIT") {
             if refused.lost {
@@ -171,7 +219,7 @@ impl Engine<'_> {
                 return Err(refused.into());
             }
             // A transaction that the server refused to end may still stand.
-            let _ = self.link.run("ROLLBACK");
+            self.link.run("ROLLBACK")?;
             self.journal.write(&Line::GivenUp { batch })?;
             return Ok(Err(said(&refused, personal)));
         }
@@ -185,10 +233,20 @@ impl Engine<'_> {
     fn guarded(&mut self, item: &Item) -> Result<(Outcome, Option<Written>, bool), Halt> {
         self.link.run("SAVEPOINT reconcile_row")?;
         let (outcome, written, constraint) = match self.row(item) {
-            Ok((outcome, written)) => (outcome, written, false),
-            Err(refused) if refused.lost => return Err(refused.into()),
-            Err(refused) => (Outcome::Skipped(said(&refused, item.open.is_some())), None, true),
+            Ok(told) => told,
+            // Of a transaction that another one stands in the way of, nothing is kept: its locks would be in the way in turn.
+            Err(refused) if refused.lost || refused.passes() => return Err(refused.into()),
+            Err(refused) => {
+                self.slow = if refused.is_slow() { self.slow + 1 } else { 0 };
+                if self.slow >= SLOW_ROWS {
+                    return Err(refused.into());
+                }
+                (Outcome::Skipped(said(&refused, item.open.is_some())), None, true)
+            }
         };
+        if outcome == Outcome::Done {
+            self.slow = 0;
+        }
         if outcome != Outcome::Done {
             self.link.run("ROLLBACK TO SAVEPOINT reconcile_row")?;
         }
@@ -196,11 +254,13 @@ impl Engine<'_> {
         Ok((outcome, written, constraint))
     }
 
-    fn row(&mut self, item: &Item) -> Result<(Outcome, Option<Written>), Refused> {
+    /// What came of a row, what was written, and whether a constraint decided that it was not.
+    fn row(&mut self, item: &Item) -> Result<(Outcome, Option<Written>, bool), Refused> {
         let tables = self.tables;
         let (_, table) = &tables[item.table];
         let repair = &item.repair;
-        let skipped = |why: &str| Ok((Outcome::Skipped(why.to_owned()), None));
+        let skipped = |why: &str| Ok((Outcome::Skipped(why.to_owned()), None, false));
+        let waits = |why: String| Ok((Outcome::Skipped(why), None, true));
         let before = self.select(table, &repair.at(table), true)?;
         let wanted_now = match repair.write {
             Write::Delete => before.is_empty(),
@@ -208,7 +268,7 @@ impl Engine<'_> {
         };
         match (repair.write, before.len()) {
             (_, 2..) => return skipped("the key names several rows of the target"),
-            _ if wanted_now => return Ok((Outcome::Already, None)),
+            _ if wanted_now => return Ok((Outcome::Already, None, false)),
             (Write::Insert, 1) => return skipped("the row has moved since: there is one of this key now"),
             (Write::Update, 0) => return skipped("the row has moved since: there is none of this key now"),
             (Write::Update | Write::Delete, _) if self.count(table, &repair.as_seen(table))? != 1 => {
@@ -217,20 +277,32 @@ impl Engine<'_> {
             _ => {}
         }
         let row = before.first().map_or_else(Vec::new, |row| comparable(table, row_cells(table, row)));
-        self.link.run(&repair.statement(table, &row))?;
+        if repair.write == Write::Delete {
+            for (query, what) in referring(table, &row, &repair.at(table)) {
+                if !self.link.rows(&query)?.is_empty() {
+                    return waits(format!("{what}, so the row is left for a person"));
+                }
+            }
+        }
+        let count = self.link.write(&repair.statement(table, &row))?;
         let after = self.select(table, &repair.at(table), false)?;
         let kept = match repair.write {
             Write::Delete => after.is_empty(),
             Write::Insert | Write::Update => after.len() == 1 && self.count(table, &repair.as_wanted(table))? == 1,
         };
-        if repair.write == Write::Insert && after.is_empty() {
-            return skipped("another row holds a value that must be unique");
+        match (repair.write, count) {
+            (Write::Insert, 0) if after.is_empty() => {
+                return waits("another row holds a value that must be unique".to_owned());
+            }
+            (Write::Insert, 0) => return skipped("the row has moved since: there is one of this key now"),
+            (_, 1) => {}
+            _ => return waits("the target wrote another number of rows than one, so nothing was".to_owned()),
         }
         if !kept {
             return skipped("the target does not keep the values as they were written, so nothing was");
         }
         let written = self.written(item, before.first(), after.first());
-        Ok((Outcome::Done, Some(written)))
+        Ok((Outcome::Done, Some(written), false))
     }
 
     fn select(&mut self, table: &Table, condition: &str, lock: bool) -> Result<Vec<super::link::Answer>, Refused> {
@@ -263,15 +335,23 @@ impl Engine<'_> {
             columns: names(&item.repair.wanted),
             before: before.map(image),
             after: after.map(image),
+            tied: item.tied,
         }
     }
 
-    /// Whether a batch that was on its way when an apply ended is durable. None where its rows have all moved since.
+    /// Whether a batch that was on its way when an apply ended is durable: what the server says of its transaction, else what
+    /// its rows are. None where they have all moved since, or some are as before and others as after it.
     ///
     /// # Errors
     /// What the server refused.
-    pub fn is_durable(&mut self, writes: &[Written]) -> Result<Option<bool>, Refused> {
-        for written in writes {
+    pub fn is_durable(&mut self, batch: &Batch) -> Result<Option<bool>, Refused> {
+        if let Some(transaction) = &batch.transaction
+            && let Some(durable) = self.link.fate(transaction)?
+        {
+            return Ok(Some(durable));
+        }
+        let mut seen = BTreeSet::new();
+        for written in &batch.writes {
             let tables = self.tables;
             let Some((_, table)) = tables.iter().find(|(name, _)| *name == written.table) else { continue };
             let (Some(before_or_after), columns) =
@@ -285,12 +365,12 @@ impl Engine<'_> {
             let rows = self.select(table, &at, false)?;
             let now = rows.first().map(|row| image(table, row, open_columns(before_or_after).as_deref(), &self.key));
             match (now == written.after, now == written.before) {
-                (true, false) => return Ok(Some(true)),
-                (false, true) => return Ok(Some(false)),
+                (true, false) => _ = seen.insert(true),
+                (false, true) => _ = seen.insert(false),
                 _ => {}
             }
         }
-        Ok(None)
+        Ok(if seen.len() == 1 { seen.first().copied() } else { None })
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Given {
     Text(String),
     /// A digest of a value that the plan does not hold.
     Personal(String),
+    /// A list or an object, of which no single value is made.
+    Nested,
 }
 
 impl Given {
@@ -25,7 +27,7 @@ impl Given {
     #[must_use]
     pub fn text(&self) -> Option<String> {
         match self {
-            Self::Null | Self::Personal(_) => None,
+            Self::Null | Self::Personal(_) | Self::Nested => None,
             Self::Bool(value) => Some(value.to_string()),
             Self::Number(text) | Self::Text(text) => Some(text.clone()),
         }
@@ -43,10 +45,8 @@ impl Given {
             b'n' => Ok(Self::Null),
             b't' | b'f' => Ok(Self::Bool(text == "true")),
             b'"' => serde_json::from_str(text).map(Self::Text).map_err(|error| error.to_string()),
-            b'{' => serde_json::from_str::<Digest>(text)
-                .map(|digest| Self::Personal(digest.pii))
-                .map_err(|_| "a value that is an object".to_owned()),
-            b'[' => Err("a value that is a list".to_owned()),
+            b'{' => Ok(serde_json::from_str::<Digest>(text).map_or(Self::Nested, |digest| Self::Personal(digest.pii))),
+            b'[' => Ok(Self::Nested),
             _ => Ok(Self::Number(text.to_owned())),
         }
     }
@@ -178,5 +178,12 @@ mod tests {
         assert_eq!(action.after.as_ref().unwrap()[1].1, Given::Number("-1".to_owned()));
         assert!(action.is_personal());
         assert!(Action::parse("{}").is_err());
+        let nested = Action::parse(concat!(
+            r#"{"action_id":"a","contract":"c","kind":"missing","op":"insert","key":{"id":1},"before":null,"#,
+            r#""after":{"l":[1,2],"o":{"a":1}},"guard":null,"safety":"safe","reason":"r"}"#
+        ))
+        .unwrap();
+        let values: Vec<&Given> = nested.after.as_ref().unwrap().iter().map(|(_, value)| value).collect();
+        assert_eq!(values, [&Given::Nested, &Given::Nested], "one of them keeps no other action from being done");
     }
 }

@@ -32,6 +32,9 @@ pub enum Line {
         batch: u64,
         /// In order.
         writes: Vec<Written>,
+        /// The server's number of the transaction, where it can be asked what came of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        transaction: Option<String>,
     },
     /// The transaction is durable.
     Committed {
@@ -118,6 +121,9 @@ pub struct Written {
     pub before: Option<Image>,
     /// All columns after; None where there is no row.
     pub after: Option<Image>,
+    /// Shares its transaction with the one before, because only the two together keep what must be unique.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tied: bool,
 }
 
 /// The columns of a row as the server wrote them as text.
@@ -141,12 +147,25 @@ pub enum Value {
 pub struct Story {
     /// The first line.
     pub begun: Option<Begun>,
-    /// The batches with their numbers, and whether each is durable; None: not known.
-    pub batches: Vec<(u64, Vec<Written>, Option<bool>)>,
+    /// What was brought to the disk before each transaction ended.
+    pub batches: Vec<Batch>,
     /// The last line, where it ended.
     pub ended: Option<Ended>,
     /// Bytes of whole lines.
     pub bytes: u64,
+}
+
+/// A transaction as a journal tells it.
+#[derive(Debug)]
+pub struct Batch {
+    /// Its number.
+    pub number: u64,
+    /// In order.
+    pub writes: Vec<Written>,
+    /// The server's number of it.
+    pub transaction: Option<String>,
+    /// Whether it is durable; None: not known.
+    pub durable: Option<bool>,
 }
 
 impl Story {
@@ -171,13 +190,15 @@ impl Story {
 
     fn add(&mut self, line: Line) {
         let mut settle = |number: u64, durable: bool| {
-            if let Some(batch) = self.batches.iter_mut().find(|(batch, ..)| *batch == number) {
-                batch.2 = Some(durable);
+            if let Some(batch) = self.batches.iter_mut().find(|batch| batch.number == number) {
+                batch.durable = Some(durable);
             }
         };
         match line {
             Line::Apply(begun) => self.begun = Some(begun),
-            Line::Batch { batch, writes } => self.batches.push((batch, writes, None)),
+            Line::Batch { batch: number, writes, transaction } => {
+                self.batches.push(Batch { number, writes, transaction, durable: None });
+            }
             Line::Committed { batch } => settle(batch, true),
             Line::GivenUp { batch } => settle(batch, false),
             Line::End(ended) => self.ended = Some(ended),
@@ -187,7 +208,7 @@ impl Story {
 
     /// What was durably written.
     pub fn written(&self) -> impl DoubleEndedIterator<Item = &Written> {
-        self.batches.iter().filter(|(.., durable)| *durable == Some(true)).flat_map(|(_, writes, _)| writes)
+        self.batches.iter().filter(|batch| batch.durable == Some(true)).flat_map(|batch| &batch.writes)
     }
 }
 
@@ -205,6 +226,7 @@ impl Journal {
     /// What kept it from being written.
     pub fn begin(path: &Path, begun: &Begun) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| named(path, &error))?;
+        alone(&file, path)?;
         let mut journal = Self { path: path.to_owned(), file };
         journal.write(&Line::Apply(begun.clone()))?;
         if let Some(folder) = path.parent() {
@@ -219,6 +241,7 @@ impl Journal {
     /// What kept it from being written.
     pub fn go_on(path: &Path, story: &Story) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).open(path).map_err(|error| named(path, &error))?;
+        alone(&file, path)?;
         file.set_len(story.bytes).map_err(|error| named(path, &error))?;
         Ok(Self { path: path.to_owned(), file })
     }
@@ -231,6 +254,18 @@ impl Journal {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         self.file.write_all(&text).and_then(|()| self.file.sync_data()).map_err(|error| named(&self.path, &error))
+    }
+}
+
+/// Holds a journal for this process alone, so that no other takes it for one that was left. A file system without locks has
+/// none, and there the lock of the target has to do.
+fn alone(file: &File, path: &Path) -> io::Result<()> {
+    match file.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let busy = io::Error::new(io::ErrorKind::ResourceBusy, "the apply that writes it is still at work");
+            Err(named(path, &busy))
+        }
+        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(()),
     }
 }
 

@@ -24,6 +24,26 @@ pub struct Refused {
     pub lost: bool,
 }
 
+/// Codes of what passes when the whole transaction is tried again: a deadlock, another transaction that came first.
+const PASSING: [&str; 4] = ["40001", "40P01", "1213", "1020"];
+
+/// Codes of statements that were ended because they took too long: a lock that somebody else holds, a limit, a person.
+const SLOW: [&str; 6] = ["55P03", "57014", "1205", "1317", "1969", "3024"];
+
+impl Refused {
+    /// Whether the same transaction may go through a little later.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        PASSING.contains(&self.code.as_str())
+    }
+
+    /// Whether the statement took too long.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        SLOW.contains(&self.code.as_str())
+    }
+}
+
 /// A row as text, None for NULL.
 pub type Answer = Vec<Option<String>>;
 
@@ -34,6 +54,12 @@ pub trait Link {
     /// # Errors
     /// What the server refused.
     fn run(&mut self, sql: &str) -> Result<(), Refused>;
+
+    /// Carries out a statement that writes, and gives how many rows it wrote.
+    ///
+    /// # Errors
+    /// What the server refused.
+    fn write(&mut self, sql: &str) -> Result<u64, Refused>;
 
     /// Carries out a query. All of it is held, so it is for few rows.
     ///
@@ -55,6 +81,22 @@ pub trait Link {
 
     /// What begins a transaction in which repairs are written.
     fn begin(&self) -> &'static [&'static str];
+
+    /// The number of the transaction that was begun, where the server can be asked later what came of it.
+    ///
+    /// # Errors
+    /// What the server refused.
+    fn transaction(&mut self) -> Result<Option<String>, Refused> {
+        Ok(None)
+    }
+
+    /// Whether the transaction of a number is durable; None where the server does not know.
+    ///
+    /// # Errors
+    /// What the server refused.
+    fn fate(&mut self, _transaction: &str) -> Result<Option<bool>, Refused> {
+        Ok(None)
+    }
 }
 
 /// What a session begins with, so that literals mean what they say whatever the server's settings are. The same lines begin
@@ -76,6 +118,7 @@ pub fn preamble(system: System) -> &'static [&'static str] {
             "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ERROR_FOR_DIVISION_BY_ZERO'",
             "SET SESSION time_zone = '+00:00'",
             "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            "SET SESSION foreign_key_checks = 1, unique_checks = 1, sql_auto_is_null = 0, sql_safe_updates = 0",
         ],
         System::Sqlite => &["PRAGMA foreign_keys = ON"],
     }

@@ -13,13 +13,16 @@ use crate::normalise::Number;
 /// Why the column cannot hold it, as a sentence part.
 pub fn literal(system: System, column: &Column, given: &Given) -> Result<String, String> {
     let text = match given {
-        Given::Number(text) if column.family == Family::Anything => return Ok(text.clone()),
+        Given::Number(text) if column.family == Family::Anything => {
+            return sqlite_numeric(text).map_err(|what| cannot(column, what));
+        }
+        Given::Nested => return Err(cannot(column, "a list or an object")),
         Given::Null => return Ok("NULL".to_owned()),
         Given::Personal(_) => return Err(format!("the value of `{}` is personal", column.name)),
         Given::Bool(value) => return boolean(system, column, *value),
         Given::Number(text) | Given::Text(text) => text.as_str(),
     };
-    let cannot = |what: &'static str| format!("column `{}` ({}) cannot hold {what}", column.name, column.shown);
+    let cannot = |what: &'static str| cannot(column, what);
     let spelled = match column.family {
         Family::Boolean => {
             return boolean(system, column, truth(text).ok_or_else(|| cannot("what is no truth value"))?);
@@ -37,9 +40,14 @@ pub fn literal(system: System, column: &Column, given: &Given) -> Result<String,
         Family::Binary => return binary(system, text).ok_or_else(|| cannot("what is no binary value")),
         Family::Bits => return bits(system, column, text).ok_or_else(|| cannot("what are no bits")),
         Family::Date => day(text).ok_or_else(|| cannot("a time of the day"))?,
+        Family::Timestamp | Family::Instant if !is_coarse(system, text) => {
+            return Err(cannot("less than a microsecond"));
+        }
         Family::Timestamp => local(system, text).ok_or_else(|| cannot("a time with a zone"))?,
         Family::Instant => moment(system, text).ok_or_else(|| cannot("a time without a zone"))?,
-        Family::Time => time(text).ok_or_else(|| cannot("a length of time in this form"))?,
+        Family::Time => {
+            time(text).filter(|_| is_coarse(system, text)).ok_or_else(|| cannot("a length of time in this form"))?
+        }
         Family::Text | Family::Padded | Family::Json | Family::Spelled | Family::Opaque | Family::Anything => {
             text.to_owned()
         }
@@ -56,6 +64,10 @@ pub fn literal(system: System, column: &Column, given: &Given) -> Result<String,
         }
         System::Mysql | System::Sqlite => quoted,
     })
+}
+
+fn cannot(column: &Column, what: &str) -> String {
+    format!("column `{}` ({}) cannot hold {what}", column.name, column.shown)
 }
 
 /// The condition that a column holds exactly a literal's value.
@@ -115,9 +127,17 @@ pub fn quoted(system: System, text: &str) -> Result<String, &'static str> {
             Ok(format!("'{text}'"))
         }
         System::Mysql => Ok(format!("_utf8mb4 x'{}'", hex(text.as_bytes()))),
-        System::Sqlite if text.contains('\0') => Ok(format!("CAST(x'{}' AS TEXT)", hex(text.as_bytes()))),
+        System::Sqlite if text.contains('\0') => with_nul(text),
         System::Postgres | System::Sqlite => Ok(format!("'{}'", doubled())),
     }
+}
+
+/// A text with NUL in SQLite, whatever the encoding of the file is: a character that it does not hold stands for it.
+fn with_nul(text: &str) -> Result<String, &'static str> {
+    let other =
+        ('\u{e000}'..=char::MAX).find(|one| !text.contains(*one)).ok_or("the character NUL beside all others")?;
+    let text = text.replace('\'', "''").replace('\0', &other.to_string());
+    Ok(format!("replace('{text}', char({}), char(0))", u32::from(other)))
 }
 
 /// Bytes as hex digits.
@@ -156,10 +176,38 @@ fn whole(text: &str) -> Result<String, &'static str> {
 /// An exact number as it is spelled. Only PostgreSQL has others than finite ones; elsewhere their names would be those of columns.
 fn decimal(system: System, column: &Column, text: &str) -> Result<String, &'static str> {
     let parsed = Number::parse(text, '.').ok_or("what is no number")?;
-    if !parsed.is_finite() && system != System::Postgres {
+    if system == System::Postgres {
+        return Ok(typed_number(system, column, text));
+    }
+    if !parsed.is_finite() {
         return Err("what is no finite number");
     }
-    Ok(typed_number(system, column, text))
+    plain(&parsed).ok_or("so many digits")
+}
+
+/// A number without a power of ten, which would make a float of it. No column of MySQL has more than 65 digits.
+fn plain(number: &Number) -> Option<String> {
+    let (digits, exponent) = number.parts()?;
+    let negative = digits.sign() == num_bigint::Sign::Minus;
+    let digits = digits.magnitude().to_string();
+    let places = usize::try_from(exponent.unsigned_abs()).ok()?;
+    if places > 65 || digits.len() > 130 {
+        return None;
+    }
+    let sign = if negative { "-" } else { "" };
+    if exponent >= 0 {
+        return Some(format!("{sign}{digits}{}", "0".repeat(places)));
+    }
+    let digits = format!("{digits:0>width$}", width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    Some(format!("{sign}{whole}.{fraction}"))
+}
+
+/// Whether a time has no more digits of a second than the system keeps.
+fn is_coarse(system: System, text: &str) -> bool {
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    let digits = fraction.find(|one: char| !one.is_ascii_digit()).map_or(fraction, |end| &fraction[..end]);
+    system == System::Sqlite || digits.trim_end_matches('0').len() <= 6
 }
 
 fn typed_number(system: System, column: &Column, text: &str) -> String {
@@ -320,10 +368,12 @@ pub fn as_read(system: System, column: &Column, read: Option<&str>) -> String {
         (System::Mysql, Family::Json) if !column.type_sql.is_empty() => format!("CAST(_utf8mb4 x'{read}' AS JSON)"),
         (System::Mysql, Family::Text | Family::Padded | Family::Json) => format!("_utf8mb4 x'{read}'"),
         (System::Mysql, Family::Binary) => format!("x'{read}'"),
-        (System::Mysql, Family::Float32) => format!("CAST({read} AS FLOAT)"),
-        (System::Mysql, Family::Integer | Family::Decimal | Family::Float64 | Family::Boolean | Family::Bits) => {
-            read.to_owned()
+        // With a power of ten it is a float, which has a negative zero.
+        (System::Mysql, Family::Float32 | Family::Float64) => {
+            let float = if read.contains(['e', 'E']) { read.to_owned() } else { format!("{read}e0") };
+            if column.family == Family::Float32 { format!("CAST({float} AS FLOAT)") } else { float }
         }
+        (System::Mysql, Family::Integer | Family::Decimal | Family::Boolean | Family::Bits) => read.to_owned(),
         (System::Mysql, _) => quoted(system, read).unwrap_or_else(|_| "NULL".to_owned()),
         (System::Sqlite, _) => match read.split_at_checked(1) {
             Some(("T", hex)) => format!("CAST(x'{hex}' AS TEXT)"),

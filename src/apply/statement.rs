@@ -3,7 +3,7 @@
 
 use super::given::{Action, Given, Members};
 use super::literal::{as_read, holds, literal, names, reading};
-use super::table::{Column, Family, Table, Unique};
+use super::table::{Column, Family, Referring, Table, Unique};
 use crate::contract::{Contract, System};
 
 /// A column with the literal that it holds or ought to hold.
@@ -96,8 +96,18 @@ impl Repair {
         if self.write == Write::Delete {
             return Ok(());
         }
-        if let Some(cell) = self.wanted.iter().find(|cell| table.columns[cell.column].generated) {
+        // What the server computes is not written, but looked at afterwards.
+        if let Some(cell) =
+            self.wanted.first().filter(|_| self.wanted.iter().all(|one| table.columns[one.column].generated))
+        {
             return Err(format!("column `{}` is computed by the server", table.columns[cell.column].name));
+        }
+        let given = |cell: &&Cell| self.write == Write::Update && table.columns[cell.column].identity_always;
+        if let Some(cell) = self.wanted.iter().find(given) {
+            return Err(format!(
+                "column `{}` is given by the server and never changed",
+                table.columns[cell.column].name
+            ));
         }
         let mut required = table.columns.iter().enumerate().filter(|(_, column)| column.required);
         let unknown = required.find(|(index, _)| !self.wanted.iter().any(|cell| cell.column == *index));
@@ -135,7 +145,7 @@ impl Repair {
         match self.write {
             Write::Insert => insert(table, &self.wanted, &self.at(table)),
             Write::Update => update(table, &self.wanted, &self.as_seen(table)),
-            Write::Delete => format!("DELETE FROM {} WHERE {}", table.sql, with(self.as_seen(table), table, row)),
+            Write::Delete => delete(table, &with(self.as_seen(table), table, row), row, &self.at(table)),
         }
     }
 
@@ -143,7 +153,7 @@ impl Repair {
     #[must_use]
     pub fn undo(&self, table: &Table, row: &[Cell]) -> String {
         match self.write {
-            Write::Insert => format!("DELETE FROM {} WHERE {}", table.sql, self.as_wanted(table)),
+            Write::Insert => delete(table, &self.as_wanted(table), &self.wanted, &self.at(table)),
             Write::Update => update(table, &self.seen, &self.as_wanted(table)),
             Write::Delete => insert(table, row, &self.at(table)),
         }
@@ -174,6 +184,43 @@ pub fn with(condition: String, table: &Table, cells: &[Cell]) -> String {
         all.push_str(&one);
         all
     })
+}
+
+/// A delete of the row of a condition, where nothing refers to it that the server would remove or change with it.
+fn delete(table: &Table, condition: &str, row: &[Cell], at: &str) -> String {
+    let free = referring(table, row, at).into_iter();
+    let free = free.map(|(query, _)| format!(" AND NOT EXISTS (SELECT 1 FROM ({query}) AS reconcile_referring)"));
+    format!("DELETE FROM {} WHERE {condition}{}", table.sql, free.collect::<String>())
+}
+
+/// Queries of which each finds a row that the server would remove or change by itself with the row that `at` names, and what
+/// that is, as a sentence part. A column that `row` does not hold is taken from the row itself.
+#[must_use]
+pub fn referring(table: &Table, row: &[Cell], at: &str) -> Vec<(String, String)> {
+    let one = |foreign: &Referring| {
+        let mut conditions = Vec::new();
+        for (column, &referred) in foreign.columns.iter().zip(&foreign.referred) {
+            let value = match row.iter().find(|cell| cell.column == referred) {
+                // No row refers to what is NULL.
+                Some(cell) if cell.literal == "NULL" => return None,
+                Some(cell) => cell.literal.clone(),
+                None => format!("{}.{}", table.sql, table.name(referred)),
+            };
+            conditions.push(format!("{column} = {value}"));
+        }
+        if foreign.own {
+            conditions.push(format!("NOT ({at})"));
+        }
+        let query = format!("SELECT 1 AS found FROM {} WHERE {} LIMIT 1", foreign.sql, conditions.join(" AND "));
+        Some((
+            query,
+            format!(
+                "rows of `{}` refer to it, on which the server would act (on delete {})",
+                foreign.shown, foreign.act
+            ),
+        ))
+    };
+    table.referring.iter().filter_map(one).collect()
 }
 
 /// An update of the rows of a condition.

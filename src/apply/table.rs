@@ -19,6 +19,8 @@ pub struct Table {
     pub unique: Vec<Unique>,
     /// What its rows refer to.
     pub foreign: Vec<Foreign>,
+    /// Whose rows the server removes or changes by itself when a row of this table is removed.
+    pub referring: Vec<Referring>,
     /// Triggers, and foreign keys of other tables that act on their own: each a sentence part for people.
     pub by_itself: Vec<String>,
     /// Why none of its rows can be repaired (a view, say).
@@ -103,6 +105,23 @@ pub struct Foreign {
     pub refers_to: String,
     /// The columns there, by name.
     pub referred: Vec<String>,
+}
+
+/// A foreign key to this table that does something by itself when a row is removed here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referring {
+    /// The table that has it, in SQL.
+    pub sql: String,
+    /// The table as people know it.
+    pub shown: String,
+    /// Whether that is this table itself.
+    pub own: bool,
+    /// Its columns, in SQL.
+    pub columns: Vec<String>,
+    /// Indices of this table's columns that they refer to, in the same order.
+    pub referred: Vec<usize>,
+    /// What the server does: `cascade`, `set null`, `set default`.
+    pub act: String,
 }
 
 impl Table {

@@ -172,6 +172,7 @@ impl Target {
                 tables: &self.tables,
                 journal: &mut journal,
                 batch: 0,
+                slow: 0,
                 key: recording.key,
                 steps: recording.steps,
             };
@@ -224,32 +225,33 @@ impl Target {
         }
         let mut journal = Journal::go_on(path, &story).map_err(|error| error.to_string())?;
         let names: BTreeSet<String> =
-            story.batches.iter().flat_map(|(_, all, _)| all).map(|one| one.table.clone()).collect();
+            story.batches.iter().flat_map(|batch| &batch.writes).map(|one| one.table.clone()).collect();
         for name in names {
             self.know(&name).map_err(|refused| refused.message)?;
         }
         for place in 0..story.batches.len() {
-            let (number, writes, durable) = &story.batches[place];
-            if durable.is_some() {
+            let batch = &story.batches[place];
+            if batch.durable.is_some() {
                 continue;
             }
-            let (number, writes) = (*number, writes.clone());
+            let number = batch.number;
             let mut engine = Engine {
                 link: &mut *self.link,
                 system: self.system,
                 tables: &self.tables,
                 journal: &mut journal,
                 batch: number,
+                slow: 0,
                 key: recording.key,
                 steps: recording.steps,
             };
-            let durable = engine.is_durable(&writes).map_err(|refused| refused.message)?;
+            let durable = engine.is_durable(batch).map_err(|refused| refused.message)?;
             let line = match durable {
                 Some(true) => Line::Committed { batch: number },
                 Some(false) => Line::GivenUp { batch: number },
                 None => {
                     let why = "the apply was stopped while it was written, and the row has moved since".to_owned();
-                    for written in &writes {
+                    for written in &batch.writes {
                         let line = Line::Skipped { action_id: written.action_id.clone(), why: why.clone() };
                         journal.write(&line).map_err(|error| error.to_string())?;
                     }
@@ -257,7 +259,7 @@ impl Target {
                 }
             };
             journal.write(&line).map_err(|error| error.to_string())?;
-            story.batches[place].2 = durable;
+            story.batches[place].durable = durable;
         }
         let done = story.written().count() as u64;
         let ended = Ended { done, already: 0, skipped: 0, ended_at: (recording.now)().to_string() };
@@ -287,7 +289,10 @@ impl Target {
     pub fn undo(&mut self, story: &Story) -> Result<(), Refused> {
         self.items.clear();
         self.manual.clear();
+        // What was tied to the one before it has that one behind it now.
+        let mut tied_on = false;
         for (place, written) in story.written().rev().enumerate() {
+            let tied = std::mem::replace(&mut tied_on, written.tied);
             let table = self.know(&written.table)?;
             match undoing(&self.tables[table].1, written) {
                 Ok(repair) => {
@@ -301,7 +306,7 @@ impl Target {
                         table,
                         open: personal.then(names),
                         repair,
-                        tied: false,
+                        tied: tied && !self.items.is_empty(),
                     };
                     self.items.push((place, item));
                 }

@@ -20,6 +20,7 @@ use crate::history::{self, Proved, Signer};
 mod again;
 mod choose;
 mod copy;
+mod narrow;
 mod shown;
 mod undo;
 

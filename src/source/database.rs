@@ -2,7 +2,9 @@
 
 use crate::contract::{Database, Source, System};
 
-use super::{Error, OpenOptions, Opened, Snapshot, Unit};
+use super::{Error, OpenOptions, Opened};
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+use super::{Snapshot, Unit};
 
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -22,6 +24,8 @@ mod wider;
 /// # Errors
 /// A server that cannot be reached or refuses, a table that is not there, a build without the system.
 pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) -> Result<Opened, Error> {
+    #[cfg(not(any(feature = "postgres", feature = "mysql", feature = "sqlite")))]
+    let _ = (source, options);
     match database.system {
         #[cfg(feature = "postgres")]
         System::Postgres => postgres::open(source, database, options),

@@ -1,7 +1,7 @@
 //! A MariaDB server for tests: one that all share, each with a database of its own, or one to be killed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -13,6 +13,8 @@ const USER: &str = "mysql";
 /// A server.
 pub(crate) struct Server {
     running: Running,
+    /// What it is started with besides.
+    settings: Vec<String>,
 }
 
 /// A database of its own on a server.
@@ -34,6 +36,41 @@ pub(crate) fn database() -> Database {
 
 fn binary(folder: &str, name: &str) -> PathBuf {
     program(name, &format!("{folder}/{name}"), PACKAGE)
+}
+
+/// How the server of a folder is started.
+fn command(folder: &Path, port: u16, settings: &[String]) -> Command {
+    let mut server = as_user(USER, &binary("/usr/sbin", "mariadbd"));
+    server.arg("--no-defaults");
+    for (setting, file) in [
+        ("datadir", "data"),
+        ("tmpdir", ""),
+        ("socket", "socket"),
+        ("pid-file", "server.pid"),
+        ("log-error", "server.log"),
+        ("ssl-cert", "server.crt"),
+        ("ssl-key", "server.key"),
+        ("log-bin", "data/binlog"),
+    ] {
+        server.arg(format!("--{setting}={}", folder.join(file).display()));
+    }
+    server.arg(format!("--port={port}")).args([
+        "--bind-address=127.0.0.1",
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-buffer-pool-size=64M",
+        "--sync-binlog=0",
+        "--default-time-zone=+05:45",
+        "--sql-mode=ANSI_QUOTES",
+        "--character-set-server=utf8mb4",
+        "--max-allowed-packet=64M",
+    ]);
+    server.args(settings);
+    server
+}
+
+fn answers(port: u16) -> bool {
+    let database = Database { name: "mysql".to_owned(), port };
+    database.client("SELECT 1").stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
 }
 
 impl Server {
@@ -59,38 +96,16 @@ impl Server {
         assert!(made.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));
         certificates(&folder);
         hand_over(USER, &folder);
-        let port = free_port();
-        let mut server = as_user(USER, &binary("/usr/sbin", "mariadbd"));
-        server.arg("--no-defaults");
-        for (setting, file) in [
-            ("datadir", "data"),
-            ("tmpdir", ""),
-            ("socket", "socket"),
-            ("pid-file", "server.pid"),
-            ("log-error", "server.log"),
-            ("ssl-cert", "server.crt"),
-            ("ssl-key", "server.key"),
-            ("log-bin", "data/binlog"),
-        ] {
-            server.arg(format!("--{setting}={}", folder.join(file).display()));
-        }
-        server.arg(format!("--port={port}")).args([
-            "--bind-address=127.0.0.1",
-            "--innodb-flush-log-at-trx-commit=0",
-            "--innodb-buffer-pool-size=64M",
-            "--sync-binlog=0",
-            "--default-time-zone=+05:45",
-            "--sql-mode=ANSI_QUOTES",
-            "--character-set-server=utf8mb4",
-            "--max-allowed-packet=64M",
-        ]);
-        server.args(settings);
-        let database = Database { name: "mysql".to_owned(), port };
-        let answers = || {
-            let answer = database.client("SELECT 1").stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-            answer.success()
-        };
-        Self { running: Running::start(server, folder, port, answers) }
+        let (port, settings) = (free_port(), settings.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let server = command(&folder, port, &settings);
+        Self { running: Running::start(server, folder, port, || answers(port)), settings }
+    }
+
+    /// Starts it again after it was killed.
+    pub(crate) fn restart(&mut self) {
+        let port = self.running.port;
+        let server = command(&self.running.folder, port, &self.settings);
+        self.running.restart(server, || answers(port));
     }
 
     /// The certificate that the server's is signed by.

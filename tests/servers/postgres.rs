@@ -1,7 +1,7 @@
 //! A PostgreSQL server for tests: one that all share, each with a database of its own, or one to be killed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -37,6 +37,34 @@ fn binary(name: &str) -> PathBuf {
     program(name, &format!("{BINARIES}{name}"), PACKAGE)
 }
 
+/// How the server of a folder is started.
+fn command(folder: &Path, port: u16) -> Command {
+    let mut server = as_user(USER, &binary("postgres"));
+    server.arg("-D").arg(folder.join("data")).arg("-p").arg(port.to_string());
+    let key = format!("ssl_key_file={}", folder.join("server.key").display());
+    let certificate = format!("ssl_cert_file={}", folder.join("server.crt").display());
+    for setting in [
+        "listen_addresses=127.0.0.1",
+        "unix_socket_directories=",
+        "fsync=off",
+        "full_page_writes=off",
+        "autovacuum=off",
+        "max_connections=60",
+        "TimeZone=Asia/Kathmandu",
+        "ssl=on",
+        &key,
+        &certificate,
+    ] {
+        server.args(["-c", setting]);
+    }
+    server
+}
+
+fn answers(port: u16) -> bool {
+    let port = port.to_string();
+    Command::new(binary("pg_isready")).args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap().success()
+}
+
 impl Server {
     /// Starts a server of its own.
     pub(crate) fn start() -> Self {
@@ -61,7 +89,9 @@ impl Server {
         });
         fs::write(data.join("pg_hba.conf"), lines.concat()).unwrap();
         hand_over(USER, &folder);
-        Self::serve(folder, &data)
+        let port = free_port();
+        let server = command(&folder, port);
+        Self { running: Running::start(server, folder, port, || answers(port)) }
     }
 
     /// Starts a server that follows this one.
@@ -80,7 +110,7 @@ impl Server {
                 "postgres",
                 "-p",
             ])
-            .arg(self.port.to_string())
+            .arg(self.running.port.to_string())
             .arg("-D")
             .arg(&data)
             .current_dir(&folder)
@@ -89,36 +119,18 @@ impl Server {
         assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
         certificates(&folder);
         hand_over(USER, &folder);
-        Self::serve(folder, &data)
+        let port = free_port();
+        let server = command(&folder, port);
+        Self { running: Running::start(server, folder, port, || answers(port)) }
     }
 
-    /// Starts the server of a folder.
-    fn serve(folder: PathBuf, data: &Path) -> Self {
-        let port = free_port();
-        let mut server = as_user(USER, &binary("postgres"));
-        server.arg("-D").arg(data).arg("-p").arg(port.to_string());
-        let key = format!("ssl_key_file={}", folder.join("server.key").display());
-        let certificate = format!("ssl_cert_file={}", folder.join("server.crt").display());
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            "unix_socket_directories=",
-            "fsync=off",
-            "full_page_writes=off",
-            "autovacuum=off",
-            "max_connections=60",
-            "TimeZone=Asia/Kathmandu",
-            "ssl=on",
-            &key,
-            &certificate,
-        ] {
-            server.args(["-c", setting]);
-        }
-        let ready = binary("pg_isready");
-        let answers = || {
-            let port = port.to_string();
-            Command::new(&ready).args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap().success()
-        };
-        Self { running: Running::start(server, folder, port, answers) }
+    /// Starts it again after it was killed.
+    pub(crate) fn restart(&mut self) {
+        // The process that this names is dead, but nobody has taken notice of it yet.
+        fs::remove_file(self.running.folder.join("data/postmaster.pid")).unwrap();
+        let port = self.running.port;
+        let server = command(&self.running.folder, port);
+        self.running.restart(server, || answers(port));
     }
 
     /// The certificate that the server's is signed by.
@@ -146,9 +158,14 @@ impl Server {
 }
 
 impl Database {
+    /// Its name on the server.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The same database on a replica.
     pub(crate) fn on(&self, replica: &Server) -> Self {
-        Self { name: self.name.clone(), port: replica.port }
+        Self { name: self.name.clone(), port: replica.running.port }
     }
 
     /// Its URL, as the first user.

@@ -5,7 +5,7 @@ use mysql_async::{Conn, Row, Value};
 
 use super::{Answer, Link, Refused, preamble, unknown};
 use crate::apply::literal::quoted;
-use crate::apply::table::{Column, Family, Foreign, Table, Unique};
+use crate::apply::table::{Column, Family, Foreign, Referring, Table, Unique};
 use crate::contract::{Database, System};
 use crate::database::dialect::{quoted_name, table_parts};
 use crate::database::mysql::{Access, is_lost, refused};
@@ -13,6 +13,8 @@ use crate::database::runtime::wait;
 
 struct Mysql {
     connection: Conn,
+    /// How long a statement may be, in bytes.
+    longest: usize,
 }
 
 pub(super) fn open(database: &Database) -> Result<Box<dyn Link>, Refused> {
@@ -23,25 +25,33 @@ pub(super) fn open(database: &Database) -> Result<Box<dyn Link>, Refused> {
     };
     let access = Access::new(database).map_err(failed)?;
     let connection = wait(access.connect()).map_err(failed)?;
-    let mut link = Mysql { connection };
+    let mut link = Mysql { connection, longest: usize::MAX };
     for line in preamble(System::Mysql) {
         link.run(line)?;
     }
+    // Nobody is waited for endlessly.
+    link.run("SET SESSION innodb_lock_wait_timeout = LEAST(@@innodb_lock_wait_timeout, 5)")?;
+    let longest = link.ask("SELECT CAST(@@max_allowed_packet AS CHAR)")?;
+    let longest = longest.first().and_then(|row| row[0].as_ref()?.parse().ok());
+    link.longest = longest.unwrap_or(usize::MAX);
     Ok(Box::new(link))
 }
 
-/// Errors after which the whole transaction is gone: a deadlock, a lock that was waited for too long.
-const TRANSACTION_GONE: [u16; 2] = [1205, 1213];
-
 impl Mysql {
     fn ask(&mut self, sql: &str) -> Result<Vec<Answer>, Refused> {
+        if sql.len() >= self.longest {
+            // The server would end the session, and every other row's repair with it.
+            return Err(Refused {
+                code: "1153".to_owned(),
+                message: format!("a statement of {} bytes is longer than `max_allowed_packet`", sql.len()),
+                lost: false,
+            });
+        }
         let asked: mysql_async::Result<Vec<Row>> = wait(self.connection.query(sql));
         let rows = asked.map_err(|error| match &error {
-            mysql_async::Error::Server(said) => Refused {
-                code: said.code.to_string(),
-                message: said.message.clone(),
-                lost: is_lost(&error) || TRANSACTION_GONE.contains(&said.code),
-            },
+            mysql_async::Error::Server(said) => {
+                Refused { code: said.code.to_string(), message: said.message.clone(), lost: is_lost(&error) }
+            }
             _ => Refused { code: "connection".to_owned(), message: refused(&error).to_string(), lost: true },
         })?;
         let text = |value: Value| match value {
@@ -123,6 +133,43 @@ impl Mysql {
         Ok(all.into_iter().map(|(_, foreign)| foreign).collect())
     }
 
+    fn referring(&mut self, place: &Place, columns: &[Column]) -> Result<Vec<Referring>, Refused> {
+        let rows = self.ask(&format!(
+            "SELECT k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.TABLE_SCHEMA, k.TABLE_NAME, k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME, \
+             LOWER(r.DELETE_RULE), k.TABLE_SCHEMA = k.REFERENCED_TABLE_SCHEMA AND k.TABLE_NAME = k.REFERENCED_TABLE_NAME \
+             FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON \
+             r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME \
+             WHERE r.DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') AND {} \
+             ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION",
+            place.is("k.REFERENCED_TABLE_SCHEMA", "k.REFERENCED_TABLE_NAME")
+        ))?;
+        let name = |name: &str| quoted_name(System::Mysql, name);
+        let mut all: Vec<([String; 3], Referring)> = Vec::new();
+        for row in rows {
+            let text = |index: usize| row[index].clone().unwrap_or_default();
+            let Some(referred) = columns.iter().position(|column| column.name.eq_ignore_ascii_case(&text(5))) else {
+                continue;
+            };
+            let identity = [text(2), text(3), text(1)];
+            if all.last().is_none_or(|(last, _)| *last != identity) {
+                let foreign = Referring {
+                    sql: format!("{}.{}", name(&text(2)), name(&text(3))),
+                    shown: text(3),
+                    own: text(7) == "1",
+                    columns: Vec::new(),
+                    referred: Vec::new(),
+                    act: text(6),
+                };
+                all.push((identity, foreign));
+            }
+            if let Some((_, foreign)) = all.last_mut() {
+                foreign.columns.push(name(&text(4)));
+                foreign.referred.push(referred);
+            }
+        }
+        Ok(all.into_iter().map(|(_, foreign)| foreign).collect())
+    }
+
     fn by_itself(&mut self, place: &Place) -> Result<Vec<String>, Refused> {
         let rows = self.ask(&format!(
             "SELECT CONCAT('trigger `', TRIGGER_NAME, '`') FROM information_schema.TRIGGERS WHERE {} UNION ALL \
@@ -141,6 +188,11 @@ impl Mysql {
 impl Link for Mysql {
     fn run(&mut self, sql: &str) -> Result<(), Refused> {
         self.ask(sql).map(|_| ())
+    }
+
+    fn write(&mut self, sql: &str) -> Result<u64, Refused> {
+        self.ask(sql)?;
+        Ok(self.connection.affected_rows())
     }
 
     fn rows(&mut self, sql: &str) -> Result<Vec<Answer>, Refused> {
@@ -178,6 +230,7 @@ impl Link for Mysql {
             identity,
             unique: self.unique(&place, &columns)?,
             foreign: self.foreign(&place, &columns)?,
+            referring: self.referring(&place, &columns)?,
             columns,
             by_itself,
             refused,
@@ -219,7 +272,10 @@ fn family(data_type: &str) -> Family {
         "float" => Family::Float32,
         "double" => Family::Float64,
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" => Family::Text,
-        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Family::Binary,
+        // Geometries and vectors have no text: their bytes.
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point"
+        | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
+        | "geomcollection" | "vector" => Family::Binary,
         "bit" => Family::Bits,
         "date" => Family::Date,
         "time" => Family::Time,

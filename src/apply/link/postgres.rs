@@ -6,11 +6,14 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::{Answer, Link, Refused, preamble, unknown};
 use crate::apply::literal::quoted;
-use crate::apply::table::{Column, Family, Foreign, Table, Unique};
+use crate::apply::table::{Column, Family, Foreign, Referring, Table, Unique};
 use crate::contract::{Database, System};
 use crate::database::dialect::{quoted_name, quoted_table};
 use crate::database::postgres::{Access, Failure};
 use crate::database::runtime::wait;
+
+/// A statement that took too long, or that somebody ended.
+const CANCELED: &str = "57014";
 
 struct Postgres {
     client: Client,
@@ -28,29 +31,39 @@ pub(super) fn open(database: &Database) -> Result<Box<dyn Link>, Refused> {
     for line in preamble(System::Postgres) {
         link.run(line)?;
     }
+    // Nobody is waited for endlessly, and what is said to be durable is.
+    for (setting, of, value) in [("lock_timeout", "0", "5s"), ("synchronous_commit", "off", "on")] {
+        link.run(&format!(
+            "SELECT pg_catalog.set_config('{setting}', '{value}', false) WHERE pg_catalog.current_setting('{setting}') = '{of}'"
+        ))?;
+    }
     Ok(Box::new(link))
 }
 
 impl Postgres {
-    fn ask(&mut self, sql: &str) -> Result<Vec<Answer>, Refused> {
-        let messages = wait(self.client.simple_query(sql)).map_err(|error| match error.as_db_error() {
+    fn messages(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Refused> {
+        wait(self.client.simple_query(sql)).map_err(|error| match error.as_db_error() {
             Some(said) => Refused {
                 code: said.code().code().to_owned(),
                 message: said.message().to_owned(),
                 // Connections that fail, resources that are gone, an operator's hand, a broken server.
-                lost: ["08", "53", "57", "58", "XX"].iter().any(|class| said.code().code().starts_with(class)),
+                lost: said.code().code() != CANCELED
+                    && ["08", "53", "57", "58", "XX"].iter().any(|class| said.code().code().starts_with(class)),
             },
             None => {
                 Refused { code: "connection".to_owned(), message: "the connection was lost".to_owned(), lost: true }
             }
-        })?;
+        })
+    }
+
+    fn ask(&mut self, sql: &str) -> Result<Vec<Answer>, Refused> {
         let row = |message: SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => {
                 Some((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect())
             }
             _ => None,
         };
-        Ok(messages.into_iter().filter_map(row).collect())
+        Ok(self.messages(sql)?.into_iter().filter_map(row).collect())
     }
 
     fn columns(&mut self, oid: &str) -> Result<Vec<Column>, Refused> {
@@ -79,7 +92,7 @@ impl Postgres {
     fn unique(&mut self, oid: &str) -> Result<Vec<Unique>, Refused> {
         let places = self.places(oid)?;
         let rows = self.ask(&format!(
-            "SELECT i.indkey::text, NOT i.indimmediate FROM pg_catalog.pg_index i \
+            "SELECT array_to_string((i.indkey::int2[])[0:coalesce((to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts) - 1], ' '), NOT i.indimmediate FROM pg_catalog.pg_index i \
              WHERE i.indrelid = {oid} AND (i.indisunique OR i.indisexclusion) ORDER BY i.indexrelid"
         ))?;
         let unique = |row: &Answer| {
@@ -107,6 +120,34 @@ impl Postgres {
         Ok(rows.iter().filter_map(foreign).collect())
     }
 
+    fn referring(&mut self, oid: &str) -> Result<Vec<Referring>, Refused> {
+        let places = self.places(oid)?;
+        let rows = self.ask(&format!(
+            "SELECT n.nspname, r.relname, c.conrelid = c.confrelid, CASE c.confdeltype WHEN 'c' THEN 'cascade' WHEN 'n' THEN \
+             'set null' ELSE 'set default' END, (SELECT pg_catalog.string_agg(a.attname, E'\\x01' ORDER BY u.place) FROM \
+             pg_catalog.unnest(c.conkey) WITH ORDINALITY AS u(number, place) JOIN pg_catalog.pg_attribute a ON \
+             a.attrelid = c.conrelid AND a.attnum = u.number), pg_catalog.array_to_string(c.confkey, ' ') \
+             FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class r ON r.oid = c.conrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace \
+             WHERE c.confrelid = {oid} AND c.contype = 'f' AND c.confdeltype IN ('c', 'n', 'd') ORDER BY c.oid"
+        ))?;
+        let name = |name: &str| quoted_name(System::Postgres, name);
+        let referring = |row: &Answer| {
+            let (schema, table) = (row[0].as_ref()?, row[1].as_ref()?);
+            let referred: Option<Vec<usize>> =
+                row[5].as_ref()?.split(' ').map(|number| places.get(number).copied()).collect();
+            Some(Referring {
+                sql: format!("{}.{}", name(schema), name(table)),
+                shown: table.clone(),
+                own: row[2].as_deref() == Some("t"),
+                columns: row[4].as_ref()?.split('\u{1}').map(name).collect(),
+                referred: referred?,
+                act: row[3].clone()?,
+            })
+        };
+        Ok(rows.iter().filter_map(referring).collect())
+    }
+
     fn by_itself(&mut self, oid: &str) -> Result<Vec<String>, Refused> {
         let rows = self.ask(&format!(
             "SELECT 'trigger `' || tgname || '`' FROM pg_catalog.pg_trigger WHERE tgrelid = {oid} AND NOT tgisinternal \
@@ -125,6 +166,15 @@ impl Postgres {
 impl Link for Postgres {
     fn run(&mut self, sql: &str) -> Result<(), Refused> {
         self.ask(sql).map(|_| ())
+    }
+
+    fn write(&mut self, sql: &str) -> Result<u64, Refused> {
+        let messages = self.messages(sql)?;
+        let counted = messages.iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+            _ => None,
+        });
+        Ok(counted.unwrap_or(0))
     }
 
     fn rows(&mut self, sql: &str) -> Result<Vec<Answer>, Refused> {
@@ -160,6 +210,7 @@ impl Link for Postgres {
             columns: self.columns(&oid)?,
             unique: self.unique(&oid)?,
             foreign: self.foreign(&oid)?,
+            referring: self.referring(&oid)?,
             by_itself: self.by_itself(&oid)?,
             identity: oid,
             refused: refused.map(str::to_owned),
@@ -173,7 +224,26 @@ impl Link for Postgres {
     }
 
     fn begin(&self) -> &'static [&'static str] {
-        &["BEGIN", "SET CONSTRAINTS ALL DEFERRED"]
+        &["BEGIN ISOLATION LEVEL READ COMMITTED", "SET CONSTRAINTS ALL DEFERRED"]
+    }
+
+    fn transaction(&mut self) -> Result<Option<String>, Refused> {
+        let rows = self.ask("SELECT pg_catalog.txid_current()::pg_catalog.text")?;
+        Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+    }
+
+    fn fate(&mut self, transaction: &str) -> Result<Option<bool>, Refused> {
+        let number = transaction.parse::<u64>().map_or_else(|_| "NULL".to_owned(), |number| number.to_string());
+        match self.ask(&format!("SELECT pg_catalog.txid_status({number})")) {
+            Ok(rows) => Ok(match rows.first().and_then(|row| row[0].as_deref()) {
+                Some("committed") => Some(true),
+                Some("aborted") => Some(false),
+                _ => None,
+            }),
+            Err(refused) if refused.lost => Err(refused),
+            // A server that is too old, or another one than it was.
+            Err(_) => Ok(None),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Answer, Link, Refused, preamble, unknown};
 use crate::apply::literal::quoted;
-use crate::apply::table::{Column, Family, Foreign, Table, Unique};
+use crate::apply::table::{Column, Family, Foreign, Referring, Table, Unique};
 use crate::contract::{Database, System};
 use crate::database::dialect::{quoted_name, table_parts};
 
@@ -45,6 +45,11 @@ fn refused(error: &rusqlite::Error) -> Refused {
 impl Link for Sqlite {
     fn run(&mut self, sql: &str) -> Result<(), Refused> {
         self.rows(sql).map(|_| ())
+    }
+
+    fn write(&mut self, sql: &str) -> Result<u64, Refused> {
+        self.rows(sql)?;
+        Ok(self.connection.changes())
     }
 
     fn rows(&mut self, sql: &str) -> Result<Vec<Answer>, Refused> {
@@ -126,11 +131,14 @@ impl Catalog<'_> {
             columns,
             unique: Vec::new(),
             foreign: Vec::new(),
+            referring: Vec::new(),
             by_itself: Vec::new(),
             refused: (kind == "view").then(|| "the projection is a view, which has no rows of its own".to_owned()),
         };
-        let primary: Vec<usize> =
-            info.iter().enumerate().filter(|(_, row)| row[5].as_deref() != Some("0")).map(|(index, _)| index).collect();
+        let number = |index: &usize| info[*index][5].as_ref().and_then(|number| number.parse::<usize>().ok());
+        let mut primary: Vec<usize> =
+            (0..info.len()).filter(|index| number(index).is_some_and(|place| place > 0)).collect();
+        primary.sort_by_key(number);
         if !primary.is_empty() {
             table.unique.push(Unique { columns: primary, deferrable: false });
         }
@@ -171,6 +179,46 @@ impl Catalog<'_> {
         Ok(all.into_iter().map(|(_, foreign)| foreign).collect())
     }
 
+    /// The foreign keys of a table that act when a row of this one is removed.
+    fn referring(&self, name: &str, keys: &[Answer], table: &Table) -> Vec<Referring> {
+        let mut all: Vec<(String, Option<Referring>)> = Vec::new();
+        for row in keys {
+            let text = |index: usize| row[index].clone().unwrap_or_default();
+            let act = text(6).to_lowercase();
+            if !text(2).eq_ignore_ascii_case(self.name) || matches!(act.as_str(), "no action" | "restrict") {
+                continue;
+            }
+            if all.last().is_none_or(|(id, _)| *id != text(0)) {
+                let foreign = Referring {
+                    sql: format!("{}.{}", self.schema, quoted_name(System::Sqlite, name)),
+                    shown: name.to_owned(),
+                    own: name.eq_ignore_ascii_case(self.name),
+                    columns: Vec::new(),
+                    referred: Vec::new(),
+                    act,
+                };
+                all.push((text(0), Some(foreign)));
+            }
+            // Without columns it refers to the primary key, in its order.
+            let referred = match &row[4] {
+                Some(to) => table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(to)),
+                None => {
+                    text(1).parse::<usize>().ok().and_then(|place| table.unique.first()?.columns.get(place).copied())
+                }
+            };
+            if let Some((_, foreign)) = all.last_mut() {
+                match (foreign.as_mut(), referred) {
+                    (Some(foreign), Some(referred)) => {
+                        foreign.columns.push(quoted_name(System::Sqlite, &text(3)));
+                        foreign.referred.push(referred);
+                    }
+                    _ => *foreign = None,
+                }
+            }
+        }
+        all.into_iter().filter_map(|(_, foreign)| foreign).collect()
+    }
+
     fn by_itself(&mut self, table: &mut Table) -> Result<(), Refused> {
         let names = format!(
             "SELECT name, type, tbl_name FROM {}.sqlite_schema WHERE type IN ('table', 'trigger') ORDER BY name",
@@ -186,7 +234,9 @@ impl Catalog<'_> {
                 continue;
             }
             let mut told = std::collections::BTreeSet::new();
-            for foreign in self.pragma("foreign_key_list", &name)? {
+            let keys = self.pragma("foreign_key_list", &name)?;
+            table.referring.extend(self.referring(&name, &keys, table));
+            for foreign in keys {
                 let acts = [foreign[5].as_deref(), foreign[6].as_deref()];
                 let acts = acts.into_iter().flatten().any(|act| !matches!(act, "NO ACTION" | "RESTRICT"));
                 let refers = foreign[2].as_deref().is_some_and(|to| to.eq_ignore_ascii_case(self.name));

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::failure::Failure;
-use super::{Call, configured_key};
+use super::{Call, configured_key, narrow};
 use crate::apply::Outcome;
 use crate::apply::given::Action as Given;
 use crate::apply::work::{Again, Chosen};
-use crate::audit::{Recorder, Verdict};
+use crate::audit::{Audit, Recorder, Verdict};
 use crate::classify::Divergence;
 use crate::contract::{Contract, PiiKey};
 use crate::history::{self, Proved};
@@ -37,9 +37,20 @@ pub(super) fn in_clear<'a>(
     let mut revealed = Reveal { wanted: wanted.into_iter().map(str::to_owned).collect(), found: BTreeMap::new() };
     let personal: Vec<&Contract> = distinct(chosen.iter().filter(|one| one.action.is_personal()));
     let key = any_key(&proved.reports, call)?;
-    let contracts: Vec<Arc<Contract>> = personal.into_iter().map(|one| Arc::new(one.clone())).collect();
-    compared(call, &contracts, key, true, &mut revealed)
-        .map_err(|error| Failure::new(format!("the personal values cannot be fetched from the authority: {error}")))?;
+    for contract in personal {
+        let actions: Vec<&Given> = chosen
+            .iter()
+            .filter(|one| one.contract.name == contract.name && one.action.is_personal())
+            .map(|one| &one.action)
+            .collect();
+        let by_key = by_key(call, contract, &actions, (key, true), &mut revealed);
+        if by_key && actions.iter().all(|action| revealed.found.contains_key(&action.id)) {
+            continue;
+        }
+        compared(call, &[Arc::new(contract.clone())], key, true, &mut revealed).map_err(|error| {
+            Failure::new(format!("the personal values cannot be fetched from the authority: {error}"))
+        })?;
+    }
     for one in &mut clear {
         if let Some(action) = revealed.found.remove(&one.action.id) {
             // What a person allowed since stands in the plan, not in the values.
@@ -77,10 +88,17 @@ pub(super) fn compare_as(
         let attributes = one.action.attributes().into_iter().map(str::to_owned);
         watch.keys.entry((one.contract.name.clone(), one.action.key_text.clone())).or_default().extend(attributes);
     }
-    let contracts: Vec<Arc<Contract>> =
-        distinct(chosen.iter().copied()).into_iter().map(|one| Arc::new(of(one))).collect();
     let key = configured_key(call).or_else(|| call.reports_key()).map(|key| *key.bytes()).unwrap_or_default();
-    compared(call, &contracts, key, false, &mut watch)?;
+    for one in distinct(chosen.iter().copied()) {
+        let contract = of(one);
+        let actions: Vec<&Given> =
+            chosen.iter().filter(|touched| touched.contract.name == one.name).map(|touched| &touched.action).collect();
+        let before = watch.diverge.clone();
+        if !by_key(call, &contract, &actions, (key, false), &mut watch) {
+            watch.diverge = before;
+            compared(call, &[Arc::new(contract)], key, false, &mut watch)?;
+        }
+    }
     let all = watch.keys.len() as u64;
     let diverge = watch.diverge.len() as u64;
     Ok((all - diverge, diverge))
@@ -96,6 +114,27 @@ fn distinct<'a, 'b: 'a>(chosen: impl Iterator<Item = &'a Chosen<'b>>) -> Vec<&'b
     contracts
 }
 
+/// Compares the keys of some actions alone. False where that is not possible, or where rows that must be there were not found,
+/// so that it takes the whole.
+fn by_key(
+    call: &Call<'_>,
+    contract: &Contract,
+    actions: &[&Given],
+    (key, draft_plan): ([u8; 32], bool),
+    recorder: &mut dyn Recorder,
+) -> bool {
+    let Some(parts) = narrow::parts(contract, actions) else { return false };
+    parts.into_iter().all(|part| {
+        let audit = compared(call, &[Arc::new(part.contract)], key, draft_plan, recorder);
+        // A row that is meant to be missing yet is there is a divergence, which is told.
+        let there = |books: u64| draft_plan || books >= part.present;
+        audit.is_ok_and(|audit| {
+            let books = audit.contracts.first().map(|contract| &contract.books);
+            books.is_some_and(|books| there(books.authority.read) && there(books.projection.read))
+        })
+    })
+}
+
 /// Compares contracts to their end, and tells the recorder.
 fn compared(
     call: &Call<'_>,
@@ -103,7 +142,7 @@ fn compared(
     key: [u8; 32],
     draft_plan: bool,
     recorder: &mut dyn Recorder,
-) -> Result<(), String> {
+) -> Result<Audit, String> {
     let threads = super::super::values::threads(call.global.threads).unwrap_or(call.configuration.run.threads);
     let threads = match threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -133,7 +172,7 @@ fn compared(
             let why = contract.error.as_deref().unwrap_or(&contract.because);
             Err(format!("contract \"{}\": {}", contract.name, why.lines().next().unwrap_or_default()))
         }
-        None => Ok(()),
+        None => Ok(audit),
     }
 }
 
