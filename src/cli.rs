@@ -11,6 +11,7 @@ use values::{ColumnPair, ColumnType, Columns, ToleranceOf};
 
 mod apply;
 mod audit;
+mod browse;
 mod cgroup;
 mod check;
 mod clock;
@@ -152,6 +153,13 @@ pub enum Command {
     /// Reads the files of a published run; nothing is compared again, and nothing is written but to stdout.
     #[command(after_help = help::REPORT)]
     Report(Report),
+
+    /// Look through a run's divergences on the terminal, and mark some for review
+    ///
+    /// Lists them by contract, cause, kind and attribute, shows both values side by side with what differs marked, searches, and
+    /// exports what was marked as `review export` does. `?` tells every key. Nothing is written but that file.
+    #[command(after_help = help::BROWSE)]
+    Browse(Browse),
 
     /// Prove that runs and ledger are unchanged, or remove old runs
     ///
@@ -381,6 +389,18 @@ pub struct Explain {
     /// (a JSON object, or the bare value of a key of one attribute)
     #[arg(value_name = "WORD")]
     pub words: Vec<String>,
+
+    /// Where runs were written.
+    #[command(flatten)]
+    pub reports: Reports,
+}
+
+/// `reconcile browse`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Browse {
+    /// A run id, the start of one, `latest`, or the path of a run folder
+    #[arg(value_name = "RUN", default_value = "latest")]
+    pub run: String,
 
     /// Where runs were written.
     #[command(flatten)]

@@ -3,12 +3,14 @@
 //! One `Console` is made in `main` and passed. It never knows what it prints: no verdicts, no contracts.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::ValueEnum;
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+mod gauge;
+mod progress;
+
+pub use progress::Bars;
+use progress::Manner;
 
 /// Whether text is coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -55,7 +57,8 @@ pub struct Console {
     color_talk: bool,
     quiet: bool,
     verbose: bool,
-    bars: bool,
+    /// How far a run is, to whom it may be told.
+    progress: Option<Manner>,
     out_is_terminal: bool,
 }
 
@@ -72,7 +75,7 @@ impl Console {
             color_talk: wishes.color.decide(talk, no_color.as_deref()),
             quiet: wishes.quiet,
             verbose: wishes.verbose,
-            bars: talk && !wishes.quiet && !wishes.no_progress,
+            progress: (!wishes.quiet && !wishes.no_progress).then(|| manner(talk)),
             out_is_terminal: out,
         }
     }
@@ -87,7 +90,7 @@ impl Console {
             color_talk: wishes.color.decide(false, None),
             quiet: wishes.quiet,
             verbose: wishes.verbose,
-            bars: false,
+            progress: None,
             out_is_terminal: false,
         }
     }
@@ -117,6 +120,12 @@ impl Console {
         self.quiet
     }
 
+    /// How many columns data may take, where a person sees it at once.
+    #[must_use]
+    pub fn width(&self) -> Option<usize> {
+        self.out_is_terminal.then(progress::columns)
+    }
+
     /// Whether the user wants more detail.
     #[must_use]
     pub fn verbose(&self) -> bool {
@@ -125,18 +134,31 @@ impl Console {
 
     /// Why something could not be done; said even when quiet.
     pub fn error(&mut self, message: &str, hint: Option<&str>) {
-        self.say("error", "1;31", message);
-        for line in hint.iter().flat_map(|hint| hint.lines()) {
-            self.say("hint", "1;36", line);
-        }
+        self.fault(message, &[], hint);
+    }
+
+    /// The same with the lines of a file that it is about.
+    pub fn fault(&mut self, message: &str, excerpt: &[&str], hint: Option<&str>) {
+        self.say_all(("error", "1;31"), message, excerpt, hint);
     }
 
     /// What is worth a word.
     pub fn warning(&mut self, message: &str, hint: Option<&str>) {
-        if self.quiet {
-            return;
+        self.caution(message, &[], hint);
+    }
+
+    /// The same with the lines of a file that it is about.
+    pub fn caution(&mut self, message: &str, excerpt: &[&str], hint: Option<&str>) {
+        if !self.quiet {
+            self.say_all(("warning", "1;33"), message, excerpt, hint);
         }
-        self.say("warning", "1;33", message);
+    }
+
+    fn say_all(&mut self, (label, color): (&str, &str), message: &str, excerpt: &[&str], hint: Option<&str>) {
+        self.say(label, color, message);
+        for line in excerpt {
+            self.write_talk(&format!("{line}\n"));
+        }
         for line in hint.iter().flat_map(|hint| hint.lines()) {
             self.say("hint", "1;36", line);
         }
@@ -156,12 +178,14 @@ impl Console {
         }
     }
 
-    /// Progress bars on stderr; hidden ones where nobody would see them, or where they would run into lines of data on
-    /// the same terminal.
+    /// How far a run is, on stderr; hidden where nobody wants to know, or where it would run into lines of data on the same
+    /// terminal.
     #[must_use]
     pub fn bars(&self, data_comes_meanwhile: bool) -> Bars {
-        let shown = self.bars && !(data_comes_meanwhile && self.out_is_terminal);
-        Bars { shown: shown.then(Shown::default) }
+        match self.progress.filter(|_| !(data_comes_meanwhile && self.out_is_terminal)) {
+            Some(manner) => Bars::start(manner, Box::new(io::stderr())),
+            None => Bars::hidden(),
+        }
     }
 
     fn say(&mut self, label: &str, color: &str, message: &str) {
@@ -179,6 +203,12 @@ impl Console {
         let _ = self.out.flush();
         let _ = self.talk.write_all(line.as_bytes());
     }
+}
+
+/// Bars where they can be drawn, else a line now and then.
+fn manner(talk_is_terminal: bool) -> Manner {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    if talk_is_terminal && !(cfg!(unix) && dumb) { Manner::DRAWN } else { Manner::TOLD }
 }
 
 /// Buffered stdout that takes a closed pipe for the end of interest, and remembers any other failure until it is told.
@@ -238,80 +268,11 @@ impl Write for Out {
     }
 }
 
-/// Progress bars; cost nothing when hidden.
-pub struct Bars {
-    shown: Option<Shown>,
-}
-
-#[derive(Default)]
-struct Shown {
-    bar: Mutex<Option<ProgressBar>>,
-    rows: Arc<AtomicU64>,
-}
-
-impl Bars {
-    /// A phase begins; `bytes` is what it will read, about, or 0 where that is unknown.
-    pub fn begin(&self, contract: &str, phase: &str, bytes: u64) {
-        let Some(shown) = &self.shown else { return };
-        shown.rows.store(0, Ordering::Relaxed);
-        let length = (bytes > 0).then_some(bytes);
-        // indicatif draws at most so many times a second, however often it is told.
-        let target = ProgressDrawTarget::stderr_with_hz(10);
-        let bar = ProgressBar::with_draw_target(length, target)
-            .with_style(shown.style(length.is_some()))
-            .with_prefix(format!("{contract} {phase}"));
-        shown.replace(Some(bar));
-    }
-
-    /// Rows and bytes since the last call.
-    pub fn advance(&self, rows: u64, bytes: u64) {
-        let Some(shown) = &self.shown else { return };
-        shown.rows.fetch_add(rows, Ordering::Relaxed);
-        if let Ok(bar) = shown.bar.lock()
-            && let Some(bar) = bar.as_ref()
-        {
-            bar.inc(bytes);
-        }
-    }
-
-    /// The phase ended; its bar goes.
-    pub fn end(&self) {
-        if let Some(shown) = &self.shown {
-            shown.replace(None);
-        }
-    }
-}
-
-impl Drop for Bars {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-impl Shown {
-    fn replace(&self, next: Option<ProgressBar>) {
-        if let Ok(mut bar) = self.bar.lock() {
-            if let Some(old) = bar.take() {
-                old.finish_and_clear();
-            }
-            *bar = next;
-        }
-    }
-
-    fn style(&self, length_known: bool) -> ProgressStyle {
-        let template = if length_known {
-            "{prefix:.bold} [{wide_bar}] {rows} rows  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left"
-        } else {
-            "{prefix:.bold} {spinner} {rows} rows  {bytes}  {bytes_per_sec}"
-        };
-        let rows = Arc::clone(&self.rows);
-        ProgressStyle::with_template(template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("=> ")
-            .with_key("rows", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-                // A line that could not be drawn is drawn again a moment later.
-                let _ = write!(out, "{}", HumanCount(rows.load(Ordering::Relaxed)));
-            })
+/// Takes bars away that a process which ends at once would leave behind.
+pub fn clear_bars() {
+    if io::stderr().is_terminal() {
+        // Where the terminal is gone, so are they.
+        let _ = io::stderr().write_all(progress::CLEAR.as_bytes());
     }
 }
 
@@ -325,6 +286,7 @@ pub fn explain_defects() {
             .copied()
             .or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
+        clear_bars();
         let place = panic.location().map_or_else(String::new, |location| format!(" ({location})"));
         let _ = writeln!(
             io::stderr(),
@@ -339,10 +301,12 @@ pub fn explain_defects() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Shared(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Shared {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -355,7 +319,7 @@ mod tests {
     }
 
     impl Shared {
-        fn text(&self) -> String {
+        pub(super) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
@@ -409,12 +373,13 @@ mod tests {
     }
 
     #[test]
-    fn hidden_bars_do_nothing() {
-        let console = Console::of_streams(Box::new(io::sink()), Box::new(io::sink()), Wishes::default());
+    fn other_streams_are_not_told_how_far_it_is() {
+        let talk = Shared::default();
+        let console = Console::of_streams(Box::new(io::sink()), Box::new(talk.clone()), Wishes::default());
         let bars = console.bars(false);
-        assert!(bars.shown.is_none());
         bars.begin("orders", "reading", 10);
         bars.advance(1, 1);
-        bars.end();
+        drop(bars);
+        assert_eq!(talk.text(), "");
     }
 }

@@ -131,6 +131,7 @@ impl Batch<'_> {
             return Ok(tally.halted(&halt));
         }
         let began = Instant::now();
+        self.progress.begin(&self.contract.name, "opening", 0);
         let mut inputs = match open_to_ask(self) {
             Ok(inputs) => inputs,
             Err(halts) => return Ok(tally.refused(&halts)),
@@ -166,7 +167,7 @@ impl Batch<'_> {
         let mut own = Batch { contract, threads, budget: self.settings.budget(reading), notes, ..*self };
         let recall = if pushed { None } else { Recall::open(&own, &inputs, record_bits(&own, &inputs)) };
         let recall = recall.as_ref();
-        tally.opened(&inputs, recall);
+        tally.opened(&inputs, recall, self.progress);
         let ended = own.composed(&inputs, recall, &mut tally, recorder);
         match ended.and_then(|()| compare_baseline(&baseline, &own, &mut tally)) {
             Ok(()) => {
@@ -374,6 +375,8 @@ pub trait Progress: Sync {
     fn leave(&self) {}
     /// A phase of a contract begins; `bytes` is what it will read, about.
     fn begin(&self, contract: &str, phase: &str, bytes: u64);
+    /// The phase that has begun will come by so many rows, about.
+    fn expect(&self, _rows: u64) {}
     /// Rows and bytes since the last call.
     fn advance(&self, rows: u64, bytes: u64);
     /// The phase ended.

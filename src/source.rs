@@ -391,16 +391,21 @@ pub fn identities(opened: &Opened, before: jiff::Timestamp) -> Result<Vec<Option
     first_error(opened.witnesses.par_iter().map(|file| file::identify(file, before)))
 }
 
-/// The BLAKE3 of each file's content in hex, in the order of `Opened::files`; where it is `known`, that.
+/// The BLAKE3 of each file's content in hex, in the order of `Opened::files`; where it is `known`, that. `told` of every byte
+/// that is read.
 ///
 /// # Errors
 /// A file that changed or cannot be read.
-pub fn digest_files(opened: &Opened, known: impl Fn(usize) -> Option<String> + Sync) -> Result<Vec<String>, Error> {
+pub fn digest_files(
+    opened: &Opened,
+    known: impl Fn(usize) -> Option<String> + Sync,
+    told: &(dyn Fn(u64) + Sync),
+) -> Result<Vec<String>, Error> {
     let files = opened.witnesses.par_iter().enumerate();
-    first_error(files.map(|(index, file)| known(index).map_or_else(|| digest_file(file), Ok)))
+    first_error(files.map(|(index, file)| known(index).map_or_else(|| digest_file(file, told), Ok)))
 }
 
-fn digest_file(file: &SourceFile) -> Result<String, Error> {
+fn digest_file(file: &SourceFile, told: &(dyn Fn(u64) + Sync)) -> Result<String, Error> {
     const BLOCK_BYTES: usize = 4 << 20;
     let handle = file.open()?;
     let mut hasher = blake3::Hasher::new();
@@ -411,6 +416,7 @@ fn digest_file(file: &SourceFile) -> Result<String, Error> {
         handle.read_exact_at(&mut block[..wanted], position).map_err(|error| file.read_error(&error))?;
         hasher.update_rayon(&block[..wanted]);
         position += wanted as u64;
+        told(wanted as u64);
     }
     file.unchanged()?;
     Ok(hasher.finalize().to_hex().to_string())

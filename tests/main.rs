@@ -9,6 +9,9 @@ static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::I
 /// A temp folder, the binary, and one assertion that shows everything it said.
 mod support;
 
+/// The binary in a terminal: its screen, keys, and size.
+mod terminal;
+
 /// Real database servers, started and stopped by the tests themselves.
 mod servers;
 
@@ -75,6 +78,11 @@ mod audit;
 mod history;
 /// Divergences go out to people, and their decisions come back.
 mod review;
+
+/// A person looks through a run on the terminal.
+mod browse;
+/// Bars on a terminal, lines in a log, nothing left behind.
+mod progress;
 
 /// When `parity` lets a cutover go on.
 mod parity;

@@ -84,6 +84,10 @@ impl Progress for Clock<'_> {
         self.inner.begin(contract, phase, bytes);
     }
 
+    fn expect(&self, rows: u64) {
+        self.inner.expect(rows);
+    }
+
     fn advance(&self, rows: u64, bytes: u64) {
         self.inner.advance(rows, bytes);
     }

@@ -44,7 +44,7 @@ pub(super) fn present(global: &Global, dispensable: bool) -> Result<Option<Confi
 /// Says what is legal but worth a word.
 pub(super) fn say_warnings(configuration: &Configuration, console: &mut Console) {
     for problem in &configuration.warnings {
-        console.warning(&failure::line(problem), problem.hint.as_deref());
+        failure::say_warning(problem, console);
     }
 }
 

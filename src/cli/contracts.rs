@@ -36,7 +36,7 @@ pub(super) fn run(options: &Contracts, global: &Global, console: &mut Console) -
     let rows: Vec<Vec<String>> = lines.iter().map(Listed::cells).collect();
     let documents: Vec<Value> = lines.iter().map(Listed::document).collect();
     let text = match global.format {
-        Format::Text => table::text(&HEADERS, &rows),
+        Format::Text => table::fitted(&HEADERS, &rows, console.width()),
         Format::Markdown => table::markdown(&HEADERS, &rows),
         Format::Json => format!("{:#}\n", json!({"format_version": 1, "contracts": documents})),
         Format::Ndjson => documents.iter().map(|document| format!("{document}\n")).collect(),

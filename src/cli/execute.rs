@@ -8,8 +8,8 @@ use clap::Parser;
 
 use super::failure::{self, Failure};
 use super::{
-    Arguments, Audit, Command, ExitStatus, Format, Global, Review, apply, audit, check, contracts, diff, explain,
-    generate, history, init, parity, plan, report, review, run,
+    Arguments, Audit, Command, ExitStatus, Format, Global, Review, apply, audit, browse, check, contracts, diff,
+    explain, generate, history, init, parity, plan, report, review, run,
 };
 use crate::console::{Console, Wishes};
 
@@ -68,7 +68,7 @@ pub(super) fn execute_on(arguments: &Arguments, console: &mut Console) -> ExitSt
         Err(failure) => {
             if !defect {
                 for problem in &failure.problems {
-                    console.error(&failure::line(problem), problem.hint.as_deref());
+                    failure::say(problem, console);
                 }
             }
             // Where stdout itself is what failed, nothing more can be said there.
@@ -88,6 +88,7 @@ fn dispatch(arguments: &Arguments, console: &mut Console) -> Result<ExitStatus, 
         Command::Contracts(options) => contracts::run(options, global, console),
         Command::Explain(options) => explain::run(options, global, console),
         Command::Report(options) => report::run(options, global, console),
+        Command::Browse(options) => browse::run(options, global, console),
         Command::Audit(Audit::Verify(options)) => audit::verify(options, global, console),
         Command::Audit(Audit::Prove(options)) => audit::proof::prove(options, global, console),
         Command::Audit(Audit::Export(options)) => audit::proof::export(options, global, console),

@@ -9,6 +9,8 @@ use crate::console::Console;
 
 mod key;
 
+pub(super) use key::rows;
+
 pub(super) fn run(options: &Explain, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     // A run is never a word of the list; what follows it may be one, as a key.
     if let [run, key] = options.words.as_slice()

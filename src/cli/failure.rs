@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::console::Console;
 use crate::contract::{Errors, Problem};
 use crate::source;
 
@@ -94,6 +95,20 @@ pub(super) fn line(problem: &Problem) -> String {
     line
 }
 
+/// Says a problem, with the line of the file that it is about.
+pub(super) fn say(problem: &Problem, console: &mut Console) {
+    console.fault(&line(problem), &excerpt(problem), problem.hint.as_deref());
+}
+
+/// The same of what is only worth a word.
+pub(super) fn say_warning(problem: &Problem, console: &mut Console) {
+    console.caution(&line(problem), &excerpt(problem), problem.hint.as_deref());
+}
+
+fn excerpt(problem: &Problem) -> Vec<&str> {
+    problem.excerpt.iter().flat_map(|excerpt| [excerpt.line.as_str(), &excerpt.mark]).collect()
+}
+
 /// One problem as data.
 pub(super) fn as_json(problem: &Problem) -> Value {
     json!({
@@ -127,7 +142,7 @@ pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
 }
 
 fn problem(message: String, hint: Option<String>) -> Problem {
-    Problem { file: None, position: None, about: None, message, hint }
+    Problem { message, hint, ..Problem::default() }
 }
 
 #[cfg(test)]
@@ -141,7 +156,7 @@ mod tests {
             position: Some((14, 3)),
             about: Some("contract \"orders\"".to_owned()),
             message: "severity `critcal` is not one of critical, high".to_owned(),
-            hint: None,
+            ..Problem::default()
         };
         assert_eq!(
             line(&problem),

@@ -59,6 +59,15 @@ Examples:
 The exit status is that of the run which is shown.
 ";
 
+pub(super) const BROWSE: &str = "\
+Examples:
+  reconcile browse
+  reconcile browse 20261121T072500
+  reconcile browse latest --reports /var/lib/reconcile
+
+Exit status: 0 left, 2 the run or the terminal cannot be shown, 130 Ctrl-C.
+";
+
 pub(super) const AUDIT: &str = "\
 Examples:
   reconcile audit verify

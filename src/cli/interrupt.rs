@@ -10,6 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::ExitStatus;
+use crate::console::clear_bars;
 use crate::run::Stop;
 
 /// The handling of signals, for the rest of the process.
@@ -32,6 +33,7 @@ impl Interrupt {
                     stop.request(signal);
                 } else {
                     // Nothing is cleaned up: what was being written lies aside, and the next run takes it away.
+                    clear_bars();
                     signal_hook::low_level::exit(i32::from(ExitStatus::of_signal(signal).code()));
                 }
             }

@@ -91,13 +91,14 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
 
     let lines = global.format == Format::Ndjson;
     let bars = console.bars(lines);
+    bars.expect_contracts(batch.contracts.len(), stop.flag());
     let lines = lines.then(|| Lines::new(console.out(), batch.comparison.limit));
     let counted = (folder.is_some() || teller.counts()).then(LineCounts::default);
     let mut recorder = Tee { folder, lines, counted };
     let clock = Clock::new(&bars);
     let outcome = run::run(&batch.contracts, &settings, &mut recorder, &clock, &stop);
     let timings = clock.timings();
-    drop(bars);
+    bars.end();
     let Tee { mut folder, lines, counted } = recorder;
     let measured = Measured { timings, lines: counted.unwrap_or_default() };
     let failed_line = lines.and_then(|lines| lines.failed);
@@ -113,17 +114,21 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
             .map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
         folder.measured(measured.clone());
     }
+    bars.begin("", "telling", 0);
     let drafts = tell(&teller, &mut audit, folder.as_ref(), &measured, &stop)?;
+    bars.begin("", "publishing", 0);
     let kept = match folder {
         Some(folder) => Some(folder.publish(&audit).map_err(|error| unpublished(batch.reports.as_deref(), &error))?),
         None => None,
     };
+    drop(bars);
     interrupt.end_patience();
     let written = teller.write(&drafts);
     if let Some(error) = failed_line {
         return Err(Failure::stdout(&error));
     }
-    print(&mut audit, global.format, batch.comparison.limit, console)?;
+    let browsable = kept.as_deref().filter(|_| console.width().is_some()).map(failure::shown);
+    print(&mut audit, (global.format, browsable.as_deref()), batch.comparison.limit, console)?;
     if let Some(kept) = kept {
         renew_index(batch.reports.as_deref(), console);
         console.note(&format!("run {} is in {}", audit.run_id, failure::shown(&kept)));
@@ -232,10 +237,11 @@ fn unpublished(reports: Option<&Path>, error: &io::Error) -> Failure {
     }
 }
 
-/// Writes an audit to stdout. Under `ndjson` its divergences are there already.
+/// Writes an audit to stdout, with the folder of its run where somebody could look through it. Under `ndjson` its divergences
+/// are there already.
 pub(super) fn print(
     audit: &mut Audit,
-    format: Format,
+    (format, kept): (Format, Option<&str>),
     limit: Option<usize>,
     console: &mut Console,
 ) -> Result<(), Failure> {
@@ -261,6 +267,7 @@ pub(super) fn print(
                 color: console.color(),
                 limit: limit.unwrap_or(LIMIT),
                 verbose: console.verbose(),
+                kept,
             };
             report::text::render(audit, style, &mut text)
         }
@@ -345,6 +352,14 @@ impl<'a> Lines<'a> {
 }
 
 impl Progress for Bars {
+    fn leave(&self) {
+        Self::leave(self);
+    }
+
+    fn expect(&self, rows: u64) {
+        self.expect_rows(rows);
+    }
+
     fn begin(&self, contract: &str, phase: &str, bytes: u64) {
         Self::begin(self, contract, phase, bytes);
     }

@@ -30,6 +30,6 @@ pub(super) fn run(options: &Report, global: &Global, console: &mut Console) -> R
         return Ok(ExitStatus::of_audit(&audit));
     }
     let status = ExitStatus::of_audit(&audit);
-    outcome::print(&mut audit, global.format, options.limit, console)?;
+    outcome::print(&mut audit, (global.format, None), options.limit, console)?;
     Ok(status)
 }

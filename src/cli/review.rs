@@ -37,7 +37,8 @@ pub(super) fn export(options: &ReviewExport, global: &Global, console: &mut Cons
     }
     let beside = folder.parent().unwrap_or(&reports);
     let stand = history::standing_lines(beside).map_err(|error| cannot(&error))?;
-    let source = Source { folder: &folder, run_id: &run_id, options, stand: &stand, today: today() };
+    let source =
+        Source { folder: &folder, run_id: &run_id, wanted: Wanted::Of(options), stand: &stand, today: today() };
     let Some(out) = &options.out else {
         source.write(&mut *console.out()).map_err(|error| Failure::stdout(&error))?;
         return Ok(ExitStatus::Agreed);
@@ -46,6 +47,16 @@ pub(super) fn export(options: &ReviewExport, global: &Global, console: &mut Cons
     let lines = if lines == 1 { "1 divergence is".to_owned() } else { format!("{lines} divergences are") };
     console.note(&format!("{lines} in {}", failure::shown(out)));
     Ok(ExitStatus::Agreed)
+}
+
+/// Writes some lines of a run's divergences, by their numbers, to a file that is not there yet.
+pub(super) fn export_lines(reports: &Path, folder: &Path, lines: &BTreeSet<u64>, out: &Path) -> Result<u64, Failure> {
+    let run_id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = folder.parent().unwrap_or(reports);
+    let stand = history::standing_lines(beside)
+        .map_err(|error| Failure::path(reports, "the decisions of people cannot be read", &error))?;
+    let source = Source { folder, run_id: &run_id, wanted: Wanted::Lines(lines), stand: &stand, today: today() };
+    new_file(out, |file| source.write(file)).map_err(|error| unwritten(out, &error))
 }
 
 fn today() -> Date {
@@ -75,11 +86,19 @@ fn new_file(out: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<u64>) -
     written
 }
 
+/// Which lines are exported.
+enum Wanted<'a> {
+    /// What needs a person, or what the options say.
+    Of(&'a ReviewExport),
+    /// These, whatever they are.
+    Lines(&'a BTreeSet<u64>),
+}
+
 /// What is exported.
 struct Source<'a> {
     folder: &'a Path,
     run_id: &'a str,
-    options: &'a ReviewExport,
+    wanted: Wanted<'a>,
     stand: &'a BTreeMap<String, DecisionLine>,
     today: Date,
 }
@@ -90,11 +109,11 @@ impl Source<'_> {
         writer.write_record(COLUMNS)?;
         let mut proposals = Proposals::open(self.folder)?;
         let mut lines = 0;
-        for finding in Findings::open(self.folder)? {
+        for (number, finding) in (0..).zip(Findings::open(self.folder)?) {
             let finding = finding?;
             let proposed = proposals.of(&finding)?;
             let decided = self.decided(&finding);
-            if self.wanted(&finding, proposed.as_ref(), decided.is_some()) {
+            if self.wanted(number, &finding, proposed.as_ref(), decided.is_some()) {
                 writer.write_record(self.cells(&finding, proposed.as_ref(), decided))?;
                 lines += 1;
             }
@@ -111,13 +130,17 @@ impl Source<'_> {
         (Some(&line.row_digest) == finding.row_digest.as_ref() && !over).then_some(line)
     }
 
-    fn wanted(&self, finding: &Finding, proposed: Option<&Proposed>, decided: bool) -> bool {
-        let contracts = &self.options.contracts;
+    fn wanted(&self, number: u64, finding: &Finding, proposed: Option<&Proposed>, decided: bool) -> bool {
+        let options = match self.wanted {
+            Wanted::Of(options) => options,
+            Wanted::Lines(lines) => return lines.contains(&number),
+        };
+        let contracts = &options.contracts;
         if !contracts.is_empty() && !contracts.contains(&finding.contract) {
             return false;
         }
         let repaired = proposed.is_some_and(|proposed| proposed.safety == "safe");
-        self.options.all || !(repaired || decided || finding.kind == Kind::InFlight.name())
+        options.all || !(repaired || decided || finding.kind == Kind::InFlight.name())
     }
 
     fn cells(&self, finding: &Finding, proposed: Option<&Proposed>, decided: Option<&DecisionLine>) -> Vec<String> {
@@ -222,9 +245,8 @@ fn refused(file: &Path, mut problems: sheet::Problems) -> Failure {
     let told = problems.into_iter().take(MOST_TOLD).map(|(line, message)| Problem {
         file: Some(file.to_owned()),
         position: Some(place(line)),
-        about: None,
         message,
-        hint: None,
+        ..Problem::default()
     });
     let mut told: Vec<Problem> = told.collect();
     if more > 0 {

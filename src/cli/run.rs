@@ -64,10 +64,8 @@ fn select(configuration: &Configuration, options: &Run) -> Result<Vec<Arc<Contra
     if all.is_empty() {
         problems.push(Problem {
             file: Some(configuration.file.clone()),
-            position: None,
-            about: None,
             message: "has no contract, expected at least one `[contract.NAME]`".to_owned(),
-            hint: None,
+            ..Problem::default()
         });
     }
     if !problems.is_empty() {
@@ -89,10 +87,10 @@ fn unknown(configuration: &Configuration, about: &str, word: &str, known: &BTree
     let there_are = if known.is_empty() { "none".to_owned() } else { known_list.join(", ") };
     Problem {
         file: Some(configuration.file.clone()),
-        position: None,
         about: Some(about.to_owned()),
         message: secrets.redact(&format!("is not in the file (there are: {there_are})")).into_owned(),
         hint: nearest(word, known.iter().copied()).map(|hint| secrets.redact(&hint).into_owned()),
+        ..Problem::default()
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::excerpt;
 use super::read::{Digesting, Disk, Files, OneText};
 use super::tree::{Problems, Table};
 use super::{Configuration, Errors, Problem, RunSettings, Secrets, Source};
@@ -106,14 +107,17 @@ pub(super) fn check(
     say_unused(&gathered, &merged, &mut warnings);
     let run = check_run(file, gathered.main.table("run").unwrap_or(&empty), &mut problems, &mut warnings);
     if !problems.is_empty() {
-        return Err(Errors(redacted(problems.sorted(&gathered.files), &secrets)));
+        return Err(Errors(told(problems, &gathered, &secrets)));
     }
-    let warnings = redacted(warnings.sorted(&gathered.files), &secrets);
+    let warnings = told(warnings, &gathered, &secrets);
     Ok(Configuration { file: file.to_path_buf(), run, sources, contracts, warnings, files: Vec::new(), secrets })
 }
 
-/// Complaints name variables already; this is for what another file's text or a path repeats.
-fn redacted(mut problems: Vec<Problem>, secrets: &Secrets) -> Vec<Problem> {
+/// Complaints in their order, each with its line. They name variables already; the rest is for what another file's text or a
+/// path repeats.
+fn told(problems: Problems, gathered: &gather::Gathered, secrets: &Secrets) -> Vec<Problem> {
+    let mut problems = problems.sorted(&gathered.files);
+    excerpt::give(&mut problems, &gathered.texts, secrets);
     for problem in &mut problems {
         for text in [Some(&mut problem.message), problem.about.as_mut(), problem.hint.as_mut()].into_iter().flatten() {
             secrets.redact_in(text);

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::excerpt::Excerpt;
+
 /// One complaint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
@@ -18,6 +20,8 @@ pub struct Problem {
     pub message: String,
     /// What the reader can do.
     pub hint: Option<String>,
+    /// The line of the file that it is about.
+    pub excerpt: Option<Excerpt>,
 }
 
 impl Problem {
@@ -84,6 +88,7 @@ mod tests {
             about: Some("contract \"orders\"".to_owned()),
             message: "severity \"critcal\" is not one of critical, high, medium, low, info".to_owned(),
             hint: Some("did you mean \"critical\"?".to_owned()),
+            excerpt: None,
         };
         assert_eq!(
             problem.render("error"),

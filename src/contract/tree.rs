@@ -198,7 +198,7 @@ impl Problems {
                 (None, None, Some(rest.map_or_else(|| (*flag).to_owned(), |rest| format!("{flag}: {rest}"))))
             }
         };
-        self.0.push(Problem { file, position, about, message: message.into(), hint });
+        self.0.push(Problem { file, position, about, message: message.into(), hint, excerpt: None });
     }
 
     pub(super) fn push(&mut self, problem: Problem) {

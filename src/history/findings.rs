@@ -81,7 +81,8 @@ impl Iterator for Findings {
     }
 }
 
-fn finding(batch: &RecordBatch, row: usize) -> Finding {
+/// A row of a batch.
+pub(super) fn finding(batch: &RecordBatch, row: usize) -> Finding {
     let text = |name: &str| {
         let column: &StringArray = batch.column_by_name(name)?.as_string_opt()?;
         column.is_valid(row).then(|| column.value(row).to_owned())

@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 pub(super) const VALUE_COLUMNS: usize = 60;
 
 /// How many columns of a terminal a text takes.
-pub(super) fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     text.width()
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 /// A value between quotes, so that NULL, the empty text and white space at the ends can be told apart.
-pub(super) fn quoted(value: Option<&str>) -> String {
+pub(crate) fn quoted(value: Option<&str>) -> String {
     match value {
         None => "null".to_owned(),
         Some(value) => format!("\"{}\"", visible(&value.replace('\\', "\\\\").replace('"', "\\\""))),
@@ -42,7 +42,7 @@ pub(super) fn quoted(value: Option<&str>) -> String {
 }
 
 /// Two values that differ, each short, cut so that the difference is still seen.
-pub(super) fn quoted_pair(authority: Option<&str>, projection: Option<&str>) -> (String, String) {
+pub(crate) fn quoted_pair(authority: Option<&str>, projection: Option<&str>) -> (String, String) {
     let whole = (quoted(authority), quoted(projection));
     let cut = (shorten(&whole.0, VALUE_COLUMNS), shorten(&whole.1, VALUE_COLUMNS));
     if cut.0 != cut.1 || whole.0 == whole.1 {
@@ -55,7 +55,7 @@ pub(super) fn quoted_pair(authority: Option<&str>, projection: Option<&str>) -> 
 }
 
 /// A text of at most so many columns, with … in its middle where it was wider.
-pub(super) fn shorten(text: &str, columns: usize) -> String {
+pub(crate) fn shorten(text: &str, columns: usize) -> String {
     if text.chars().map(columns_of).sum::<usize>() <= columns {
         return text.to_owned();
     }
@@ -85,7 +85,7 @@ fn fitting(characters: impl Iterator<Item = char>, columns: usize) -> impl Itera
 
 /// A text on lines of at most so many columns, parted at spaces. A word that is wider stays whole, so that a path can be
 /// copied.
-pub(super) fn lines(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn lines(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
@@ -112,7 +112,7 @@ pub(super) fn hides(character: char) -> bool {
 }
 
 /// A count with its thousands apart, as people read it.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -125,7 +125,7 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// `1 key`, `2 keys`.
-pub(super) fn counted(number: u64, noun: &str) -> String {
+pub(crate) fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", count(number))
 }

@@ -22,7 +22,7 @@ mod contract;
 mod evidence;
 mod examples;
 mod index;
-mod marks;
+pub(crate) mod marks;
 mod overview;
 mod places;
 mod plan;

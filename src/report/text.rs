@@ -21,13 +21,15 @@ mod owners;
 
 /// How the terminal wants it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Style {
+pub struct Style<'a> {
     /// ANSI colours; they add, never inform.
     pub color: bool,
     /// How many divergences of each contract are printed.
     pub limit: usize,
     /// More detail.
     pub verbose: bool,
+    /// Where the run is kept, for whoever sits at a terminal.
+    pub kept: Option<&'a str>,
 }
 
 /// How many attributes with mismatches are named unless all are asked for.
@@ -86,7 +88,7 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         writeln!(out, "run {}, {}, took {}", visible(&audit.run_id), audit.started_at, elapsed(audit.elapsed_ms))?;
     }
     overview::write(audit, style, out)?;
-    if let Some(next) = next_command(audit) {
+    if let Some(next) = next_command(audit, style) {
         writeln!(out, "next: {next}")?;
     }
     writeln!(out, "{}", sum(audit))
@@ -297,14 +299,22 @@ fn plan(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// What the reader would type next, if anything is to be done.
-fn next_command(audit: &Audit) -> Option<String> {
+fn next_command(audit: &Audit, style: Style) -> Option<String> {
     let drifted = audit.contracts.iter().filter(|contract| contract.verdict == Verdict::Drifted);
     let worst = drifted.filter_map(|contract| contract.examples.first()).max_by_key(|divergence| divergence.severity);
-    match audit.verdict() {
-        Verdict::Agreed => None,
-        Verdict::Unverified if audit.command == "run" => Some("reconcile check --sources".to_owned()),
+    match (audit.verdict(), style.kept) {
+        (Verdict::Agreed, _) => None,
+        (Verdict::Unverified, _) if audit.command == "run" => Some("reconcile check --sources".to_owned()),
+        (_, Some(kept)) if worst.is_some() => Some(format!("reconcile browse {}", word(kept))),
         _ => worst.map(|divergence| format!("reconcile explain {}", divergence.kind.name())),
     }
+}
+
+/// A path as a shell takes it.
+fn word(path: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "/._-+:,@%".contains(character);
+    let path = visible(path);
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// Parts with commas between them, on as many lines as they need.
@@ -359,7 +369,7 @@ mod tests {
         String::from_utf8(out).expect("text")
     }
 
-    const PLAIN: Style = Style { color: false, limit: 10, verbose: false };
+    const PLAIN: Style = Style { color: false, limit: 10, verbose: false, kept: None };
 
     #[test]
     fn the_report_reads_from_verdict_to_sum() {
@@ -420,8 +430,10 @@ mod tests {
         warning: run `20260228T020000Z-0001` was adopted: it has a folder but no ledger
                  line
 
+        verdict     unverified
         drifted     crm-policy-view  3 keys at or above `high`, none is allowed
         unverified  claims-view      projection could not be read
+        agreed      billing-view     1 key at or above `low`, 10 are allowed
 
         next: reconcile check --sources
         3 contracts: 1 agreed (1 low), 1 drifted (2 critical, 2 medium), 1 unverified

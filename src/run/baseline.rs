@@ -164,7 +164,7 @@ impl Baseline {
         };
         let contract = self.inputs.contract.as_ref().unwrap_or(&self.contract);
         let mut second = Tally::new(contract, &settings);
-        second.opened(&self.inputs, None);
+        second.opened(&self.inputs, None, own.progress);
         let mut batch = Batch { contract, settings: &settings, notes: Some(&self.old), ..*own };
         batch.composed(&self.inputs, None, &mut second, &mut Nobody)?;
         tally.same_authority(&second, self.alike).map_err(Halt::Contract)?;

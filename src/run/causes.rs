@@ -33,6 +33,7 @@ impl Work<'_> {
             .collect();
         let look = |mut evidence: Evidence, partition: usize| {
             self.reader(Side::Authority).go_on()?;
+            let bytes = gathered.iter().map(|(_, side)| side.bytes(partition)).sum();
             let rows = gathered.as_ref().try_map(|side, gathered| gathered.look(self.reader(side), partition))?;
             let (rows, resolved) = if let Some(second) = second {
                 self.brought_out(second, partition, rows)?
@@ -51,6 +52,7 @@ impl Work<'_> {
                 telling(bench, |teller| evidence.look(scene, &resolved.differences, &teller));
                 looked.hold(partition, gathered, rows, resolved);
             }
+            self.batch.progress.advance(0, bytes);
             Ok::<_, Halt>(evidence)
         };
         // Evidence is added in the order of the partitions, whoever looked at them.

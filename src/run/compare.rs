@@ -306,6 +306,12 @@ impl<'w> Work<'w> {
         self.inputs.sides.iter().flat_map(|(_, input)| &input.opened.units).map(|unit| unit.bytes()).sum()
     }
 
+    /// Rows of both sides, where every part knows of its own; 0 where one does not.
+    pub(super) fn known_rows(&self) -> u64 {
+        let units = self.inputs.sides.iter().flat_map(|(_, input)| &input.opened.units);
+        units.map(|unit| unit.rows()).sum::<Option<u64>>().unwrap_or(0)
+    }
+
     fn countable(&self) -> Result<(), Halt> {
         let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
         let too_many = counts.iter().find(|(_, count)| **count > Position::UNITS);
@@ -321,6 +327,7 @@ impl<'w> Work<'w> {
         tally: &mut Tally<'_>,
     ) -> Result<(Units, Option<First>), Halt> {
         self.batch.progress.begin(&self.batch.contract.name, "reading", self.bytes());
+        self.batch.progress.expect(self.known_rows());
         let mut units = self.inputs.sides.as_ref().map(|_, input| vec![None; input.opened.units.len()]);
         let mut halted = None;
         let mut scan = |some: Vec<(Side, usize)>, index: Option<&Index>| {

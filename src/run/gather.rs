@@ -210,7 +210,12 @@ impl<'s> Partitioned<'s> {
 
     /// Whether a partition has any rows.
     pub(super) fn has(&self, partition: usize) -> bool {
-        lock(&self.partitions[partition]).bytes() > 0
+        self.bytes(partition) > 0
+    }
+
+    /// Bytes of a partition's rows.
+    pub(super) fn bytes(&self, partition: usize) -> u64 {
+        lock(&self.partitions[partition]).bytes()
     }
 
     /// The rows of one partition, normalised again; their memory is the caller's from here.

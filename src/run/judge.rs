@@ -40,6 +40,11 @@ impl Work<'_> {
         let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
+        // Those of the rows that are judged: some are held elsewhere by the time they are.
+        let bytes_of = |partition| gathered.iter().map(|(_, side)| side.bytes(partition)).sum::<u64>();
+        let bytes: Vec<u64> = (0..gathered.authority.partitions()).map(bytes_of).collect();
+        let progress = self.batch.progress;
+        progress.begin(&self.batch.contract.name, "looking for causes", bytes.iter().sum());
         let suspects =
             self.suspects((gathered, second), &scale, (tally.agree(), tally.complete()), by_file, &looked)?;
         let mut explained = suspects.counts();
@@ -52,6 +57,7 @@ impl Work<'_> {
             looked: &looked,
             second,
         };
+        progress.begin(&self.batch.contract.name, "judging", bytes.iter().sum());
         self.batch.threads.in_place_scope(|scope| {
             let mut judge_next = |tally: &Tally<'_>| {
                 let partition = partitions.next()?;
@@ -60,13 +66,13 @@ impl Work<'_> {
                     // Whoever waits for it may have given up.
                     _ = sender.send(self.judge(gathered, partition, policy, examples));
                 });
-                Some(receiver)
+                Some((partition, receiver))
             };
             let mut begun = VecDeque::new();
             for _ in 0..=self.batch.settings.threads {
                 begun.extend(judge_next(tally));
             }
-            while let Some(first) = begun.pop_front() {
+            while let Some((partition, first)) = begun.pop_front() {
                 self.reader(Side::Authority).go_on()?;
                 // Where nothing was sent it has panicked, which goes on at the end of the scope.
                 let Ok(judged) = first.recv() else { break };
@@ -74,9 +80,11 @@ impl Work<'_> {
                 let mut judged = judged?;
                 explained.add(std::mem::take(&mut judged.explained));
                 tally.record(judged, recorder).map_err(Halt::Record)?;
+                progress.advance(0, bytes[partition]);
             }
             Ok::<_, Halt>(())
         })?;
+        progress.end();
         let files = tally.file_names();
         tally.causes(suspects.tell(&explained, self.batch.contract, &self.inputs.binding, &files));
         Ok(())

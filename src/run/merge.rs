@@ -185,6 +185,7 @@ impl Work<'_> {
             unsorted: AtomicBool::new(false),
         };
         self.batch.progress.begin(&self.batch.contract.name, "comparing", self.bytes());
+        self.batch.progress.expect(self.known_rows());
         let merged: Result<Vec<u64>, Stopped> = self
             .batch
             .threads

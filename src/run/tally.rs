@@ -18,7 +18,7 @@ use super::privacy::Privacy;
 use super::recall::Recall;
 use super::recheck::Second;
 use super::scan::UnitFacts;
-use super::{Halt, Settings};
+use super::{Halt, Progress, Settings};
 use crate::audit::decision::Decided;
 use crate::audit::lag::Counted;
 use crate::audit::{
@@ -160,7 +160,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Both sides are open and bound.
-    pub(super) fn opened(&mut self, inputs: &Inputs, recall: Option<&Recall>) {
+    pub(super) fn opened(&mut self, inputs: &Inputs, recall: Option<&Recall>, progress: &dyn Progress) {
         let bound = inputs.contract.as_ref().unwrap_or(self.contract);
         let privacy = Privacy::new(self.contract, self.settings.pii_key).bound(bound, &inputs.binding);
         self.privacy = Arc::new(privacy);
@@ -172,8 +172,15 @@ impl<'a> Tally<'a> {
             self.warnings.extend(input.opened.warnings.iter().map(|warning| format!("{side}: {warning}")));
             let known = |file| recall.and_then(|recall| recall.digest_of(side, file));
             let taken_over = (0..input.opened.files.len()).filter(|file| known(*file).is_some()).count();
-            let digests =
-                if self.settings.digest_inputs { source::digest_files(&input.opened, known) } else { Ok(Vec::new()) };
+            let digests = if self.settings.digest_inputs {
+                let unknown = input.opened.files.iter().enumerate().filter(|(file, _)| known(*file).is_none());
+                let bytes = unknown.map(|(_, file)| file.bytes).sum();
+                progress.begin(&self.contract.name, "digesting", bytes);
+                source::digest_files(&input.opened, known, &|bytes| progress.advance(0, bytes))
+            } else {
+                Ok(Vec::new())
+            };
+            progress.end();
             self.inputs.get_mut(side).taken_over.digests =
                 if self.settings.digest_inputs { taken_over as u64 } else { 0 };
             let digests = digests.unwrap_or_else(|error| {

@@ -196,7 +196,10 @@ fn every_plain_and_compressed_format_gives_the_same_rows() {
             let opened = open_cut(&source(&path), &OpenOptions::default(), cuts(size)).unwrap();
             let everything = read_all(&opened).unwrap();
             assert_eq!(everything.rows(), [["1", "Anna"], ["2", "Bob"]], "{name} in cuts of {size}");
-            assert_eq!(digest_files(&opened, |_| None).unwrap(), [blake3::hash(&content).to_hex().to_string()]);
+            assert_eq!(
+                digest_files(&opened, |_| None, &|_| {}).unwrap(),
+                [blake3::hash(&content).to_hex().to_string()]
+            );
             unchanged(&opened).unwrap();
         }
     }
@@ -362,7 +365,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
     let error = unchanged(&opened).unwrap_err().to_string();
     assert!(error.contains("changed while it was read: it had 7 bytes, now 5"), "{error}");
     assert!(read_all(&opened).is_err());
-    assert!(digest_files(&opened, |_| None).is_err());
+    assert!(digest_files(&opened, |_| None, &|_| {}).is_err());
     fs::remove_file(&path).unwrap();
     assert!(unchanged(&opened).unwrap_err().to_string().contains("is not any more"));
     // Another file of the same size under the same name.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::failure::Failure;
 use super::super::outcome::ambient_limit;
 use super::super::{ExitStatus, Explain, Format, Global, configuration};
-use crate::audit::ContractAudit;
+use crate::audit::{Audit, ContractAudit};
 use crate::console::Console;
 use crate::contract::{Configuration, Contract};
 use crate::history::{self, Dossier, Recorded, WantedKey};
@@ -102,22 +102,22 @@ fn gather<'a>(
         contract,
         findings: dossier.findings.iter().filter(|finding| of_contract(finding.get("contract"))).collect(),
         actions: dossier.actions.iter().filter(|action| of_contract(action["contract"].as_str())).collect(),
-        rows: read_again(contract, dossier, configuration, wanted, room),
+        rows: read_again(contract, &dossier.audit, configuration, wanted, room),
     }
 }
 
 /// The rows as they stand in the sources, where contract and inputs are what they were in the run.
 fn read_again(
     contract: &ContractAudit,
-    dossier: &Dossier,
+    audit: &Audit,
     configuration: Option<&Configuration>,
     wanted: &WantedKey,
     room: (usize, Option<u64>),
 ) -> Result<LookedUp, String> {
-    if dossier.audit.command != "run" {
+    if audit.command != "run" {
         return Err("the run was of no contract file".to_owned());
     }
-    if dossier.audit.settings.contains_key("where") {
+    if audit.settings.contains_key("where") {
         return Err("the run was of a part of the keys".to_owned());
     }
     let configured = configuration.ok_or("there is no contract file that can be read")?;
@@ -144,6 +144,18 @@ fn read_again(
         }
     }
     Ok(found)
+}
+
+/// The rows of a key side by side, as `browse` shows them.
+pub(in crate::cli) fn rows(
+    contract: &ContractAudit,
+    audit: &Audit,
+    configuration: Option<&Configuration>,
+    key: &str,
+    threads: usize,
+) -> Result<Vec<(String, Sides<String>, bool)>, String> {
+    let found = read_again(contract, audit, configuration, &WantedKey::parse(key), threads)?;
+    Ok(side_by_side(&found))
 }
 
 /// What the run that this one was held against found of the key, where this one found nothing more.

@@ -17,6 +17,8 @@ use super::super::tree::{self, Entry, Node, Place, Problems, Table};
 pub(super) struct Gathered {
     /// In the order in which they were read.
     pub(super) files: Vec<PathBuf>,
+    /// What each holds, for excerpts.
+    pub(super) texts: Vec<(PathBuf, String)>,
     /// The main file's table.
     pub(super) main: Table,
     /// Every `[source.NAME]`.
@@ -109,6 +111,7 @@ impl Gatherer<'_> {
             }
         };
         let shared: Arc<Path> = Arc::from(file);
+        self.gathered.texts.push((file.to_path_buf(), String::from_utf8_lossy(&bytes).into_owned()));
         match String::from_utf8(bytes) {
             Ok(text) => tree::parse(&shared, &text, self.environment, self.problems),
             Err(error) => {

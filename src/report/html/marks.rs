@@ -3,18 +3,18 @@
 
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// What it says.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The other text does not have it here.
-    pub(super) marked: bool,
+    pub(crate) marked: bool,
 }
 
 /// Beyond so many words the middle of a text is marked as one piece.
 const WORDS: usize = 400;
 
 /// The pieces of both texts.
-pub(super) fn pieces(one: &str, other: &str) -> (Vec<Piece>, Vec<Piece>) {
+pub(crate) fn pieces(one: &str, other: &str) -> (Vec<Piece>, Vec<Piece>) {
     let (words, others) = (words(one), words(other));
     let head = words.iter().zip(&others).take_while(|(word, other)| word == other).count();
     let most = words.len().min(others.len()) - head;

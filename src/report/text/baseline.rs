@@ -58,7 +58,7 @@ mod tests {
     fn the_three_are_told_side_by_side_and_nothing_deceives() {
         let mut contract = sample::audit().contracts.swap_remove(1);
         contract.baseline = Some(sample::baseline());
-        let style = Style { color: false, limit: 10, verbose: false };
+        let style = Style { limit: 10, ..Style::default() };
         let mut out = Vec::new();
         for part in [facts, examples] {
             part(&contract, style, &mut out).expect("a vector takes all");

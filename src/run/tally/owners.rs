@@ -25,8 +25,11 @@ impl Tally<'_> {
         // What was digested before is not digested again.
         let held = self.owners.iter().find(|one| one.input.source == source.name).map(|one| one.input.files.clone());
         let files = held.unwrap_or_else(|| {
-            let digests =
-                if self.settings.digest_inputs { source::digest_files(opened, |_| None) } else { Ok(Vec::new()) };
+            let digests = if self.settings.digest_inputs {
+                source::digest_files(opened, |_| None, &|_| {})
+            } else {
+                Ok(Vec::new())
+            };
             let digests = digests.unwrap_or_else(|error| {
                 self.warnings.push(format!("source `{}`: its content could not be digested: {error}", source.name));
                 Vec::new()

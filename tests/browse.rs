@@ -1,0 +1,268 @@
+//! `browse` as a person uses it: in a terminal, by keys, at any size.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use crate::support::Workspace;
+use crate::terminal::Terminal;
+
+const ENTER: &str = "\r";
+const ESC: &str = "\u{1b}";
+const TAB: &str = "\t";
+const DOWN: &str = "\u{1b}[B";
+
+/// Two contracts, one of them with divergences of several kinds.
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.bytes(
+        "a.csv",
+        "id,name,city\n1,Anna Rossi,Via Roma 12\n2,Bert,Oslo\n3,Carl,Bern\n4,Dora,Kiel\n6,\u{1b}[2Jmeta,x\n".as_bytes(),
+    );
+    workspace.bytes(
+        "b.csv",
+        "id,name,city\n1,Anna Bianchi,Via Roma 21\n2,Berta,Oslo\n3,Carl,Bern\n5,Emil,Graz\n6,\u{1b}[2Jmeta,y\n"
+            .as_bytes(),
+    );
+    workspace.file(
+        "reconcile.toml",
+        "version = 1\n[source.a]\nlocation = \"a.csv\"\n[source.b]\nlocation = \"b.csv\"\n[source.c]\nlocation = \"a.csv\"\n\
+         [contract.people]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = [\"id\"]\n\
+         [contract.same]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"c\"\nkey = [\"id\"]\n",
+    );
+    workspace.reconcile(["run"]).expect(1, &[]);
+    workspace
+}
+
+fn browse(workspace: &Workspace) -> Terminal {
+    let terminal = Terminal::start(workspace, &["browse"], 24, 80);
+    terminal.wait_for("6 divergences\n");
+    terminal
+}
+
+#[track_caller]
+fn gave_back(terminal: &Terminal) {
+    terminal.look(|screen| {
+        assert!(!screen.alternate_screen(), "it is still taken");
+        assert!(!screen.hide_cursor(), "the cursor is still hidden");
+    });
+}
+
+#[test]
+fn divergences_are_listed_by_contract_cause_kind_and_attribute() {
+    let workspace = workspace();
+    let mut terminal = browse(&workspace);
+    insta::assert_snapshot!(workspace.filtered(&terminal.text()), @"");
+    terminal.press(TAB);
+    terminal.wait_for("[2 causes]");
+    terminal.press("3");
+    insta::assert_snapshot!(workspace.filtered(&terminal.wait_for("[3 kinds]")), @"");
+    terminal.press(TAB);
+    insta::assert_snapshot!(workspace.filtered(&terminal.wait_for("[4 attributes]")), @"");
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
+}
+
+#[test]
+fn a_line_is_opened_with_both_values_and_rows_side_by_side() {
+    let workspace = workspace();
+    let mut terminal = browse(&workspace);
+    terminal.press("4j");
+    terminal.press(ENTER);
+    terminal.wait_for("attribute");
+    terminal.press("/roma");
+    terminal.wait_for("search: roma_");
+    terminal.press(ENTER);
+    terminal.wait_for("1 divergence\n");
+    insta::assert_snapshot!(workspace.filtered(&terminal.text()), @"");
+    terminal.press(ENTER);
+    terminal.wait_for("authority");
+    insta::assert_snapshot!(workspace.filtered(&terminal.text()), @"");
+    // What differs is shown inverse, and nothing else in the line.
+    let inverse: String = terminal.look(|screen| {
+        let row = (0..24).find(|row| (0..80).any(|column| screen.cell(*row, column).unwrap().contents() == "V"));
+        let row = row.expect("the line of the city");
+        let cells = (0..80).map(|column| screen.cell(row, column).unwrap());
+        cells.filter(|cell| cell.inverse()).map(vt100::Cell::contents).collect()
+    });
+    assert_eq!(inverse, "1221");
+    terminal.press("r");
+    terminal.wait_for("both rows, as they stand in the sources");
+    insta::assert_snapshot!(workspace.filtered(&terminal.text()), @"");
+    terminal.press(ESC);
+    terminal.wait_for("Tab groups");
+    terminal.press("/nowhere");
+    terminal.press(ENTER);
+    terminal.wait_for("nothing is like that");
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
+}
+
+#[test]
+fn what_is_marked_is_exported_as_review_export_does() {
+    let workspace = workspace();
+    let mut terminal = browse(&workspace);
+    terminal.press("e");
+    terminal.wait_for("nothing is marked");
+    terminal.press(&format!("3{DOWN}"));
+    terminal.press(ENTER);
+    terminal.wait_for("orphan");
+    terminal.press(" ");
+    terminal.wait_for("1 marked");
+    terminal.press(ESC);
+    terminal.wait_for("[3 kinds]");
+    terminal.press("/berta");
+    terminal.press(ENTER);
+    terminal.wait_for("\"berta\"");
+    terminal.press(" ");
+    terminal.wait_for("2 marked");
+    terminal.press("q");
+    terminal.wait_for("2 marked, not exported");
+    terminal.press("e");
+    terminal.wait_for("export to: review-");
+    for _ in 0..60 {
+        terminal.press("\u{7f}");
+    }
+    terminal.press("marked.csv");
+    terminal.press(ENTER);
+    terminal.wait_for("2 written to marked.csv");
+    // A file that is there may hold decisions.
+    terminal.press("e");
+    terminal.wait_for("export to: review-");
+    for _ in 0..60 {
+        terminal.press("\u{7f}");
+    }
+    terminal.press("marked.csv");
+    terminal.press(ENTER);
+    terminal.wait_for("marked.csv: is there already");
+    terminal.press("m");
+    terminal.wait_for("› marked");
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
+
+    let lines = |text: &str| -> Vec<BTreeMap<String, String>> {
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        reader.deserialize().map(Result::unwrap).collect()
+    };
+    let all = workspace.reconcile(["review", "export", "--all"]);
+    let marked = lines(&fs::read_to_string(workspace.path().join("marked.csv")).unwrap());
+    let wanted = |line: &BTreeMap<String, String>| line["kind"] == "orphan" || line["projection_value"] == "Berta";
+    let expected: Vec<_> = lines(&all.stdout).into_iter().filter(wanted).collect();
+    assert_eq!(expected.len(), 2);
+    assert_eq!(marked, expected);
+    // It comes back as any other review.
+    workspace.reconcile(["review", "import", "marked.csv"]).expect(0, &["0 decisions were taken in"]);
+}
+
+#[test]
+fn a_small_window_still_says_what_matters() {
+    let workspace = workspace();
+    let mut terminal = browse(&workspace);
+    terminal.resize(10, 40);
+    terminal.wait("less", |text| text.lines().next().is_some_and(|line| line.len() <= 40 && line.contains("browse")));
+    insta::assert_snapshot!(workspace.filtered(&terminal.wait_for("q quit")), @"");
+    terminal.press("3");
+    terminal.wait_for("[3 kinds]");
+    terminal.press(ENTER);
+    terminal.wait_for("missing");
+    terminal.press(ENTER);
+    terminal.wait_for("contract  people");
+    terminal.press(ESC);
+    terminal.wait_for("Space mark");
+    terminal.press("?");
+    terminal.wait_for("Enter");
+    terminal.resize(24, 80);
+    terminal.wait_for("leave at once");
+    terminal.press("x");
+    terminal.wait_for("missing");
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
+}
+
+#[test]
+fn the_terminal_is_given_back_however_it_ends() {
+    let workspace = workspace();
+    let mut terminal = browse(&workspace);
+    terminal.look(|screen| assert!(screen.alternate_screen()));
+    terminal.press("\u{3}");
+    assert_eq!(terminal.child.wait().unwrap().exit_code(), 130);
+    terminal.wait("the screen from before", str::is_empty);
+    gave_back(&terminal);
+    for (signal, status) in [("TERM", 143), ("INT", 130), ("HUP", 130)] {
+        let mut terminal = browse(&workspace);
+        let process = terminal.child.process_id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &process]).status().unwrap().success());
+        assert_eq!(terminal.child.wait().unwrap().exit_code(), status, "{signal}");
+        terminal.wait("the screen from before", str::is_empty);
+        gave_back(&terminal);
+    }
+}
+
+#[test]
+fn colour_adds_and_never_informs() {
+    let workspace = workspace();
+    let colours = |variables: &[(&str, &str)]| {
+        let mut terminal = Terminal::with(&workspace, &["browse"], variables, 24, 80);
+        let text = terminal.wait_for("6 divergences\n");
+        let coloured = terminal.look(|screen| {
+            (0..24)
+                .any(|row| (0..80).any(|column| screen.cell(row, column).unwrap().fgcolor() != vt100::Color::Default))
+        });
+        terminal.press("q");
+        terminal.end();
+        (text, coloured)
+    };
+    let (text, coloured) = colours(&[]);
+    let (plain, plainly) = colours(&[("NO_COLOR", "1")]);
+    assert_eq!((coloured, plainly), (true, false));
+    assert_eq!(text, plain);
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_do_instead() {
+    let workspace = workspace();
+    workspace.reconcile(["browse"]).expect(2, &["needs a terminal", "hint: ", "reconcile review export RUN"]);
+    let terminal = Terminal::start(&workspace, &["browse", "--format", "json"], 24, 80);
+    assert_eq!(terminal.end().0, 2);
+    let terminal = Terminal::start(&workspace, &["browse", "1999"], 24, 200);
+    let (status, said) = terminal.end();
+    assert_eq!(status, 2);
+    assert!(said.contains("no run `1999`"), "{said}");
+    // A run that was changed is not looked at.
+    let file = workspace.run().join("divergences.parquet");
+    fs::write(&file, [&fs::read(&file).unwrap()[..], b"x"].concat()).unwrap();
+    let (status, said) = Terminal::start(&workspace, &["browse"], 24, 200).end();
+    assert_eq!(status, 2);
+    assert!(said.contains("was changed"), "{said}");
+}
+
+/// More lines than a row group holds, most of them behind the first page.
+#[test]
+fn a_large_run_is_looked_through_in_little_memory() {
+    const ROWS: usize = 150_000;
+    let workspace = Workspace::new();
+    let row = |row: usize| format!("{row},name of {row}\n");
+    workspace.bytes("a.csv", format!("id,name\n{}", (0..ROWS).map(row).collect::<String>()).as_bytes());
+    workspace.bytes("b.csv", b"id,name\n");
+    workspace.file("reconcile.toml", &crate::support::pair_contract("a.csv", "b.csv"));
+    workspace.reconcile(["run", "--no-plan", "--no-progress"]).expect(1, &[]);
+    let mut terminal = Terminal::start(&workspace, &["browse"], 24, 80);
+    terminal.wait_for("150,000 divergences\n");
+    terminal.press(ENTER);
+    terminal.wait_for("> ");
+    let first = terminal.wait_for("{\"id\":");
+    terminal.press("G");
+    let last = terminal.wait("the last lines", |text| text.contains("{\"id\":") && *text != first);
+    terminal.press("\u{1b}[5~");
+    terminal.wait("the page before", |text| text.contains("{\"id\":") && *text != last);
+    terminal.press("/:149999}");
+    terminal.press(ENTER);
+    terminal.wait_for("1 divergence\n");
+    let process = terminal.child.process_id().unwrap();
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 300 << 10, "{peak} KiB for {ROWS} lines");
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
+}
