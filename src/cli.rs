@@ -27,6 +27,7 @@ mod help;
 mod history;
 mod init;
 mod interrupt;
+mod manual;
 mod map;
 mod opener;
 mod otlp;
@@ -181,7 +182,7 @@ pub enum Command {
 
     /// Print the manual page, or write the pages of all commands to a folder
     ///
-    /// The pages say the same as `--help`, for `man`.
+    /// The pages say what `--help` says, and what the commands read from the environment and from files.
     #[command(after_help = help::MAN)]
     Man(Man),
 
@@ -437,10 +438,14 @@ pub enum Audit {
     #[command(after_help = help::audit_verify())]
     Verify(AuditVerify),
 
-    /// Write the proof that one run is in the ledger
+    /// Write the proof that a run is in the ledger, or that a line continues an earlier one
     ///
-    /// The path from the run's manifest to the Merkle root in a line. `audit verify --proof` checks it without the other runs.
-    #[command(after_help = help::AUDIT_PROVE)]
+    /// The path from the run's manifest to the Merkle root in a line; or, with `--since`, the parts of which the roots of two
+    /// lines are made. `audit verify --proof` checks either without the runs.
+    #[command(
+        after_help = help::AUDIT_PROVE,
+        override_usage = "reconcile audit prove <RUN> [OPTIONS]\n       reconcile audit prove --since <N> [OPTIONS]"
+    )]
     Prove(Prove),
 
     /// Write one archive with all that is needed to verify a run elsewhere

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::audit::Audit;
 
 mod applied;
+mod consistency;
 mod decisions;
 mod dossier;
 mod export;
@@ -39,6 +40,7 @@ mod verify;
 mod tests;
 
 pub use applied::{Applied, Proved, may_append, proved, receipt, receipt_path, record_apply, unfinished};
+pub use consistency::{Consistency, Continued, End, prove_continued};
 pub use decisions::{
     Line as DecisionLine, decisions, decisions_before, line as decision_line, personal_key, personal_key_made,
     record as record_decisions, standing_lines,
@@ -59,7 +61,7 @@ pub use signatures::Signatures;
 pub use standing::{Cadence, Standing};
 pub use trail::{Entry, Facts, Kept, Trail};
 pub use trend::{Point, State, Trend, trends};
-pub use verify::{Verification, verify, verify_signed};
+pub use verify::{Verification, verify, verify_signed, verify_signed_from};
 
 use ledger::Ledger;
 use manifest::Manifest;

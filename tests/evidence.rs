@@ -44,6 +44,8 @@ fn the_documented_commands_verify_line_by_line() {
     }
     let alone = shell(workspace.path(), &commands(&page, "One run alone"));
     assert_eq!(alone.matches("is in the ledger").count(), 2, "{alone}");
+    let lines = shell(workspace.path(), &commands(&page, "Two lines of the ledger"));
+    assert_eq!(lines.matches("line 2 continues line 1: its 2 runs begin with the 1 of line 1").count(), 2, "{lines}");
     let archive = shell(workspace.path(), &commands(&page, "An archive for the auditor"));
     assert!(archive.contains("run-line.json: OK") && archive.contains("# How to verify run"), "{archive}");
     let again = shell(workspace.path(), &commands(&page, "The same again"));
@@ -158,6 +160,45 @@ fn a_proof_is_checked_without_the_runs() {
     workspace.file("proof.json", "{}");
     verify(&[]).expect(2, &["not a proof"]);
     workspace.reconcile(["audit", "verify", "--root", "00"]).expect(2, &["--proof"]);
+}
+
+#[test]
+fn a_later_line_continues_an_earlier_one_and_a_ledger_made_anew_does_not() {
+    let workspace = signed(4);
+    let ledger = |workspace: &Workspace| fs::read_to_string(workspace.path().join("reports/ledger.ndjson")).unwrap();
+    let root = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["merkle_root"].as_str().unwrap().to_owned()
+    };
+    let kept = root(ledger(&workspace).lines().nth(1).unwrap());
+    workspace.reconcile(["audit", "prove", "--since", "2", "--out", "proof.json"]).expect(0, &["proof.json"]);
+    let verify = |more: &[&str]| workspace.reconcile([&["audit", "verify", "--proof", "proof.json"], more].concat());
+    verify(&[]).expect(0, &["line 4 continues line 2", "not who wrote them"]);
+    verify(&["--key", "one.pub", "--root", &kept]).expect(0, &["the root that was kept is that of line 2"]);
+    verify(&["--root", &"0".repeat(64)]).expect(1, &["neither of its Merkle roots"]);
+    verify(&["--run", "reports"]).expect(2, &["proves two lines"]);
+    let document = verify(&["--format", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&document.expect(0, &[]).stdout).unwrap();
+    assert_eq!((&document["first"]["runs"], &document["second"]["sequence"]), (&2.into(), &4.into()), "{document}");
+    let text = fs::read_to_string(workspace.path().join("proof.json")).unwrap();
+    workspace.file("proof.json", &text.replacen("\"tree_size\": 2", "\"tree_size\": 1", 1));
+    verify(&[]).expect(1, &["do not lead"]);
+    // The ledger made anew over the same runs but one.
+    let anew = signed(0);
+    fs::remove_file(workspace.path().join("reports/ledger.ndjson")).unwrap();
+    fs::remove_dir_all(&workspace.runs()[1]).unwrap();
+    workspace.reconcile(["run"]).expect(1, &[]);
+    workspace.reconcile(["audit", "prove", "--since", "2", "--out", "anew.json"]).expect(0, &[]);
+    let forged = ["audit", "verify", "--proof", "anew.json", "--root", kept.as_str()];
+    workspace.reconcile(forged).expect(1, &["neither of its Merkle roots"]);
+    for (arguments, said) in [
+        (&["audit", "prove"][..], "--since"),
+        (&["audit", "prove", "--since", "9"], "expected two of 1 to"),
+        (&["audit", "prove", "--since", "3", "--line", "2"], "the earlier one first"),
+        (&["audit", "prove", "latest", "--since", "1"], "cannot be used with"),
+    ] {
+        workspace.reconcile(arguments).expect(2, &[said]);
+    }
+    anew.reconcile(["audit", "prove", "--since", "1"]).expect(2, &["nothing can be proved"]);
 }
 
 /// Some rows of each kind, in files of several parts.

@@ -138,6 +138,15 @@ mod corpus;
 /// The examples of how the job is operated are what their systems accept.
 mod operating;
 
+/// The documents as a book: pages, links, and the words that `explain` knows.
+mod book;
+/// Every example of a contract file is accepted, and every option has one.
+mod examples;
+/// The manual pages, as they are rendered.
+mod manual;
+/// The quick start, line by line.
+mod quickstart;
+
 /// What machines read is what its published schema says.
 mod formats;
 

@@ -226,6 +226,35 @@ fn a_tag_chooses_the_contracts() {
     let names: Vec<&str> =
         summary["contracts"].as_array().unwrap().iter().map(|contract| contract["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["crm-policy-view", "crm-receivables"]);
+    the_page_of_the_sample_is_of_this_run(&workspace);
+}
+
+/// `reports/sample/report.html` is the page of the nightly contracts, but for what depends on the run and the machine, and
+/// digests, some of which are keyed.
+fn the_page_of_the_sample_is_of_this_run(workspace: &Workspace) {
+    let page = fs::read_to_string(workspace.run().join("report.html")).unwrap();
+    let escaped = |folder: &std::path::Path| folder.display().to_string().replace('/', "&#x2f;");
+    let mut page =
+        [workspace.path(), root()].iter().fold(page, |page, folder| page.replace(&escaped(folder), "[folder]"));
+    let replacements = [
+        (r"\b[0-9a-f]{12,64}\b", "[digest]"),
+        (r"(<dt>Started</dt><dd>)[^<]*", "$1[instant]"),
+        (r"(<dt>Took</dt><dd>)[^<]*", "$1[time]"),
+        (r"(<dt>threads</dt><dd>)[^<]*", "$1[threads]"),
+        (r"[\d,]+( bytes</td><td><code)", "[n]$1"),
+        (r"( bytes</td><td>)\d{4}-\d\d-\d\dT[^<]*", "$1[instant]"),
+    ];
+    for (pattern, words) in replacements {
+        page = regex::Regex::new(pattern).unwrap().replace_all(&page, words).into_owned();
+    }
+    let page = stable(workspace, &page);
+    let path = root().join("reports/sample/report.html");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let sample = fs::read_to_string(&path).unwrap_or_default();
+    let other = sample.lines().zip(page.lines()).find(|(sample, page)| sample != page);
+    assert!(sample == page, "{} is not what a run writes: UPDATE_EXPECT=1 rewrites it: {other:?}", path.display());
 }
 
 #[test]

@@ -102,6 +102,25 @@ fn a_key_proves_who_wrote_and_what_was_not_signed_is_named() {
 }
 
 #[test]
+fn runs_from_before_signing_pass_where_the_auditor_knows_when_it_began() {
+    let workspace = signed(0);
+    let path = workspace.path().join("reconcile.toml");
+    let signing = fs::read_to_string(&path).unwrap();
+    fs::write(&path, signing.split("\n[run.sign]").next().unwrap()).unwrap();
+    workspace.reconcile(["run"]).expect(1, &[]);
+    fs::write(&path, signing).unwrap();
+    workspace.reconcile(["run"]).expect(1, &[]);
+    let verify = |more: &[&str]| workspace.reconcile([&["audit", "verify", "--key", "one.pub"], more].concat());
+    verify(&[]).expect(1, &["line 1: is not signed", "`--signed-from 2` accepts that"]);
+    verify(&["--signed-from", "2"])
+        .expect(0, &["line 1 is unsigned, before signing began at line 2", "2 runs unchanged", "2 signatures hold"]);
+    verify(&["--signed-from", "1"]).expect(1, &["line 1: is not signed"]);
+    verify(&["--signed-from", "3"]).expect(1, &["no line has to be signed"]);
+    workspace.reconcile(["audit", "verify", "--signed-from", "2"]).expect(2, &["--key"]);
+    verify(&["--signed-from", "0"]).expect(2, &["--signed-from"]);
+}
+
+#[test]
 fn a_key_that_cannot_be_used_ends_the_run_before_it_begins() {
     let workspace = signed(0);
     let secret = fs::read_to_string(workspace.path().join("one.key")).unwrap();

@@ -5,6 +5,7 @@
 
 use crate::contract::Kind;
 
+mod accounts;
 mod baseline;
 mod causes;
 mod decisions;
@@ -12,6 +13,9 @@ mod kinds;
 mod owners;
 mod reasons;
 mod recheck;
+mod recurrence;
+mod repairs;
+mod severities;
 mod verdicts;
 
 /// The explanation of a word as a report shows it: `missing`, `rule:large-premium-gap`, `unverified`.
@@ -27,12 +31,14 @@ pub fn explain(word: &str) -> Option<Explanation> {
     all().find(|explanation| explanation.word == stem)
 }
 
-/// Every explanation: kinds in the order of the report, then reasons in the order in which they decide, then verdicts, then
-/// decisions of people, then causes, then how a divergence stands to the old copy.
+/// Every explanation, group by group in the order of `Group::ALL`: kinds in the order of the report, then reasons in the
+/// order in which they decide, and so on.
 pub fn all() -> impl Iterator<Item = Explanation> {
-    let reasons = reasons::ALL.into_iter().chain(owners::ALL).chain(recheck::ALL);
-    let people = decisions::ALL.into_iter().chain(causes::ALL).chain(baseline::ALL);
-    Kind::ALL.into_iter().map(kinds::explanation).chain(reasons).chain(verdicts::ALL).chain(people)
+    let found = Kind::ALL.into_iter().map(kinds::explanation);
+    let found = found.chain(reasons::ALL).chain(owners::ALL).chain(recheck::ALL);
+    let found = found.chain(verdicts::ALL).chain(severities::ALL).chain(causes::ALL);
+    let found = found.chain(repairs::ALL).chain(decisions::ALL);
+    found.chain(recurrence::ALL).chain(baseline::ALL).chain(accounts::ALL)
 }
 
 /// What a word means. Texts are wrapped at 88 columns; examples are indented by four spaces.
@@ -63,15 +69,40 @@ pub enum Group {
     Reason,
     /// How a contract or a run ended.
     Verdict,
-    /// What a person decided of a divergence.
-    Decision,
+    /// How bad a divergence is.
+    Severity,
     /// What many divergences have in common.
     Cause,
+    /// Who may do an action of the plan.
+    Safety,
+    /// What an action of the plan would do.
+    Operation,
+    /// What a person decided of a divergence.
+    Decision,
+    /// How it stands to the run before.
+    Recurrence,
     /// How it stands to the old copy.
     Parity,
+    /// Where a row that was read is booked.
+    Account,
 }
 
 impl Group {
+    /// Every group, in the order in which people meet them.
+    pub const ALL: [Self; 11] = [
+        Self::Kind,
+        Self::Reason,
+        Self::Verdict,
+        Self::Severity,
+        Self::Cause,
+        Self::Safety,
+        Self::Operation,
+        Self::Decision,
+        Self::Recurrence,
+        Self::Parity,
+        Self::Account,
+    ];
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -79,10 +110,38 @@ impl Group {
             Self::Kind => "kind",
             Self::Reason => "reason",
             Self::Verdict => "verdict",
-            Self::Decision => "decision",
+            Self::Severity => "severity",
             Self::Cause => "cause",
+            Self::Safety => "safety",
+            Self::Operation => "operation",
+            Self::Decision => "decision",
+            Self::Recurrence => "recurrence",
             Self::Parity => "parity",
+            Self::Account => "account",
         }
+    }
+
+    /// What heads a list of its words.
+    #[must_use]
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::Kind => "Kinds of divergence",
+            Self::Reason => "Reasons: what set a severity, or why a value is not known",
+            Self::Verdict => "Verdicts of a contract and of a run",
+            Self::Severity => "Severities, the worst first",
+            Self::Cause => "Causes: what many divergences have in common",
+            Self::Safety => "Safety of a repair: who may do it",
+            Self::Operation => "Operations of a repair: what it would do",
+            Self::Decision => "Decisions of people",
+            Self::Recurrence => "How a divergence stands to the run before",
+            Self::Parity => "How a divergence stands to the old copy",
+            Self::Account => "Accounts: where the rows that were read are booked",
+        }
+    }
+
+    /// Its words, in their order.
+    pub fn words(self) -> impl Iterator<Item = Explanation> {
+        all().filter(move |explanation| explanation.group == self)
     }
 }
 
@@ -126,6 +185,7 @@ mod tests {
 
     use super::*;
     use crate::classify::Reason;
+    use crate::contract::Severity;
     use crate::normalise::FaultReason;
 
     #[test]
@@ -176,8 +236,14 @@ mod tests {
 
     #[test]
     fn every_cause_is_explained_in_its_order() {
-        let causes = all().filter(|explanation| explanation.group == Group::Cause);
-        assert!(causes.map(|explanation| explanation.word).eq(crate::causes::NAMES));
+        assert!(Group::Cause.words().map(|explanation| explanation.word).eq(crate::causes::NAMES));
+        let severities = Group::Severity.words().map(|explanation| explanation.word);
+        assert!(severities.eq(Severity::ALL.map(Severity::name)));
+    }
+
+    #[test]
+    fn words_stand_group_by_group() {
+        assert!(Group::ALL.into_iter().flat_map(Group::words).eq(all()));
     }
 
     #[test]

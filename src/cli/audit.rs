@@ -22,7 +22,8 @@ pub(super) fn verify(options: &AuditVerify, global: &Global, console: &mut Conso
         return proof::check(file, keys, options, global, console);
     }
     let reports = configuration::reports(&options.reports, global)?;
-    let mut found = history::verify_signed(&reports, &keys).map_err(|error| unverifiable(&reports, &error))?;
+    let mut found = history::verify_signed_from(&reports, &keys, options.signed_from)
+        .map_err(|error| unverifiable(&reports, &error))?;
     found.notes.extend(found.signatures.note());
     for note in &found.notes {
         console.note(note);

@@ -46,7 +46,7 @@ pub(super) fn run(options: &Browse, global: &Global, console: &mut Console) -> R
     let audit = history::load(&reports, &options.run).map_err(|error| cannot(&error))?;
     let folder = history::run_folder(&reports, &options.run).map_err(|error| cannot(&error))?;
     let pages = Pages::open(&folder).map_err(|error| cannot(&error))?;
-    let threads = super::values::threads(global.threads).unwrap_or(0);
+    let room = explain::room(configuration.as_ref(), global);
     let export = |marks: &BTreeSet<u64>, out: &Path| {
         let lines = review::export_lines(&reports, &folder, marks, out);
         lines.map_err(|failure| failure.problems.iter().map(failure::line).collect::<Vec<_>>().join("; "))
@@ -59,7 +59,7 @@ pub(super) fn run(options: &Browse, global: &Global, console: &mut Console) -> R
         let (audit, configuration) = (Arc::clone(&audit), Arc::clone(&configuration));
         // Nobody waits for it: whoever asked may leave, or look at something else by then.
         std::thread::spawn(move || {
-            let _ = told.send(rows_of(&audit, configuration.as_ref().as_ref(), (&contract, &key), threads));
+            let _ = told.send(rows_of(&audit, configuration.as_ref().as_ref(), (&contract, &key), room));
         });
         coming
     };
@@ -106,9 +106,9 @@ fn rows_of(
     audit: &Audit,
     configuration: Option<&Configuration>,
     (contract, key): (&str, &str),
-    threads: usize,
+    room: (usize, Option<u64>),
 ) -> Result<RowLines, String> {
     let contract =
         audit.contracts.iter().find(|known| known.name == contract).ok_or("the run does not know the contract")?;
-    explain::rows(contract, audit, configuration, key, threads)
+    explain::rows(contract, audit, configuration, key, room)
 }

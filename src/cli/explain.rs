@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::failure::{Failure, nearest};
 use super::{ExitStatus, Explain, Format, Global, table};
-use crate::classify::explain::{self, Explanation};
+use crate::classify::explain::{self, Explanation, Group};
 use crate::console::Console;
 
 mod key;
 
-pub(super) use key::rows;
+pub(super) use key::{room, rows};
 
 pub(super) fn run(options: &Explain, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     // A run is never a word of the list; what follows it may be one, as a key.
@@ -24,17 +24,31 @@ pub(super) fn run(options: &Explain, global: &Global, console: &mut Console) -> 
     Ok(ExitStatus::Agreed)
 }
 
+/// Every word with a line of its own, group by group.
 fn list(format: Format) -> String {
-    let rows: Vec<Vec<String>> = explain::all()
-        .map(|explanation| {
-            vec![explanation.word.to_owned(), explanation.group.name().to_owned(), explanation.summary.to_owned()]
-        })
-        .collect();
+    let rows = |group: Group| -> Vec<Vec<String>> {
+        group.words().map(|word| vec![word.word.to_owned(), word.summary.to_owned()]).collect()
+    };
     match format {
-        Format::Text => table::text(&["word", "is a", "in short"], &rows),
-        Format::Markdown => table::markdown(&["word", "is a", "in short"], &rows),
+        Format::Text => {
+            let part = |group: Group| format!("{}\n{}", group.heading(), listed(&rows(group)));
+            let parts: Vec<String> = Group::ALL.into_iter().map(part).collect();
+            format!("{}\n`reconcile explain WORD` tells all of a word.\n", parts.join("\n"))
+        }
+        Format::Markdown => {
+            let part = |group: Group| {
+                format!("## {}\n\n{}", group.heading(), table::markdown(&["word", "in short"], &rows(group)))
+            };
+            Group::ALL.into_iter().map(part).collect::<Vec<_>>().join("\n")
+        }
         Format::Json | Format::Ndjson => documents(&explain::all().collect::<Vec<_>>(), format),
     }
+}
+
+/// Words and what they mean in short, in two columns that are as wide in every group.
+fn listed(rows: &[Vec<String>]) -> String {
+    let width = explain::all().map(|explanation| explanation.word.len()).max().unwrap_or_default();
+    rows.iter().map(|row| format!("  {:width$}  {}\n", row[0], row[1])).collect()
 }
 
 fn texts(words: &[String], format: Format) -> Result<String, Failure> {

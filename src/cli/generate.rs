@@ -1,9 +1,9 @@
-//! `reconcile schema`, `completions` and `man`: what is derived from the declarations. Nothing here is written by hand.
+//! `reconcile schema`, `completions` and `man`: what is derived from the declarations. Texts of its own it has none.
 
 use clap::CommandFactory;
 
 use super::failure::{self, Failure};
-use super::{Arguments, Completions, ExitStatus, Man};
+use super::{Arguments, Completions, ExitStatus, Man, manual};
 use crate::console::Console;
 use crate::contract;
 
@@ -23,13 +23,12 @@ pub(super) fn completions(options: &Completions, console: &mut Console) -> Resul
 pub(super) fn man(options: &Man, console: &mut Console) -> Result<ExitStatus, Failure> {
     if let Some(folder) = &options.out {
         std::fs::create_dir_all(folder)
-            .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
+            .and_then(|()| manual::write(folder))
             .map_err(|error| Failure::path(folder, "manual pages cannot be written", &error))?;
         console.note(&format!("manual pages are in {}", failure::shown(folder)));
         return Ok(ExitStatus::Agreed);
     }
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(|error| Failure::stdout(&error))?;
+    let page = manual::page().map_err(|error| Failure::stdout(&error))?;
     write(console, &page)
 }
 

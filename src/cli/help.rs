@@ -75,6 +75,8 @@ Examples:
   reconcile audit export latest --out evidence.tar
   reconcile audit reproduce latest
   reconcile audit prune --keep-days 90 --dry-run
+
+Exit status: each command has its own; `audit verify`: 0 unchanged, 1 something was changed, 2 could not be read.
 ";
 
 const AUDIT_VERIFY: &str = "\
@@ -83,6 +85,7 @@ Examples:
   reconcile audit verify --reports /var/lib/reconcile
   reconcile audit verify --format json
   reconcile audit verify --key minisign.pub --key earlier.pub
+  reconcile audit verify --key minisign.pub --signed-from 41
 
 Exit status:
     0  nothing was changed
@@ -94,6 +97,7 @@ pub(super) const AUDIT_PROVE: &str = "\
 Examples:
   reconcile audit prove latest --out proof.json
   reconcile audit prove 20261121T072500 --line 40
+  reconcile audit prove --since 12 --out continued.json
   reconcile audit verify --proof proof.json --key minisign.pub
 ";
 

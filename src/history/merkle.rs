@@ -11,6 +11,7 @@
 //!      a   b  c   d
 //! ```
 
+pub(super) mod consistency;
 pub(super) mod path;
 
 /// The tree of the leaves so far, of which only the roots of its complete parts are kept.

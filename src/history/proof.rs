@@ -14,7 +14,7 @@ use super::sign::PublicKeys;
 use super::verify::check_folder;
 
 /// No proof is longer.
-const MOST_BYTES: u64 = 64 << 20;
+pub(super) const MOST_BYTES: u64 = 64 << 20;
 const FORMAT_VERSION: u32 = 1;
 const RECORD: &str = "inclusion";
 
@@ -179,16 +179,10 @@ impl Proof {
                     .to_owned(),
             );
         }
-        if !against.keys.is_empty() {
-            for (text, what) in [(&self.run_line, "the line of the run"), (&self.root_line, "the later line")] {
-                let line = Line::read(text.as_bytes());
-                let checked = match line.signed() {
-                    None => Err("is not signed".to_owned()),
-                    Some((content, signature)) => against.keys.check(content.as_bytes(), &signature),
-                };
-                problems.extend(checked.err().map(|problem| format!("{what} {problem}")));
-            }
-        }
+        problems.extend(unsigned(
+            &against.keys,
+            [(&self.run_line, "the line of the run"), (&self.root_line, "the later line")],
+        ));
         if let Some(folder) = against.folder {
             problems.extend(check_folder(folder, &self.run_id, run.as_ref())?.0);
         }
@@ -209,6 +203,22 @@ impl Proof {
             }
         }
     }
+}
+
+/// Which of these lines were not signed by any of the keys, where there are any.
+pub(super) fn unsigned(keys: &PublicKeys, lines: [(&String, &str); 2]) -> Vec<String> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let problem = |(text, what): (&String, &str)| {
+        let line = Line::read(text.as_bytes());
+        let checked = match line.signed() {
+            None => Err("is not signed".to_owned()),
+            Some((content, signature)) => keys.check(content.as_bytes(), &signature),
+        };
+        checked.err().map(|problem| format!("{what} {problem}"))
+    };
+    lines.into_iter().filter_map(problem).collect()
 }
 
 #[cfg(test)]

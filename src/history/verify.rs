@@ -38,6 +38,15 @@ pub fn verify(reports: &Path) -> io::Result<Verification> {
 /// # Errors
 /// What could not be read at all. Of kind `NotFound` where there is no folder, or no ledger in it.
 pub fn verify_signed(reports: &Path, keys: &PublicKeys) -> io::Result<Verification> {
+    verify_signed_from(reports, keys, None)
+}
+
+/// The same where signing began at some line: those before it, and their runs, need no signature. They are what they were all
+/// the same, because the first signed line holds the digest of the one before it.
+///
+/// # Errors
+/// What could not be read at all. Of kind `NotFound` where there is no folder, or no ledger in it.
+pub fn verify_signed_from(reports: &Path, keys: &PublicKeys, began: Option<u64>) -> io::Result<Verification> {
     // Held to the end, so that neither a publication nor a prune is seen half-way.
     fs::read_dir(reports).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("{}: does not exist", reports.display())),
@@ -93,7 +102,8 @@ pub fn verify_signed(reports: &Path, keys: &PublicKeys) -> io::Result<Verificati
     for run in pruned.difference(&known) {
         found.changed.push(format!("run `{run}` is named as pruned, but no line of {FILE} holds it"));
     }
-    found.changed.extend(found.signatures.check(reports, &ledger, keys)?);
+    found.changed.extend(found.signatures.check(reports, &ledger, keys, began)?);
+    found.notes.extend(found.signatures.beginning(&ledger, began));
     let without_line = without_line(reports, &ledger)?;
     let strays = strays(reports, &ledger, &without_line)?;
     found.notes.extend(strays.iter().map(|name| format!("`{name}` is neither a run nor the ledger")));

@@ -3,7 +3,7 @@
 use super::{Explanation, Group};
 
 /// Every status.
-pub(super) const ALL: [Explanation; 4] = [REGRESSION, INHERITED, CHANGED, HEALED];
+pub(super) const ALL: [Explanation; 5] = [REGRESSION, INHERITED, CHANGED, HEALED, UNTOLD];
 
 const REGRESSION: Explanation = Explanation {
     word: "regression",
@@ -76,4 +76,22 @@ divergence of the contract, and is in none of its counts: it is told beside them
     repair: "\
 None is needed. Tell those who work with the old copy: what they see will change at the
 cutover.",
+};
+
+const UNTOLD: Explanation = Explanation {
+    word: "untold",
+    group: Group::Parity,
+    summary: "the projection is wrong here, and the old copy could not be compared",
+    meaning: "\
+The attribute differs in the projection, and the old copy (`baseline`) has no column for
+it, or one without common ground: which of the two is right cannot be told. For
+`max_regressions` it counts as a regression.",
+    causes: "\
+- The new copy has an attribute that the old one never had.
+- The old copy gives the column another name: `projected_as = { old_crm = \"…\" }`.",
+    example: "    authority   policy_id 1042 | region north
+    new_crm     policy_id 1042 | region south     old_crm has no region: untold",
+    repair: "\
+As of any divergence. Name the old copy's column where it has one, so that the next run
+tells.",
 };

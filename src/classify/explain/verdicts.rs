@@ -10,9 +10,9 @@ const AGREED: Explanation = Explanation {
     group: Group::Verdict,
     summary: "compared to the end, and nothing diverged beyond what is allowed",
     meaning: "\
-Every row of both sides was read and compared under the contract, or proved equal to its
-partner without being read again (by checksums of a database, or by what is kept of a
-file that is unchanged), and no divergence at or above `fail_on` goes beyond `allow`. The
+Every row of both sides was compared under the contract, and no divergence at or above
+`fail_on` goes beyond `allow`. Rows of unchanged files, and of segments that a database
+summed, are proved equal by sums without being read again; the report says how many. The
 process ends with 0. It says nothing about columns that the contract ignores, nor about
 rows that a `filter` or `--where` leaves out.",
     causes: "\
@@ -33,9 +33,10 @@ const DRIFTED: Explanation = Explanation {
     group: Group::Verdict,
     summary: "compared to the end, and something diverged beyond what is allowed",
     meaning: "\
-Every row of both sides was read and compared, or proved equal without being read again,
-and at least one divergence at or above `fail_on` goes beyond `allow`, or a column could not be compared (`schema`, which is
-never allowed away). The counts are exact. The process ends with 1.",
+Every row of both sides was compared, and at least one divergence at or above `fail_on`
+goes beyond `allow`, a column could not be compared (`schema`, which is never allowed
+away), or a total or invariant that counts does not hold. The counts are exact. The
+process ends with 1.",
     causes: "\
 - Real drift: look at which kind and which attribute lead the counts.
 - One convention that the contract does not state, if one attribute differs in nearly

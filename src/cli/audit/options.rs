@@ -14,11 +14,16 @@ pub struct AuditVerify {
     #[arg(long = "key", value_name = "PUBLIC_KEY")]
     pub keys: Vec<String>,
 
+    /// With `--key`: the number of the first line that had to be signed; those before it are from before signing was switched
+    /// on. Keep it with the key: what the ledger says of itself proves nothing
+    #[arg(long, value_name = "N", requires = "keys", conflicts_with = "proof", value_parser = clap::value_parser!(u64).range(1..))]
+    pub signed_from: Option<u64>,
+
     /// Check this proof of `audit prove` instead of the folder of runs
     #[arg(long, value_name = "FILE")]
     pub proof: Option<PathBuf>,
 
-    /// With `--proof`: the Merkle root that was kept elsewhere, in hex
+    /// With `--proof`: the Merkle root that was kept elsewhere, in hex; of a proof of two lines that of either
     #[arg(long, value_name = "DIGEST", requires = "proof")]
     pub root: Option<String>,
 
@@ -35,8 +40,12 @@ pub struct AuditVerify {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Prove {
     /// A run id (also of a run that was pruned), the start of one, `latest`, or the path of a run folder
-    #[arg(value_name = "RUN")]
-    pub run: String,
+    #[arg(value_name = "RUN", required_unless_present = "since", conflicts_with = "since")]
+    pub run: Option<String>,
+
+    /// Instead of a run: prove that the ledger continues what stood in the line of this number, with nothing of it changed
+    #[arg(long, value_name = "N")]
+    pub since: Option<u64>,
 
     /// The number of the ledger's line whose Merkle root the proof leads to [default: the newest]
     #[arg(long, value_name = "N")]

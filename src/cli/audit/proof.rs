@@ -4,18 +4,28 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::failure::{self, Failure};
 use super::super::{AuditVerify, ExitStatus, Export, Format, Global, Prove, Reports, configuration, signing};
 use crate::console::Console;
-use crate::history::{self, Against, Extras, Proof, PublicKeys};
+use crate::history::{self, Against, Consistency, Continued, End, Extras, Included, Proof, PublicKeys};
 
 pub(in super::super) fn prove(options: &Prove, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let reports = configuration::reports(&Reports { reports: options.reports.clone() }, global)?;
-    let proof = history::prove(&reports, &options.run, options.line)
-        .map_err(|error| Failure::path(&reports, "nothing can be proved", &error))?;
-    let text = proof.text().map_err(|error| Failure::new(failure::plain(&error)))?;
+    let failed = |error| Failure::path(&reports, "nothing can be proved", &error);
+    let (text, what) = match (&options.run, options.since) {
+        (Some(run), _) => {
+            let proof = history::prove(&reports, run, options.line).map_err(failed)?;
+            (proof.text(), format!("run {} by line {}", proof.run_id, proof.sequence))
+        }
+        (None, since) => {
+            // Without a run clap asks for the line.
+            let proof = history::prove_continued(&reports, since.unwrap_or_default(), options.line).map_err(failed)?;
+            (proof.text(), format!("line {} by line {}", proof.first.sequence, proof.second.sequence))
+        }
+    };
+    let text = text.map_err(|error| Failure::new(failure::plain(&error)))?;
     let Some(out) = &options.out else {
         console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
         return Ok(ExitStatus::Agreed);
@@ -24,12 +34,7 @@ pub(in super::super) fn prove(options: &Prove, global: &Global, console: &mut Co
     written
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
         .map_err(|error| Failure::path(out, "cannot be written", &error))?;
-    console.note(&format!(
-        "the proof of run {} by line {} is in {}",
-        proof.run_id,
-        proof.sequence,
-        failure::shown(out)
-    ));
+    console.note(&format!("the proof of {what} is in {}", failure::shown(out)));
     Ok(ExitStatus::Agreed)
 }
 
@@ -41,36 +46,80 @@ pub(super) fn check(
     console: &mut Console,
 ) -> Result<ExitStatus, Failure> {
     let failed = |error| Failure::path(file, "cannot be verified", &error);
-    let proof = Proof::read(file).map_err(failed)?;
     let root = options.root.as_ref().map(|root| root.to_lowercase());
     let against = Against { keys, root: root.as_deref(), folder: options.run.as_deref() };
-    let proved = proof.check(&against).map_err(failed)?;
+    if let Some(proof) = Consistency::read(file).map_err(failed)? {
+        if options.run.is_some() {
+            return Err(Failure::new(format!("--run: {} proves two lines, not a run", failure::shown(file))));
+        }
+        return say(&continued(proof.check(&against)), file, global, console);
+    }
+    let proof = Proof::read(file).map_err(failed)?;
+    say(&included(proof.check(&against).map_err(failed)?), file, global, console)
+}
+
+/// What a proof proves, ready to be said.
+struct Proved {
+    document: Value,
+    sentence: String,
+    problems: Vec<String>,
+    notes: Vec<String>,
+}
+
+fn included(found: Included) -> Proved {
+    let proof = found.proof;
+    let sentence =
+        format!("run {} is in the ledger: Merkle root {} of line {}", proof.run_id, proof.merkle_root, proof.sequence);
+    let document = json!({
+        "format_version": 1,
+        "run_id": proof.run_id,
+        "manifest": proof.manifest,
+        "merkle_root": proof.merkle_root,
+        "sequence": proof.sequence,
+        "proved": found.problems.is_empty(),
+        "problems": found.problems,
+        "notes": found.notes,
+    });
+    Proved { document, sentence, problems: found.problems, notes: found.notes }
+}
+
+fn continued(found: Continued) -> Proved {
+    let Consistency { first, second, .. } = found.proof;
+    let sentence = format!(
+        "line {} continues line {}: its {} runs begin with the {} of line {}; Merkle roots {} and {}",
+        second.sequence,
+        first.sequence,
+        second.tree_size,
+        first.tree_size,
+        first.sequence,
+        first.merkle_root,
+        second.merkle_root
+    );
+    let end = |end: &End| json!({ "sequence": end.sequence, "runs": end.tree_size, "merkle_root": end.merkle_root });
+    let document = json!({
+        "format_version": 1,
+        "first": end(&first),
+        "second": end(&second),
+        "proved": found.problems.is_empty(),
+        "problems": found.problems,
+        "notes": found.notes,
+    });
+    Proved { document, sentence, problems: found.problems, notes: found.notes }
+}
+
+fn say(proved: &Proved, file: &Path, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     for note in &proved.notes {
         console.note(note);
     }
-    let (run_id, sequence) = (&proved.proof.run_id, proved.proof.sequence);
-    let document = json!({
-        "format_version": 1,
-        "run_id": run_id,
-        "manifest": proved.proof.manifest,
-        "merkle_root": proved.proof.merkle_root,
-        "sequence": sequence,
-        "proved": proved.problems.is_empty(),
-        "problems": proved.problems,
-        "notes": proved.notes,
-    });
     let text = match global.format {
-        Format::Json => format!("{document:#}\n"),
-        Format::Ndjson => format!("{document}\n"),
+        Format::Json => format!("{:#}\n", proved.document),
+        Format::Ndjson => format!("{}\n", proved.document),
         Format::Text | Format::Markdown => {
             let shown = failure::shown(file);
             let mut text: String =
                 proved.problems.iter().map(|problem| format!("does not hold: {shown}: {problem}\n")).collect();
             if proved.problems.is_empty() {
-                let root = &proved.proof.merkle_root;
-                text.push_str(&format!(
-                    "{shown}: run {run_id} is in the ledger: Merkle root {root} of line {sequence}\n"
-                ));
+                text.push_str(&format!("{shown}: {}\n", proved.sentence));
             }
             text
         }

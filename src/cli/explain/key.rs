@@ -46,14 +46,12 @@ pub(super) fn run(
     for warning in &dossier.audit.warnings {
         console.warning(warning, None);
     }
-    let threads = super::super::values::threads(global.threads).unwrap_or(0);
-    let of_file = configuration.as_ref().and_then(|configuration| configuration.run.memory_limit);
-    let memory_limit = global.memory_limit.or(of_file).or_else(ambient_limit);
+    let room = room(configuration.as_ref(), global);
     let known: Vec<Known<'_>> = dossier
         .audit
         .contracts
         .iter()
-        .map(|contract| gather(contract, &dossier, configuration.as_ref(), &wanted, (threads, memory_limit)))
+        .map(|contract| gather(contract, &dossier, configuration.as_ref(), &wanted, room))
         .filter(Known::says_something)
         .collect();
     let earlier = if known.iter().all(|known| known.findings.is_empty()) {
@@ -129,7 +127,7 @@ fn read_again(
     let then = Then {
         files: contract.inputs.as_ref().map(|_, input| input.files.as_slice()),
         owners: &contract.owners,
-        instant: contract.inputs.projection.captured_at.unwrap_or(dossier.audit.started_at),
+        instant: contract.inputs.projection.captured_at.unwrap_or(audit.started_at),
     };
     let mut found = look_up(now, &then, room, &|key| wanted.is(key))?;
     // Nothing that a run would not write is shown here either.
@@ -146,15 +144,22 @@ fn read_again(
     Ok(found)
 }
 
+/// Threads and memory that rows are read again with.
+pub(in crate::cli) fn room(configuration: Option<&Configuration>, global: &Global) -> (usize, Option<u64>) {
+    let threads = super::super::values::threads(global.threads).unwrap_or(0);
+    let of_file = configuration.and_then(|configuration| configuration.run.memory_limit);
+    (threads, global.memory_limit.or(of_file).or_else(ambient_limit))
+}
+
 /// The rows of a key side by side, as `browse` shows them.
 pub(in crate::cli) fn rows(
     contract: &ContractAudit,
     audit: &Audit,
     configuration: Option<&Configuration>,
     key: &str,
-    threads: usize,
+    room: (usize, Option<u64>),
 ) -> Result<Vec<(String, Sides<String>, bool)>, String> {
-    let found = read_again(contract, audit, configuration, &WantedKey::parse(key), threads)?;
+    let found = read_again(contract, audit, configuration, &WantedKey::parse(key), room)?;
     Ok(side_by_side(&found))
 }
 

@@ -16,7 +16,8 @@ pub(in super::super) fn path(leaves: &[blake3::Hash], index: usize) -> Vec<blake
     inner
 }
 
-fn root(leaves: &[blake3::Hash]) -> blake3::Hash {
+/// The root of some leaves.
+pub(super) fn root(leaves: &[blake3::Hash]) -> blake3::Hash {
     let mut tree = Tree::default();
     leaves.iter().for_each(|leaf| tree.push(leaf));
     tree.root()
