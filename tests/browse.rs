@@ -40,6 +40,11 @@ fn browse(workspace: &Workspace) -> Terminal {
     terminal
 }
 
+/// The lines that are not empty.
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| !line.is_empty()).collect()
+}
+
 #[track_caller]
 fn gave_back(terminal: &Terminal) {
     terminal.look(|screen| {
@@ -52,13 +57,45 @@ fn gave_back(terminal: &Terminal) {
 fn divergences_are_listed_by_contract_cause_kind_and_attribute() {
     let workspace = workspace();
     let mut terminal = browse(&workspace);
-    insta::assert_snapshot!(workspace.filtered(&terminal.text()), @"");
+    assert_eq!(
+        lines(&workspace.filtered(&terminal.text())),
+        [
+            " reconcile browse  [run]  drifted",
+            "all                                                                6 divergences",
+            "[1 contracts] 2 causes  3 kinds  4 attributes",
+            "> people             6  drifted 2 high 4 medium",
+            "  same               0  agreed",
+            " Enter open  Tab next list  / search  Esc back  e export  ? help  q quit",
+        ]
+    );
     terminal.press(TAB);
     terminal.wait_for("[2 causes]");
     terminal.press("3");
-    insta::assert_snapshot!(workspace.filtered(&terminal.wait_for("[3 kinds]")), @"");
+    assert_eq!(
+        lines(&workspace.filtered(&terminal.wait_for("[3 kinds]"))),
+        [
+            " reconcile browse  [run]  drifted",
+            "all                                                                6 divergences",
+            " 1 contracts  2 causes [3 kinds] 4 attributes",
+            "> missing            1  1 high",
+            "  orphan             1  1 high",
+            "  mismatch           4  4 medium",
+            " Enter open  Tab next list  / search  Esc back  e export  ? help  q quit",
+        ]
+    );
     terminal.press(TAB);
-    insta::assert_snapshot!(workspace.filtered(&terminal.wait_for("[4 attributes]")), @"");
+    assert_eq!(
+        lines(&workspace.filtered(&terminal.wait_for("[4 attributes]"))),
+        [
+            " reconcile browse  [run]  drifted",
+            "all                                                                6 divergences",
+            " 1 contracts  2 causes  3 kinds [4 attributes]",
+            "> (whole row)           2  2 high in people",
+            "  city                  2  2 medium in people",
+            "  name                  2  2 medium in people",
+            " Enter open  Tab next list  / search  Esc back  e export  ? help  q quit",
+        ]
+    );
     terminal.press("q");
     assert_eq!(terminal.end().0, 0);
 }
@@ -74,10 +111,31 @@ fn a_line_is_opened_with_both_values_and_rows_side_by_side() {
     terminal.wait_for("search: roma_");
     terminal.press(ENTER);
     terminal.wait_for("1 divergence\n");
-    insta::assert_snapshot!(workspace.filtered(&terminal.text()), @"");
+    assert_eq!(
+        lines(&workspace.filtered(&terminal.text())),
+        [
+            " reconcile browse  [run]  drifted",
+            r#"contract people › attribute city › "roma"                           1 divergence"#,
+            r#">  medium   mismatch       {"id":"1"}  city  "Via Roma 12" → "Via Roma 21""#,
+            " Enter open  Space mark  / search  Tab groups  Esc back  ? help  q quit",
+        ]
+    );
     terminal.press(ENTER);
     terminal.wait_for("authority");
-    insta::assert_snapshot!(workspace.filtered(&terminal.text()), @"");
+    assert_eq!(
+        lines(&workspace.filtered(&terminal.text())),
+        [
+            " reconcile browse  [run]  drifted",
+            r#"contract people › attribute city › "roma"                           1 divergence"#,
+            "medium mismatch  default",
+            "contract  people",
+            r#"key       {"id":"1"}"#,
+            "             authority                         projection",
+            r#"> city       "Via Roma 12"                     "Via Roma 21""#,
+            r#"  name       "Anna Rossi"                      "Anna Bianchi""#,
+            " Esc back  ←→ other lines  Space mark  r rows  e export  ? help  q quit",
+        ]
+    );
     // What differs is shown inverse, and nothing else in the line.
     let inverse: String = terminal.look(|screen| {
         let row = (0..24).find(|row| (0..80).any(|column| screen.cell(*row, column).unwrap().contents() == "V"));
@@ -88,7 +146,25 @@ fn a_line_is_opened_with_both_values_and_rows_side_by_side() {
     assert_eq!(inverse, "1221");
     terminal.press("r");
     terminal.wait_for("both rows, as they stand in the sources");
-    insta::assert_snapshot!(workspace.filtered(&terminal.text()), @"");
+    assert_eq!(
+        lines(&workspace.filtered(&terminal.text())),
+        [
+            " reconcile browse  [run]  drifted",
+            r#"contract people › attribute city › "roma"                           1 divergence"#,
+            "medium mismatch  default",
+            "contract  people",
+            r#"key       {"id":"1"}"#,
+            "             authority                         projection",
+            r#"> city       "Via Roma 12"                     "Via Roma 21""#,
+            r#"  name       "Anna Rossi"                      "Anna Bianchi""#,
+            "both rows, as they stand in the sources",
+            "             authority                         projection",
+            r#"  id         "1"                               "1""#,
+            r#"  city       "Via Roma 12"                     "Via Roma 21""#,
+            r#"  name       "Anna Rossi"                      "Anna Bianchi""#,
+            " Esc back  ←→ other lines  Space mark  r rows  e export  ? help  q quit",
+        ]
+    );
     terminal.press(ESC);
     terminal.wait_for("Tab groups");
     terminal.press("/nowhere");
@@ -106,14 +182,14 @@ fn what_is_marked_is_exported_as_review_export_does() {
     terminal.wait_for("nothing is marked");
     terminal.press(&format!("3{DOWN}"));
     terminal.press(ENTER);
-    terminal.wait_for("orphan");
+    terminal.wait_for(">  high     orphan");
     terminal.press(" ");
     terminal.wait_for("1 marked");
     terminal.press(ESC);
     terminal.wait_for("[3 kinds]");
     terminal.press("/berta");
     terminal.press(ENTER);
-    terminal.wait_for("\"berta\"");
+    terminal.wait_for("\"Berta\"");
     terminal.press(" ");
     terminal.wait_for("2 marked");
     terminal.press("q");
@@ -140,14 +216,14 @@ fn what_is_marked_is_exported_as_review_export_does() {
     terminal.press("q");
     assert_eq!(terminal.end().0, 0);
 
-    let lines = |text: &str| -> Vec<BTreeMap<String, String>> {
+    let records = |text: &str| -> Vec<BTreeMap<String, String>> {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         reader.deserialize().map(Result::unwrap).collect()
     };
     let all = workspace.reconcile(["review", "export", "--all"]);
-    let marked = lines(&fs::read_to_string(workspace.path().join("marked.csv")).unwrap());
+    let marked = records(&fs::read_to_string(workspace.path().join("marked.csv")).unwrap());
     let wanted = |line: &BTreeMap<String, String>| line["kind"] == "orphan" || line["projection_value"] == "Berta";
-    let expected: Vec<_> = lines(&all.stdout).into_iter().filter(wanted).collect();
+    let expected: Vec<_> = records(&all.stdout).into_iter().filter(wanted).collect();
     assert_eq!(expected.len(), 2);
     assert_eq!(marked, expected);
     // It comes back as any other review.
@@ -160,11 +236,22 @@ fn a_small_window_still_says_what_matters() {
     let mut terminal = browse(&workspace);
     terminal.resize(10, 40);
     terminal.wait("less", |text| text.lines().next().is_some_and(|line| line.len() <= 40 && line.contains("browse")));
-    insta::assert_snapshot!(workspace.filtered(&terminal.wait_for("q quit")), @"");
+    let text = terminal.wait_for("q quit");
+    // The run's id is cut, and is another each time.
+    assert_eq!(
+        lines(text.split_once('\n').unwrap().1),
+        [
+            "all                        6 divergences",
+            "[1 contracts]  Tab: next",
+            "> people             6  drifted 2 high",
+            "  same               0  agreed",
+            " Enter open  ? help  q quit",
+        ]
+    );
     terminal.press("3");
     terminal.wait_for("[3 kinds]");
     terminal.press(ENTER);
-    terminal.wait_for("missing");
+    terminal.wait_for(">  high");
     terminal.press(ENTER);
     terminal.wait_for("contract  people");
     terminal.press(ESC);
@@ -249,13 +336,12 @@ fn a_large_run_is_looked_through_in_little_memory() {
     let mut terminal = Terminal::start(&workspace, &["browse"], 24, 80);
     terminal.wait_for("150,000 divergences\n");
     terminal.press(ENTER);
-    terminal.wait_for("> ");
     let first = terminal.wait_for("{\"id\":");
     terminal.press("G");
     let last = terminal.wait("the last lines", |text| text.contains("{\"id\":") && *text != first);
     terminal.press("\u{1b}[5~");
     terminal.wait("the page before", |text| text.contains("{\"id\":") && *text != last);
-    terminal.press("/:149999}");
+    terminal.press("/149999");
     terminal.press(ENTER);
     terminal.wait_for("1 divergence\n");
     let process = terminal.child.process_id().unwrap();

@@ -8,7 +8,7 @@ use crate::servers::mariadb::{Database, Server};
 use crate::servers::postgres;
 use crate::support::{Outcome, Workspace};
 
-fn contract(sides: [String; 2]) -> String {
+fn contract(sides: &[String; 2]) -> String {
     format!(
         "version = 1\n[source.a]\n{}\n[source.p]\n{}\n[contract.c]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"p\"\nkey = [\"id\"]\n",
         sides[0], sides[1]
@@ -51,7 +51,7 @@ fn a_password_comes_from_the_url_a_file_the_environment_or_pgpass() {
     for (number, (option, lines, variables, is_let_in)) in cases.into_iter().enumerate() {
         let option = if option.is_empty() { String::new() } else { format!("?{option}={right}") };
         let side = || format!("location = \"{url}{option}\"\ntable = \"t\"\n{lines}");
-        workspace.file("reconcile.toml", &contract([side(), side()]));
+        workspace.file("reconcile.toml", &contract(&[side(), side()]));
         let mut command: Command = workspace.command(["run"]);
         for name in ["PGPASSWORD", "PGPASSFILE"] {
             command.env_remove(name);
@@ -85,13 +85,13 @@ fn reading_a_replica_waits_until_it_has_followed() {
     {}
     for pushdown in ["always", "never"] {
         let side = |options: &str| table(&database, &format!("pushdown = \"{pushdown}\"\n{options}"));
-        workspace.file("reconcile.toml", &contract([side("pause_if = \"load > 0\""), side("")]));
+        workspace.file("reconcile.toml", &contract(&[side("pause_if = \"load > 0\""), side("")]));
         workspace.reconcile(["run"]).expect(0, &["agreed"]);
         assert!(busy.try_wait().unwrap().is_some(), "the other session was still at work");
     }
     // Who follows nobody tells nothing.
     workspace
-        .file("reconcile.toml", &contract([table(&database, "pause_if = \"replica_lag > 1s\""), table(&database, "")]));
+        .file("reconcile.toml", &contract(&[table(&database, "pause_if = \"replica_lag > 1s\""), table(&database, "")]));
     workspace
         .reconcile(["run"])
         .unbroken()
@@ -130,7 +130,7 @@ fn reading_a_replica_waits_until_it_has_followed() {
         || administrator.sql("SHOW SLAVE STATUS").split('\t').nth(32).and_then(|field| field.parse::<u64>().ok());
     until(&|| behind().is_some_and(|seconds| seconds >= 2), "the replica does not lie behind");
     let waiting = |options: &str| {
-        contract([table(&database, ""), table(&copy, &format!("pause_if = \"replica_lag > 1s\"\n{options}"))])
+        contract(&[table(&database, ""), table(&copy, &format!("pause_if = \"replica_lag > 1s\"\n{options}"))])
     };
     workspace.file("reconcile.toml", &waiting("max_duration = \"2s\""));
     workspace.reconcile(["run"]).unbroken().expect(2, &["max_duration of 2 s has passed", "unverified"]);

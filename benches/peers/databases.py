@@ -99,9 +99,9 @@ class Servers:
         os.mkdir(data)
         if os.getuid() == 0:
             os.chown(data, pwd.getpwnam("mysql").pw_uid, pwd.getpwnam("mysql").pw_gid)
-        subprocess.run(as_user("mysql", ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal", f"--datadir={data}"]), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        subprocess.run(as_user("mysql", ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal", f"--datadir={data}", f"--tmpdir={data}"]), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         binary = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
-        options = [f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={data}/socket", f"--pid-file={data}/pid", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=1G", "--skip-name-resolve", "--local-infile=1"]
+        options = [f"--datadir={data}", f"--tmpdir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={data}/socket", f"--pid-file={data}/pid", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=1G", "--skip-name-resolve", "--local-infile=1"]
         self.running.append(subprocess.Popen(as_user("mysql", [binary, "--no-defaults", *options]), stderr=subprocess.DEVNULL, cwd="/"))
         client = ["mariadb", "--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{port}", "-uroot", "--local-infile=1"]
         self.mariadb = lambda sql: subprocess.run([*client, "-e", sql], check=True)

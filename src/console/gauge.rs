@@ -263,7 +263,7 @@ mod tests {
                 "2 of 12 contracts done, 0:07",
                 "orders reading  35% [====>         ]  700,000 rows  10.00 MiB/s  70.00 MiB of 200.00 MiB  0:13 left",
             ]
-            .map(|line| line.to_owned()),
+            .map(str::to_owned),
         );
         reading.contract = "木".repeat(50);
         for width in 1..200 {

@@ -45,7 +45,7 @@ impl Excerpt {
         let marked = if redacted == shown { Some(marked) } else { None };
         let number = row.to_string();
         let gutter = " ".repeat(number.len());
-        let (text, mark) = fitted(&cells(&redacted, marked), WIDTH - number.len() - 6);
+        let (text, mark) = fitted(&cells(&redacted, marked.as_ref()), WIDTH - number.len() - 6);
         Self {
             line: format!("   {number} | {text}").trim_end().to_owned(),
             mark: format!("   {gutter} | {mark}").trim_end().to_owned(),
@@ -111,10 +111,9 @@ struct Cell {
 }
 
 /// A line as a terminal can show it.
-fn cells(line: &str, marked: Option<Range<usize>>) -> Vec<Cell> {
+fn cells(line: &str, marked: Option<&Range<usize>>) -> Vec<Cell> {
     let mut column = 0;
-    let is_marked =
-        |index: usize| marked.as_ref().is_some_and(|marked| marked.contains(&index) || marked.start == index);
+    let is_marked = |index: usize| marked.is_some_and(|marked| marked.contains(&index) || marked.start == index);
     let cell = |(index, character): (usize, char)| {
         let text = match character {
             '\t' => " ".repeat(TAB - column % TAB),

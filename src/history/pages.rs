@@ -147,7 +147,7 @@ impl Pages {
 fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
         let bytes = text.len();
-        text.truncate(text.floor_char_boundary(longest));
+        text.truncate((0..=longest).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0));
         text.shrink_to_fit();
         text.push_str(&format!("… ({bytes} bytes)"));
     }

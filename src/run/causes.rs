@@ -94,16 +94,22 @@ impl Work<'_> {
         partitions: &[usize],
     ) -> Result<MissingKeys, Halt> {
         let binding = &self.inputs.binding;
-        let mut missing = MissingKeys::default();
-        for &partition in partitions {
+        let look = |mut missing: MissingKeys, &partition: &usize| {
             self.reader(Side::Authority).go_on()?;
             looked.show(self, gathered, partition, |rows, resolved| {
                 let bench = Bench { contract: self.batch.contract, binding, rows, scale };
                 let scene = Scene { binding, rows };
                 telling(bench, |teller| question.look(scene, &resolved.differences, &teller, &mut missing));
             })?;
-        }
-        Ok(missing)
+            Ok::<_, Halt>(missing)
+        };
+        let add = |mut one: MissingKeys, other: MissingKeys| {
+            one.add(&other);
+            Ok(one)
+        };
+        self.batch.threads.install(|| {
+            partitions.par_iter().try_fold(MissingKeys::default, look).try_reduce(MissingKeys::default, add)
+        })
     }
 }
 

@@ -67,9 +67,17 @@ impl<'b> Looked<'b> {
         partition: usize,
         see: impl FnOnce(&Sides<Rows>, &Resolved),
     ) -> Result<(), Halt> {
-        if let Some(Held { rows: Some(rows), resolved, .. }) = self.lock().get(&partition) {
-            see(rows, resolved);
+        // It is out while it is seen, so that others need not wait.
+        let held = self.lock().remove(&partition);
+        if let Some(held @ Held { rows: Some(_), .. }) = held {
+            if let Some(rows) = &held.rows {
+                see(rows, &held.resolved);
+            }
+            self.lock().insert(partition, held);
             return Ok(());
+        }
+        if let Some(held) = held {
+            self.lock().insert(partition, held);
         }
         let rows = gathered.as_ref().try_map(|side, gathered| gathered.look(work.reader(side), partition))?;
         let rules = ResolveRules { null_keys_match: work.batch.contract.null_keys_match };

@@ -63,6 +63,8 @@ fn command(folder: &Path, port: u16, settings: &[String]) -> Command {
         "--sql-mode=ANSI_QUOTES",
         "--character-set-server=utf8mb4",
         "--max-allowed-packet=64M",
+        // A machine that is busy answers later than the ten seconds that are usual.
+        "--connect-timeout=120",
     ]);
     server.args(settings);
     server
@@ -91,6 +93,8 @@ impl Server {
             // In the folder of all, servers that start take each other's files for leftovers.
             .arg(format!("--tmpdir={}", folder.display()))
             .current_dir(&folder)
+            // Others that are made on this machine at the same time may use the same names.
+            .env("TMPDIR", &folder)
             .output()
             .unwrap();
         assert!(made.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));

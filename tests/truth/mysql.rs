@@ -14,7 +14,7 @@ fn no_setting_of_a_server_hides_what_differs() {
         "CREATE TABLE a (id int PRIMARY KEY, name varchar(40)) CHARACTER SET utf8mb4;
          INSERT INTO a VALUES (1, 'Anna 😀'), (2, 'Berta'); CREATE TABLE party LIKE a; INSERT INTO party VALUES (1, 'Anna 🎉'), (2, 'Berta');
          CREATE TABLE second LIKE a; INSERT INTO second VALUES (1, 'Anna 😀'), (2, 'Bertha');
-         CREATE TABLE now (id int PRIMARY KEY, name varchar(40)) WITH SYSTEM VERSIONING; INSERT INTO now VALUES (1, 'x');
+         CREATE TABLE recent (id int PRIMARY KEY, name varchar(40)) WITH SYSTEM VERSIONING; INSERT INTO recent VALUES (1, 'x');
          CREATE TABLE past (id int PRIMARY KEY, name varchar(40)) WITH SYSTEM VERSIONING; INSERT INTO past VALUES (1, 'y');
          CREATE USER 'reader'@'%' IDENTIFIED BY 's3cret'; GRANT SELECT ON {name}.* TO 'reader'@'%';
          SET GLOBAL init_connect = 'SET NAMES utf8', GLOBAL sql_select_limit = 1, GLOBAL group_concat_max_len = 4,
@@ -26,7 +26,7 @@ fn no_setting_of_a_server_hides_what_differs() {
     };
     diff("a", "party").expect(1, &["authority 2, projection 2", "\"Anna 😀\" → \"Anna 🎉\""]);
     diff("a", "second").expect(1, &["authority 2, projection 2", "\"Berta\" → \"Bertha\""]);
-    diff("now", "past").expect(1, &["authority 1, projection 1", "\"x\" → \"y\""]);
+    diff("recent", "past").expect(1, &["authority 1, projection 1", "\"x\" → \"y\""]);
     let query = |table: &str| {
         format!(
             "location = \"{reader}\"\nquery = \"SELECT 1 AS id, GROUP_CONCAT(name ORDER BY id) AS names FROM {table}\""

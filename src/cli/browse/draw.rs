@@ -4,7 +4,7 @@
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 
-use super::filter::{CONTRACT, Group};
+use super::filter::{CONTRACT, Group, Wanted};
 use super::line;
 use super::state::{App, Prompt, TABS, View};
 use crate::contract::Severity;
@@ -201,7 +201,7 @@ fn list(app: &mut App<'_>, width: usize, body: usize, color: bool) -> Vec<Line<'
     app.top = app.top.min(app.selected).max((app.selected + 1).saturating_sub(body as u64));
     let (top, selected) = (app.top, app.selected);
     let window = app.window(top, body);
-    let several = app.audit.contracts.len() > 1 && app.filter.columns[CONTRACT].is_none();
+    let several = app.audit.contracts.len() > 1 && app.filter.columns[CONTRACT] == Wanted::Any;
     let told = window.iter().zip(top..).map(|((number, finding), place)| {
         let lead = (place == selected, app.marks.contains(number));
         list_line(finding, lead, several, width, color)

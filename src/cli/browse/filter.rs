@@ -19,11 +19,29 @@ const MOST_SORTS: usize = 100_000;
 /// Parts what a sort is made of: no name holds it, since control characters are in no name that a terminal shows apart.
 const PART: char = '\u{1f}';
 
+/// What a column has to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Whatever it may be.
+    #[default]
+    Any,
+    /// NULL.
+    Null,
+    /// This.
+    Value(String),
+}
+
+impl From<Option<String>> for Wanted {
+    fn from(value: Option<String>) -> Self {
+        value.map_or(Self::Null, Self::Value)
+    }
+}
+
 /// What a line has to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
-    /// What each column has to hold; the inner None is NULL.
-    pub(super) columns: [Option<Option<String>>; 5],
+    /// What each column has to hold.
+    pub(super) columns: [Wanted; 5],
     /// What some text of it has to hold, without regard to case.
     pub(super) text: Option<String>,
     /// It has to be one of these lines.
@@ -43,8 +61,9 @@ impl Filter {
         }
         let grouping = line.grouping();
         let fits = self.columns.iter().zip(grouping).all(|(wanted, held)| match wanted {
-            Some(wanted) => wanted.as_deref() == held,
-            None => true,
+            Wanted::Any => true,
+            Wanted::Null => held.is_none(),
+            Wanted::Value(value) => Some(value.as_str()) == held,
         });
         fits && self.text.as_ref().is_none_or(|text| line.texts().any(|held| holds(held, text)))
     }
@@ -55,9 +74,10 @@ impl Filter {
         let mut parts: Vec<String> = names
             .iter()
             .zip(&self.columns)
-            .filter_map(|(name, wanted)| {
-                let wanted = wanted.as_ref()?;
-                Some(wanted.as_ref().map_or_else(|| format!("no {name}"), |value| format!("{name} {}", visible(value))))
+            .filter_map(|(name, wanted)| match wanted {
+                Wanted::Any => None,
+                Wanted::Null => Some(format!("no {name}")),
+                Wanted::Value(value) => Some(format!("{name} {}", visible(value))),
             })
             .collect();
         parts.extend(self.text.as_ref().map(|text| format!("\"{}\"", visible(text))));
@@ -182,8 +202,8 @@ mod tests {
     fn a_filter_says_what_it_takes() {
         let mut filter = Filter::default();
         assert_eq!(filter.told(), "all");
-        filter.columns[KIND] = Some(Some("missing".to_owned()));
-        filter.columns[CAUSE] = Some(None);
+        filter.columns[KIND] = Wanted::Value("missing".to_owned());
+        filter.columns[CAUSE] = Wanted::Null;
         filter.text = Some("rome\u{1b}".to_owned());
         assert_eq!(filter.told(), "kind missing › no cause › \"rome\\u{1b}\"");
     }

@@ -145,7 +145,7 @@ impl<'a> App<'a> {
         }
         self.said = None;
         if let Some(prompt) = self.prompt.take() {
-            self.typed(prompt, key.code);
+            self.typed(&prompt, key.code);
             return true;
         }
         if key.code == KeyCode::Char('q') {
@@ -171,7 +171,7 @@ impl<'a> App<'a> {
         true
     }
 
-    fn typed(&mut self, prompt: Prompt, code: KeyCode) {
+    fn typed(&mut self, prompt: &Prompt, code: KeyCode) {
         let (Prompt::Search(mut text) | Prompt::Export(mut text)) = prompt.clone();
         match code {
             KeyCode::Esc => return,
@@ -235,7 +235,7 @@ impl<'a> App<'a> {
                 if let Some(group) = self.groups().get(self.at[self.tab]) {
                     let mut filter = self.filter.clone();
                     for (column, value) in &group.values {
-                        filter.columns[*column] = Some(value.clone());
+                        filter.columns[*column] = value.clone().into();
                     }
                     self.narrow(filter);
                 }

@@ -40,9 +40,11 @@ pub(super) fn on_terminal<T>(
     work: impl FnOnce(&mut Screen, &dyn Fn() -> Option<i32>) -> io::Result<T>,
 ) -> io::Result<T> {
     let signal = Arc::new(AtomicUsize::new(0));
-    for number in [SIGINT, SIGTERM, SIGHUP] {
+    for number in [SIGINT, SIGTERM] {
         signal_hook::flag::register_usize(number, Arc::clone(&signal), usize::try_from(number).unwrap_or(0))?;
     }
+    // Whose terminal is gone has nothing to give back, and whoever waits for its keys may never see that none will come.
+    signal_hook::flag::register_conditional_shutdown(SIGHUP, 128 + SIGHUP, Arc::new(AtomicBool::new(true)))?;
     // What a panic says belongs on the screen that was there before.
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -191,9 +191,9 @@ fn operator<'a>(rest: &'a str, named: &mut Named) -> Option<&'a str> {
     if operator.is_empty() || operator.ends_with('&') && behind.starts_with(['\'', '"']) {
         return None;
     }
-    // A sign that stands close to what is before it.
-    named.operators.insert(operator.trim_end_matches(['+', '-']).to_owned());
-    named.operators.insert(operator.to_owned());
+    // A sign may stand close to what is before it.
+    let signed = [operator.trim_end_matches(['+', '-']), operator].map(str::to_owned);
+    named.operators.extend(signed.into_iter().filter(|operator| !operator.is_empty()));
     Some(behind)
 }
 
@@ -239,9 +239,9 @@ mod tests {
             ("id > 10 -- the first ones are tests", "", ">"),
             ("ID BETWEEN 1 AND 2.5e3 or \"Odd Name\" is not null", "", ""),
             ("day >= date '2026-01-01' and valid_to < timestamp '2026-01-01 00:00'", "", "< >="),
-            ("id::numeric = -1 and note = 'it''s snow'", "", "="),
+            ("id::numeric = -1 and note = 'it''s snow'", "", "- ="),
             ("lower(note) LIKE 'a%' AND id in (1, 2)", "lower", ""),
-            ("cast(note as integer) <>-1 or id = any('{1,2}'::int[])", "", "<> <>-"),
+            ("cast(note as integer) <>-1 or id = any('{1,2}'::int[])", "", "<> <>- ="),
             ("valid_to at time zone 'UTC' > '2026-01-01'", "", ">"),
             ("extract(year from day) = 2026 and now(id)", "now", "="),
         ];
