@@ -45,6 +45,16 @@ fn lines(text: &str) -> Vec<&str> {
     text.lines().filter(|line| !line.is_empty()).collect()
 }
 
+/// What is shown inverse of the line with the street.
+fn inverse(terminal: &Terminal) -> String {
+    terminal.look(|screen| {
+        let row = (0..24).find(|row| (0..80).any(|column| screen.cell(*row, column).unwrap().contents() == "V"));
+        let row = row.expect("the line of the city");
+        let cells = (0..80).map(|column| screen.cell(row, column).unwrap());
+        cells.filter(|cell| cell.inverse()).map(vt100::Cell::contents).collect()
+    })
+}
+
 #[track_caller]
 fn gave_back(terminal: &Terminal) {
     terminal.look(|screen| {
@@ -137,13 +147,7 @@ fn a_line_is_opened_with_both_values_and_rows_side_by_side() {
         ]
     );
     // What differs is shown inverse, and nothing else in the line.
-    let inverse: String = terminal.look(|screen| {
-        let row = (0..24).find(|row| (0..80).any(|column| screen.cell(*row, column).unwrap().contents() == "V"));
-        let row = row.expect("the line of the city");
-        let cells = (0..80).map(|column| screen.cell(row, column).unwrap());
-        cells.filter(|cell| cell.inverse()).map(vt100::Cell::contents).collect()
-    });
-    assert_eq!(inverse, "1221");
+    assert_eq!(inverse(&terminal), "1221");
     terminal.press("r");
     terminal.wait_for("both rows, as they stand in the sources");
     assert_eq!(

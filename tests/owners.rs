@@ -304,7 +304,7 @@ fn a_key_whose_row_is_composed_is_explained_with_what_every_owner_holds() {
     // Mapped, owned and looked up, under the projection's key.
     told(
         "901",
-        &["read again", "* status     \"open\"    \"sent\"", "owed       \"10", "name       \"Amy\"     \"Amy\""],
+        &["read again", "* status     \"open\"     \"sent\"", "owed       \"10", "name       \"Amy\"      \"Amy\""],
     );
     told("902", &["read again", "\"(owner_lacks_key)\"", "\"5\"", "\"Ben\""]);
     told("a3", &["read again", "missing", "\"a3\"", "(no row)"]);

@@ -292,7 +292,9 @@ fn a_connection_that_is_cut_is_made_again_in_the_same_snapshot() {
          CREATE TABLE u AS TABLE t",
     );
     let source = |lines: &str| format!("location = \"{}\"\n{lines}", database.url());
-    contract(&workspace, &source("table = \"t\"\nmax_rows_per_second = 15000"), &source("table = \"u\""));
+    // Rows are read, and not summed where they lie.
+    let rows = "pushdown = \"never\"\nmax_rows_per_second = 15000";
+    contract(&workspace, &source(&format!("table = \"t\"\n{rows}")), &source(&format!("table = \"u\"\n{rows}")));
     let mut command = workspace.command(["run", "--threads", "2"]);
     let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The oldest session of each source holds its snapshot; those that came later are cut.

@@ -209,7 +209,8 @@ mod tests {
         left.note(summer, 3600);
         assert_eq!(left.partly().map(Apart::name).next(), Some("Europe/London"));
         left.note(winter, 3600);
-        assert_eq!(left.partly().next(), None);
+        // Morocco leaves an hour for Ramadan only.
+        assert_eq!(left.partly().map(Apart::name).collect::<Vec<_>>(), ["Africa/Casablanca"]);
     }
 
     #[test]

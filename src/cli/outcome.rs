@@ -124,9 +124,7 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     drop(bars);
     interrupt.end_patience();
     let written = teller.write(&drafts);
-    if let Some(error) = failed_line {
-        return Err(Failure::stdout(&error));
-    }
+    failed_line.map_or(Ok(()), |error| Err(Failure::stdout(&error)))?;
     let browsable = kept.as_deref().filter(|_| console.width().is_some()).map(failure::shown);
     print(&mut audit, (global.format, browsable.as_deref()), batch.comparison.limit, console)?;
     if let Some(kept) = kept {

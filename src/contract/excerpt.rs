@@ -14,7 +14,21 @@ const WIDTH: usize = 80;
 /// Where the next column after a tab begins.
 const TAB: usize = 4;
 /// Keys of which no value is shown, wherever they stand.
-const PRIVATE: [&str; 6] = ["password", "passphrase", "pii_key", "secret", "token", "api_key"];
+const PRIVATE: [&str; 13] = [
+    "passw",
+    "passp",
+    "pasw",
+    "pwd",
+    "pii_key",
+    "secret",
+    "token",
+    "api_key",
+    "authoriz",
+    "authoris",
+    "bearer",
+    "credential",
+    "webhook",
+];
 
 /// A line as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +109,8 @@ fn hidden(line: &str) -> Option<Range<usize>> {
     let url = line.find("://").map(|index| index + "://".len());
     let value = PRIVATE.iter().filter_map(|key| {
         let after = line.to_lowercase().find(key)? + key.len();
-        let rest = line.get(after..)?;
+        // The rest of its name.
+        let rest = line.get(after..)?.trim_start_matches(|next: char| next.is_alphanumeric() || "_-".contains(next));
         let rest = rest.strip_prefix(['"', '\'']).unwrap_or(rest).trim_start().strip_prefix('=')?.trim_start();
         let rest = rest.strip_prefix(['"', '\'']).unwrap_or(rest);
         Some(line.len() - rest.len())
@@ -218,6 +233,8 @@ mod tests {
             "location = \"postgres://amy:hunter3 'x@db",
             "{ url = \"https://hooks.example/hunter3\", on = [\"drifted\"] }",
             "password = \"hunter3\"",
+            "pasword = \"hunter3\"",
+            "authorization = \"Bearer hunter3\"",
             "sign = { key = \"a.key\", password = 'hunter3' }",
             "Password = hunter3",
             "pii_key = \"hunter3\" # hunter3",

@@ -555,6 +555,16 @@ impl<'a> Tally<'a> {
         [authority, projection].into_iter().chain(besides).chain(old).for_each(|input| privacy.of_input(input));
     }
 
+    /// What each side's rows come to, whatever their order.
+    fn digest_tables(&mut self) {
+        for (side, sum) in self.table.iter().flat_map(Sides::iter) {
+            let mut hasher = blake3::Hasher::new();
+            let books = self.books.get(side);
+            hasher.update(&(books.read - books.unreadable).to_le_bytes()).update(&sum.to_bytes());
+            self.inputs.get_mut(side).table_digest = hasher.finalize().to_hex().to_string();
+        }
+    }
+
     fn close(mut self, verdict: Verdict, mut because: String, mut error: Option<String>) -> ContractAudit {
         self.warnings.extend(lapsed(&self.decided));
         let (secrets, privacy) = (&self.contract.secrets, self.privacy());
@@ -572,12 +582,7 @@ impl<'a> Tally<'a> {
             (0, done) => f64::from(u8::from(done)),
             _ => compared as f64 / in_scope as f64,
         };
-        for (side, sum) in self.table.iter().flat_map(Sides::iter) {
-            let mut hasher = blake3::Hasher::new();
-            let books = self.books.get(side);
-            hasher.update(&(books.read - books.unreadable).to_le_bytes()).update(&sum.to_bytes());
-            self.inputs.get_mut(side).table_digest = hasher.finalize().to_hex().to_string();
-        }
+        self.digest_tables();
         let most = self.contract.repair.max_actions.unwrap_or(u64::MAX);
         let truncated = self.actions > most;
         if truncated {

@@ -24,10 +24,12 @@ impl Database {
     }
 
     fn url(&self) -> String {
-        match self {
+        let url = match self {
             Self::Postgres(database) => database.url(),
             Self::Mariadb(database) => database.url(),
-        }
+        };
+        // A machine that is busy answers late.
+        format!("{url}?connect_timeout=120")
     }
 }
 

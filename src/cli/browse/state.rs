@@ -306,6 +306,8 @@ impl<'a> App<'a> {
 
     fn look_again(&mut self) {
         self.scan = Scan::start(&self.pages, self.filter.clone());
+        // The one before may have ended with as many lines.
+        self.seen = (0, false);
         self.blocks.clear();
         (self.selected, self.top) = (0, 0);
         self.opened = None;

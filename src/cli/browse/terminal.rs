@@ -4,6 +4,7 @@
 use std::io::{self, Stdout, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -35,16 +36,32 @@ fn give_back() {
     }
 }
 
+/// Ends the process some time after a signal asked for it: where the terminal itself is gone, whoever waits for its keys may never
+/// learn that none will come.
+fn end_what_waits(signal: &AtomicUsize) {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    const LOOK: Duration = Duration::from_millis(100);
+    while TAKEN.load(Ordering::SeqCst) {
+        std::thread::sleep(LOOK);
+        if let Ok(number @ 1..) = i32::try_from(signal.load(Ordering::Relaxed)) {
+            std::thread::sleep(PATIENCE);
+            if TAKEN.load(Ordering::SeqCst) {
+                give_back();
+                // It returns only where the signal is one that ends nothing.
+                let _ = signal_hook::low_level::emulate_default_handler(number);
+            }
+        }
+    }
+}
+
 /// Does some work on a terminal that shows nothing but that. `stopped` tells the signal that asked for an end.
 pub(super) fn on_terminal<T>(
     work: impl FnOnce(&mut Screen, &dyn Fn() -> Option<i32>) -> io::Result<T>,
 ) -> io::Result<T> {
     let signal = Arc::new(AtomicUsize::new(0));
-    for number in [SIGINT, SIGTERM] {
+    for number in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register_usize(number, Arc::clone(&signal), usize::try_from(number).unwrap_or(0))?;
     }
-    // Whose terminal is gone has nothing to give back, and whoever waits for its keys may never see that none will come.
-    signal_hook::flag::register_conditional_shutdown(SIGHUP, 128 + SIGHUP, Arc::new(AtomicBool::new(true)))?;
     // What a panic says belongs on the screen that was there before.
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -53,6 +70,8 @@ pub(super) fn on_terminal<T>(
     }));
     TAKEN.store(true, Ordering::SeqCst);
     let taken = Taken;
+    let seen = Arc::clone(&signal);
+    std::thread::spawn(move || end_what_waits(&seen));
     enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen)?;
     let mut screen = Terminal::new(CrosstermBackend::new(stdout()))?;

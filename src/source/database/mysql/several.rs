@@ -120,7 +120,7 @@ pub(super) async fn read(
     let Some((first, rest)) = connections.split_first_mut() else { return Ok(None) };
     let Some(name) = place.leading(first).await? else { return Ok(None) };
     let key = quoted_name(System::Mysql, &name);
-    let ends: Option<Row> = first.query_first(format!("SELECT MIN({key}), MAX({key}) FROM {}", place.from)).await?;
+    let ends: Option<Row> = first.exec_first(format!("SELECT MIN({key}), MAX({key}) FROM {}", place.from), ()).await?;
     let end = |index: usize| ends.as_ref().and_then(|row| row.as_ref(index)).and_then(integer);
     let (Some(low), Some(high)) = (end(0), end(1)) else { return Ok(None) };
     let rows = place.size(first).await?.map_or(0, |(rows, _)| rows);
