@@ -143,7 +143,7 @@ impl Drop for Other {
 
 /// Waits until a question is answered so.
 fn until(place: &Place<'_>, question: &str, answer: &str) {
-    assert!((0..600).any(|_| {
+    assert!((0..6_000).any(|_| {
         let yes = place.ask(question) == answer;
         if !yes {
             std::thread::sleep(std::time::Duration::from_millis(20));
