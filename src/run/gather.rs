@@ -11,7 +11,7 @@ use arrow::row::{RowConverter, SortField};
 
 use super::Halt;
 use super::carried::with_file;
-use super::scan::{Again, Reader, compact, take_rows};
+use super::scan::{Again, Reader, chosen_rows, take_rows};
 use crate::diff::resolve::{RowAt, Rows, Standing, each_key, key_order, standing};
 use crate::diff::{Budget, Candidates, Extent, Spill, partition_of};
 use crate::digest::{Buffers, Sum};
@@ -82,9 +82,9 @@ impl<'s> Gathered<'s> {
         let mut pending = Pending::of(reader, unit);
         let few = if whole { candidates.few(unit) } else { None };
         if let Some(rows) = few
-            && reader.fetch(unit, &rows, |_, batch| pending.push(&compact(&batch)))?
+            && reader.fetch(unit, &rows, |_, batch| self.push(reader, &batch, &mut pending))?
         {
-            return self.keep(reader, &mut pending);
+            return self.keep(&mut pending);
         }
         let mut first = 0;
         // The same columns as in the scan: which rows of a broken file can be read, and so their numbers, depends on them.
@@ -94,7 +94,7 @@ impl<'s> Gathered<'s> {
             first += batch.num_rows() as u64;
             self.catch(reader, &batch, offsets, &mut pending)
         })?;
-        self.keep(reader, &mut pending)
+        self.keep(&mut pending)
     }
 
     /// Takes some rows of a batch, as `Reader::taken` makes it.
@@ -109,8 +109,19 @@ impl<'s> Gathered<'s> {
             return Ok(());
         }
         let all = offsets.len() == batch.num_rows();
-        pending.push(&if all { batch.clone() } else { take_rows(batch, offsets) });
-        if pending.bytes > self.at_once() { self.keep(reader, pending) } else { Ok(()) }
+        self.push(reader, &if all { batch.clone() } else { chosen_rows(batch, offsets) }, pending)
+    }
+
+    /// Takes all rows of a batch, as bytes: its columns may hold the pages that they were read from.
+    fn push(&self, reader: Reader<'_>, batch: &RecordBatch, pending: &mut Pending) -> Result<(), Halt> {
+        let with_file = pending.file.map(|file| with_file(batch, file));
+        let batch = with_file.as_ref().unwrap_or(batch);
+        let lines = self.lines.get_or_init(|| Lines::new(&batch.schema()));
+        let order = self.look_at(reader, batch)?;
+        let rows = lines.write(batch);
+        pending.bytes += rows.size();
+        pending.batches.push((rows, order));
+        if pending.bytes > self.at_once() { self.keep(pending) } else { Ok(()) }
     }
 
     /// Bytes that may be pending: the more, the longer are the stretches of each partition.
@@ -120,21 +131,18 @@ impl<'s> Gathered<'s> {
     }
 
     /// Keeps what is pending, in memory while the budget lasts.
-    pub(super) fn keep(&self, reader: Reader<'_>, pending: &mut Pending) -> Result<(), Halt> {
-        let batches = std::mem::take(&mut pending.batches);
+    pub(super) fn keep(&self, pending: &mut Pending) -> Result<(), Halt> {
+        let written = std::mem::take(&mut pending.batches);
         pending.bytes = 0;
-        let Some(first) = batches.first() else { return Ok(()) };
-        let lines = self.lines.get_or_init(|| Lines::new(&first.schema()));
+        if written.is_empty() {
+            return Ok(());
+        }
         let bits = self.partitions.len().ilog2();
-        let mut written = Vec::with_capacity(batches.len());
         let mut lengths = vec![0; self.partitions.len()];
-        for batch in batches {
-            let order = self.look_at(reader, &batch)?;
-            let rows = lines.write(&batch);
-            for (row, tag) in rows.iter().zip(&order) {
+        for (rows, order) in &written {
+            for (row, tag) in rows.iter().zip(order) {
                 lengths[partition_of(*tag, bits)] += Lines::HEAD + row.data().len();
             }
-            written.push((rows, order));
         }
         // A stretch for each partition, the rows in it in the order in which they came.
         let mut ends: Vec<usize> = Vec::with_capacity(lengths.len());
@@ -431,7 +439,8 @@ impl Lines {
 /// What one unit has gathered and not yet handed in.
 #[derive(Default)]
 pub(super) struct Pending {
-    batches: Vec<RecordBatch>,
+    /// Rows, and the orders of their keys.
+    batches: Vec<(arrow::row::Rows, Vec<u64>)>,
     bytes: usize,
     /// The file that the rows come from, where there are several.
     file: Option<u32>,
@@ -449,11 +458,6 @@ impl Pending {
     /// What comes next is of this unit.
     pub(super) fn comes_from(&mut self, reader: Reader<'_>, unit: usize) {
         self.file = reader.file_of(unit);
-    }
-
-    fn push(&mut self, batch: &RecordBatch) {
-        self.bytes += batch.get_array_memory_size();
-        self.batches.push(self.file.map_or_else(|| batch.clone(), |file| with_file(batch, file)));
     }
 }
 

@@ -67,7 +67,7 @@ fn stood(inputs: &Inputs, found: Result<Found, String>) -> Result<Result<(Found,
         let input = inputs.sides.get(side);
         let (table, remote) = (table.as_ref()?, remote(&input.opened)?);
         let conditions = table.conditions(&found.chosen, NAMED).into_iter();
-        Some(conditions.map(|condition| remote.pick(condition, &input.columns)).collect())
+        Some(conditions.map(|condition| remote.pick(condition, Some(&input.columns))).collect())
     });
     Ok(fickle::changed(inputs, &found, &picks)?.map_or(Ok((found, picks)), |because| Err(because.to_owned())))
 }
@@ -254,12 +254,12 @@ fn narrow(inputs: &mut Inputs, extent: (i64, i64), chosen: &segment::Chosen, mut
     let whole = Arc::new(AtomicBool::new(false));
     for side in Side::BOTH {
         let input = inputs.sides.get_mut(side);
-        let (opened, columns) = (&mut input.opened, &input.columns);
+        let opened = &mut input.opened;
         let units: Vec<Box<dyn Unit>> = if let Some(picks) = picked.get_mut(side).take() {
             let remote = remote(opened).expect("what was picked has a database");
-            let mut all = Some(remote.pick("1 = 1".to_owned(), columns));
+            let mut all = Some(remote.pick("1 = 1".to_owned(), None));
             let unit = |picked: Box<dyn Unit>| -> Box<dyn Unit> {
-                Box::new(Chosen { picked, all: all.take(), columns: columns.clone(), whole: Arc::clone(&whole) })
+                Box::new(Chosen { picked, all: all.take(), whole: Arc::clone(&whole) })
             };
             picks.into_iter().map(unit).collect()
         } else {

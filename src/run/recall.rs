@@ -301,7 +301,10 @@ impl Recall {
         let (taken, others): (Vec<u64>, Vec<u64>) = rows.into_iter().partition(|row| held.contains_key(row));
         let mut found = Vec::new();
         if !others.is_empty() {
-            let fetched = reader.fetch(unit, &others, |rows, batch| found.push((rows.to_vec(), compact(&batch))))?;
+            let fetched = reader.fetch(unit, &others, |rows, batch| {
+                found.push((rows.to_vec(), compact(&batch)));
+                Ok(())
+            })?;
             if !fetched {
                 return Ok(false);
             }
@@ -315,7 +318,7 @@ impl Recall {
             let all = 0..u32::try_from(batch.num_rows()).expect("a batch has fewer than 2³² rows");
             gathered.catch(reader, batch, all.collect(), &mut pending)?;
         }
-        gathered.keep(reader, &mut pending)?;
+        gathered.keep(&mut pending)?;
         // What is kept stays as it is where nothing is missing and little is in vain.
         let needed: usize = found.iter().map(|(rows, _)| rows.len()).sum();
         if !others.is_empty() || held.len() > 2 * needed {

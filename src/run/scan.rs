@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         &self,
         unit: usize,
         rows: &[u64],
-        mut each: impl FnMut(&[u64], RecordBatch),
+        mut each: impl FnMut(&[u64], RecordBatch) -> Result<(), Halt>,
     ) -> Result<bool, Halt> {
         let read = &self.input().opened.units[unit];
         let Some(pieces) = read.read_rows(&self.input().columns, rows) else { return Ok(false) };
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
                 surplus += batch.num_rows() - rest.len();
                 break;
             };
-            each(numbers, compared);
+            each(numbers, compared)?;
             rest = after;
         }
         if !rest.is_empty() || surplus > 0 {
@@ -244,7 +244,7 @@ impl<'a> Reader<'a> {
         if let (Some(recall), Some(seen)) = (scan.recall, working.seen) {
             recall.keep(self.side, unit, seen, &working.facts);
         }
-        scan.gathered.keep(*self, &mut working.pending)?;
+        scan.gathered.keep(&mut working.pending)?;
         Ok(working.facts)
     }
 
@@ -371,7 +371,7 @@ impl<'a> Reader<'a> {
             first += rows.num_rows() as u64;
             gathered.catch(*self, &compared, caught, &mut pending)
         })?;
-        gathered.keep(*self, &mut pending)
+        gathered.keep(&mut pending)
     }
 
     /// Whether no row of the batch can lack a whole key, so that none need be asked.
@@ -438,7 +438,12 @@ fn note(seen: Option<&mut Seen>, recall: Option<&Recall>, digest: &RowDigest, nu
 
 /// The rows of `offsets` of a batch.
 pub(super) fn take_rows(batch: &RecordBatch, offsets: Vec<u32>) -> RecordBatch {
-    compact(&take_record_batch(batch, &UInt32Array::from(offsets)).expect("offsets are within the batch"))
+    compact(&chosen_rows(batch, offsets))
+}
+
+/// The rows of `offsets` of a batch, for a short while: views keep all of what they were taken from alive.
+pub(super) fn chosen_rows(batch: &RecordBatch, offsets: Vec<u32>) -> RecordBatch {
+    take_record_batch(batch, &UInt32Array::from(offsets)).expect("offsets are within the batch")
 }
 
 /// The same rows with no more than their bytes: views would keep all of what they were taken from alive.

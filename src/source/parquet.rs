@@ -37,20 +37,13 @@ const UNIT_BYTES_MIN: u64 = 1 << 20;
 /// A file that is foreign, truncated, encrypted, or whose metadata contradict themselves.
 pub(super) fn open(file: &Arc<SourceFile>, batch_rows: usize) -> Result<Contents, Error> {
     check_magic(file)?;
-    let buffers = Arc::default();
-    let reader = Chunks { handle: file.open()?, buffers: Arc::clone(&buffers) };
+    let reader = Chunks { handle: file.open()? };
     let metadata = load(file, &reader)?;
     let (fields, roots) = fields(file, &metadata)?;
     let (groups, rows) = groups(file, &metadata)?;
     let schema: SchemaRef = Arc::new(Schema::new(fields));
-    let parquet = Arc::new(ParquetFile {
-        file: Arc::clone(file),
-        metadata,
-        roots,
-        schema: Arc::clone(&schema),
-        batch_rows,
-        buffers,
-    });
+    let parquet =
+        Arc::new(ParquetFile { file: Arc::clone(file), metadata, roots, schema: Arc::clone(&schema), batch_rows });
     let mut units: Vec<Box<dyn Unit>> = Vec::new();
     let mut start = 0;
     let mut bytes = 0;
@@ -189,16 +182,20 @@ fn groups(file: &SourceFile, metadata: &ArrowReaderMetadata) -> Result<(Vec<Grou
 /// Positioned reads for the Parquet crate, no larger than the file.
 struct Chunks {
     handle: Positioned,
-    buffers: Arc<Buffers>,
 }
 
 /// Buffers that were read into and let go, for the next reads: new ones would have to be cleared first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+/// Those of all files: what one file's last page was read into serves the next file.
+static BUFFERS: Buffers = Buffers(Mutex::new(Vec::new()));
 
 impl Buffers {
     /// How many are kept: about as many as the columns that threads read at once.
     const MOST: usize = 64;
+    /// How many bytes they have together.
+    const MOST_BYTES: usize = 16 << 20;
     /// Longer ones are rare, and too much to keep.
     const LARGEST: usize = 2 << 20;
 
@@ -217,7 +214,8 @@ impl Buffers {
             return;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == Self::MOST {
+        let most = Self::MOST_BYTES - buffer.len();
+        while kept.len() >= Self::MOST || kept.iter().map(Vec::len).sum::<usize>() > most {
             kept.swap_remove(0);
         }
         kept.push(buffer);
@@ -228,7 +226,6 @@ impl Buffers {
 struct Lent {
     buffer: Vec<u8>,
     length: usize,
-    home: Arc<Buffers>,
 }
 
 impl AsRef<[u8]> for Lent {
@@ -239,7 +236,7 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        self.home.give(std::mem::take(&mut self.buffer));
+        BUFFERS.give(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -268,9 +265,9 @@ impl ChunkReader for Chunks {
                 self.handle.length()
             )));
         }
-        let mut buffer = self.buffers.take(length);
+        let mut buffer = BUFFERS.take(length);
         self.handle.read_exact_at(&mut buffer[..length], start)?;
-        Ok(Bytes::from_owner(Lent { buffer, length, home: Arc::clone(&self.buffers) }))
+        Ok(Bytes::from_owner(Lent { buffer, length }))
     }
 }
 
@@ -280,7 +277,6 @@ struct ParquetFile {
     roots: Vec<usize>,
     schema: SchemaRef,
     batch_rows: usize,
-    buffers: Arc<Buffers>,
 }
 
 impl ParquetFile {
@@ -305,9 +301,16 @@ impl ParquetFile {
         let chunks = chunks.filter(|(leaf, _)| roots.contains(&schema.get_column_root_idx(*leaf)));
         let positive = |figure: i64| u64::try_from(figure).unwrap_or(0);
         let pages = chunks.map(|(_, chunk)| {
-            let decoded = positive(chunk.uncompressed_size());
-            let value = decoded / positive(chunk.num_values()).max(1);
+            let (decoded, values) = (positive(chunk.uncompressed_size()), positive(chunk.num_values()));
+            let value = decoded / values.max(1);
             let page = decoded.min(PAGE_BYTES.max(value.saturating_mul(PAGE_VALUES)));
+            // Of a page of text, or of a dictionary of texts, each value has a view.
+            let views = if chunk.column_type() == PhysicalType::BYTE_ARRAY {
+                (page / value.max(1)).min(values) * 16
+            } else {
+                0
+            };
+            let page = page.saturating_add(views);
             match chunk.compression() {
                 // What is stored is what is read.
                 ParquetCompression::UNCOMPRESSED => page,
@@ -427,7 +430,7 @@ impl Groups<'_> {
         let parquet = &self.unit.parquet;
         let built = guarded(|| {
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
-                Chunks { handle: self.handle.duplicate(), buffers: Arc::clone(&parquet.buffers) },
+                Chunks { handle: self.handle.duplicate() },
                 parquet.metadata.clone(),
             );
             let builder = builder

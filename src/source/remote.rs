@@ -37,8 +37,8 @@ pub trait Remote: Send + Sync {
     /// # Errors
     /// That reading may take no longer.
     fn pace(&self, rows: u64) -> Result<(), Error>;
-    /// The rows for which a condition holds, of which no other columns than these are asked for.
-    fn pick(&self, condition: String, columns: &[usize]) -> Box<dyn Unit>;
+    /// The rows for which a condition holds, of which no other columns than these are asked for; None: than at first.
+    fn pick(&self, condition: String, columns: Option<&[usize]>) -> Box<dyn Unit>;
     /// Whether the same question may be answered in another way the next time, because a view or query may make rows up anew.
     /// What it picks is kept, so that it is the same whenever it is read.
     fn is_fickle(&self) -> bool {

@@ -342,7 +342,7 @@ impl<'a> Line<'a> {
     }
 
     pub(super) fn end(&mut self) -> Result<(), Stopped> {
-        self.bench.gathered.get(self.reader.side).keep(self.reader, &mut self.pending)?;
+        self.bench.gathered.get(self.reader.side).keep(&mut self.pending)?;
         Ok(())
     }
 }

@@ -112,8 +112,6 @@ pub(super) struct Chosen {
     pub(super) picked: Box<dyn Unit>,
     /// All rows of the side, at its first unit.
     pub(super) all: Option<Box<dyn Unit>>,
-    /// The columns that are read of all rows, whichever are asked for.
-    pub(super) columns: Vec<usize>,
     /// While it is set all rows are read.
     pub(super) whole: Arc<AtomicBool>,
 }
@@ -139,12 +137,7 @@ impl Unit for Chosen {
         if !self.whole.load(Ordering::SeqCst) {
             return self.picked.read(columns);
         }
-        let Some(all) = &self.all else { return Ok(Box::new(std::iter::empty())) };
-        let within = columns.iter().map(|column| self.columns.binary_search(column).expect("a scan reads it"));
-        let within: Vec<usize> = within.collect();
-        Ok(Box::new(all.read(&self.columns)?.map(move |piece| match piece? {
-            Piece::Rows(rows) => Ok(Piece::Rows(rows.project(&within).expect("the columns were read"))),
-            unreadable @ Piece::Unreadable(_) => Ok(unreadable),
-        })))
+        // No more columns than are asked for: there are many rows.
+        self.all.as_ref().map_or_else(|| Ok(Box::new(std::iter::empty()) as Pieces<'_>), |all| all.read(columns))
     }
 }

@@ -127,7 +127,7 @@ impl Work<'_> {
             });
             gathered.catch(reader, &compared, wanted, &mut pending)
         })?;
-        gathered.keep(reader, &mut pending)
+        gathered.keep(&mut pending)
     }
 
     /// Opens a side anew, with no more rows than must be read for the keys that still differ.
@@ -159,7 +159,7 @@ impl Work<'_> {
         });
         if let Some(conditions) = conditions {
             let columns = &self.inputs.sides.get(side).columns;
-            let unit = |condition: String| remote.pick(condition, columns);
+            let unit = |condition: String| remote.pick(condition, Some(columns));
             let units: Vec<Box<dyn Unit>> = conditions.into_iter().map(unit).collect();
             opened.file_of.clear();
             opened.units = units;

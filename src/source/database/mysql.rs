@@ -162,12 +162,12 @@ impl Reading<'_> {
         if connections.len() > 1
             && let Some(brought) = several::read(self, connections, place, &columns).await?
         {
-            return Ok(several::units(brought));
+            return several::units(brought);
         }
         let (mut made, mut spool) = (Columns::new(&columns), Spool::new(&self.database.shown)?);
         fill(&self.flow, &mut connections[0], &statement, &mut made, &mut spool).await?;
         let ((schema, finish), rows) = (made.schema(), spool.rows);
-        Ok((Arc::clone(&schema), spool.units(&schema, finish), rows))
+        Ok((Arc::clone(&schema), spool.units(&schema, finish)?, rows))
     }
 
     /// Bounds each statement's time.
@@ -243,7 +243,7 @@ fn write(made: &mut Columns, spool: &mut Spool) -> Result<(), Stop> {
         return Ok(());
     }
     let batch = made.batch().map_err(|error| Refused::new(error.to_string()))?;
-    Ok(spool.write(&batch)?)
+    Ok(spool.write(batch)?)
 }
 
 /// Which server answers.

@@ -37,6 +37,8 @@ use types::Column;
 const UNIT_PAGES: u64 = 1024;
 /// Units that a table has at most.
 const UNITS: u64 = 512;
+/// Rows of a unit that are asked for one by one at most: the server passes over those before each of them.
+const SINGLE_ROWS: usize = 64;
 /// Bytes that one reading is meant to bring.
 const WANTED_BYTES: u64 = 4 << 20;
 /// Bytes of columns in a batch.
@@ -101,6 +103,15 @@ impl Table {
         let columns: Vec<String> = columns.iter().map(|&column| sent(&self.relation.columns[column])).collect();
         let (columns, from) = (columns.join(", "), &self.relation.from);
         format!("COPY (SELECT {columns} FROM {from} {where_and_order}) TO STDOUT (FORMAT binary)")
+    }
+
+    /// `COPY` of some of the rows that `where_and_order` chooses, by their numbers, ascending.
+    fn copy_rows(&self, columns: &[usize], where_and_order: &str, rows: &[u64]) -> String {
+        let columns: Vec<String> = columns.iter().map(|&column| sent(&self.relation.columns[column])).collect();
+        let (columns, from) = (columns.join(", "), &self.relation.from);
+        let one = |row: &u64| format!("(SELECT {columns} FROM {from} {where_and_order} LIMIT 1 OFFSET {row})");
+        let each: Vec<String> = rows.iter().map(one).collect();
+        format!("COPY ({}) TO STDOUT (FORMAT binary)", each.join(" UNION ALL "))
     }
 
     /// The rows of what was brought, batch by batch.
@@ -274,6 +285,33 @@ impl Unit for Pages {
         };
         reading.ask();
         Ok(Box::new(reading))
+    }
+
+    fn read_rows(&self, columns: &[usize], rows: &[u64]) -> Option<Result<Pieces<'_>, Error>> {
+        let relation = &self.table.relation;
+        // With a filter, or several parts, the server may find rows in another order when it is asked for few of them.
+        if relation.filter.is_some() || relation.heap.is_none_or(|heap| heap.is_mixed) || rows.len() > SINGLE_ROWS {
+            return None;
+        }
+        let copy = self.table.copy_rows(columns, &within(relation, self.range), rows);
+        let server = &self.table.server;
+        let brought = match wait(server.bring(&copy)) {
+            Ok(brought) => brought,
+            // All of them are read in stretches that take less time.
+            Err(failure) if is_timeout(&failure) => return None,
+            Err(failure) => return Some(Err(error(self.place(), failure))),
+        };
+        let reading = |batches| Reading {
+            unit: self,
+            columns: columns.to_vec(),
+            next: self.range.until,
+            step: self.step,
+            coming: None,
+            batches: Some(batches),
+            is_over: false,
+        };
+        let batches = self.table.rows(columns, brought);
+        Some(batches.map(|batches| Box::new(reading(batches)) as Pieces<'_>))
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::Cursor;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -30,6 +31,8 @@ pub(super) struct Spool {
     /// Where the next block of the file begins, whoever writes it.
     end: Arc<AtomicU64>,
     blocks: Vec<Block>,
+    /// The block behind them, which is being written while the next one is read.
+    last: Option<JoinHandle<Result<Block, Error>>>,
     /// All rows.
     pub rows: u64,
     /// Blocks of rows that cannot be read, of all that are in the file.
@@ -61,28 +64,50 @@ impl Spool {
     pub(super) fn new(shown: &str) -> Result<Self, Error> {
         let file = tempfile::tempfile().map_err(|error| full(shown, &error))?;
         let (shown, file) = (shown.to_owned(), Arc::new(file));
-        Ok(Self { shown, file, end: Arc::default(), blocks: Vec::new(), rows: 0, unreadable: Arc::default() })
+        Ok(Self {
+            shown,
+            file,
+            end: Arc::default(),
+            blocks: Vec::new(),
+            last: None,
+            rows: 0,
+            unreadable: Arc::default(),
+        })
     }
 
     /// Another one in the same file, for other rows.
     #[cfg(feature = "mysql")]
     pub(super) fn beside(&self, shown: String) -> Self {
         let (file, end, unreadable) = (Arc::clone(&self.file), Arc::clone(&self.end), Arc::clone(&self.unreadable));
-        Self { shown, file, end, blocks: Vec::new(), rows: 0, unreadable }
+        Self { shown, file, end, blocks: Vec::new(), last: None, rows: 0, unreadable }
     }
 
     /// Adds a batch.
     ///
     /// # Errors
-    /// A full disk.
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let bytes = encoded(batch).map_err(|error| Error::new(&self.shown, error.to_string()))?;
-        let offset = self.end.fetch_add(bytes.len() as u64, Ordering::SeqCst);
-        self.file.write_all_at(&bytes, offset).map_err(|error| full(&self.shown, &error))?;
-        let rows = batch.num_rows() as u64;
-        let decoded = batch.get_array_memory_size() as u64;
-        self.blocks.push(Block { offset, length: bytes.len(), rows, decoded, problem: None, is_end: false });
-        self.rows += rows;
+    /// A full disk, which may be told with the next one.
+    pub(super) fn write(&mut self, batch: RecordBatch) -> Result<(), Error> {
+        self.settle()?;
+        self.rows += batch.num_rows() as u64;
+        let (shown, file, end) = (self.shown.clone(), Arc::clone(&self.file), Arc::clone(&self.end));
+        let write = move || {
+            let bytes = encoded(&batch).map_err(|error| Error::new(&shown, error.to_string()))?;
+            let offset = end.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+            file.write_all_at(&bytes, offset).map_err(|error| full(&shown, &error))?;
+            let rows = batch.num_rows() as u64;
+            let decoded = batch.get_array_memory_size() as u64;
+            Ok(Block { offset, length: bytes.len(), rows, decoded, problem: None, is_end: false })
+        };
+        let begun = std::thread::Builder::new().name("spool".to_owned()).spawn(write);
+        self.last = Some(begun.map_err(|error| full(&self.shown, &error))?);
+        Ok(())
+    }
+
+    /// Waits for the block that is being written.
+    fn settle(&mut self) -> Result<(), Error> {
+        if let Some(last) = self.last.take() {
+            self.blocks.push(last.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
         Ok(())
     }
 
@@ -91,6 +116,7 @@ impl Spool {
     /// # Errors
     /// More of them than are worth telling one by one.
     pub(super) fn unreadable(&mut self, problem: String) -> Result<(), Error> {
+        self.settle()?;
         self.rows += 1;
         if let Some(last) = self.blocks.last_mut()
             && last.problem.as_ref() == Some(&problem)
@@ -110,6 +136,7 @@ impl Spool {
     /// Notes that the rows behind were not read, however many they are.
     #[cfg(test)]
     pub(super) fn broken_off(&mut self, problem: String) {
+        self.settle().unwrap();
         self.push_problem(0, problem, true);
     }
 
@@ -118,7 +145,11 @@ impl Spool {
     }
 
     /// The units, of some blocks each; `finish` gives their batches the schema of the source.
-    pub(super) fn units(self, schema: &SchemaRef, finish: Arc<Finish>) -> Vec<Box<dyn Unit>> {
+    ///
+    /// # Errors
+    /// A full disk.
+    pub(super) fn units(mut self, schema: &SchemaRef, finish: Arc<Finish>) -> Result<Vec<Box<dyn Unit>>, Error> {
+        self.settle()?;
         let Self { shown, file, blocks, .. } = self;
         let shared = Arc::new(Shared { shown, file, schema: Arc::clone(schema), finish });
         let mut units: Vec<Box<dyn Unit>> = Vec::new();
@@ -140,7 +171,7 @@ impl Spool {
         if !next.is_empty() {
             push(next);
         }
-        units
+        Ok(units)
     }
 }
 
@@ -245,11 +276,11 @@ mod tests {
         };
         let mut spool = Spool::new("a query").unwrap();
         for first in (0..150_000).step_by(30_000) {
-            spool.write(&batch(first)).unwrap();
+            spool.write(batch(first)).unwrap();
         }
         assert_eq!(spool.rows, 150_000);
         let schema = batch(0).schema();
-        let units = spool.units(&schema, Arc::new(Ok));
+        let units = spool.units(&schema, Arc::new(Ok)).unwrap();
         assert_eq!(units.iter().map(|unit| unit.rows().unwrap()).collect::<Vec<_>>(), [90_000, 60_000]);
         assert_eq!(units[1].place(), "a query, from row 90001");
         for _ in 0..2 {
@@ -271,13 +302,13 @@ mod tests {
             RecordBatch::try_from_iter([("id", ids)]).unwrap()
         };
         let mut spool = Spool::new("a query").unwrap();
-        spool.write(&batch(1)).unwrap();
+        spool.write(batch(1)).unwrap();
         spool.unreadable("is no text".to_owned()).unwrap();
         spool.unreadable("is no text".to_owned()).unwrap();
-        spool.write(&batch(4)).unwrap();
+        spool.write(batch(4)).unwrap();
         spool.broken_off("took too long".to_owned());
         assert_eq!(spool.rows, 4);
-        let units = spool.units(&batch(0).schema(), Arc::new(Ok));
+        let units = spool.units(&batch(0).schema(), Arc::new(Ok)).unwrap();
         assert_eq!(units.len(), 1);
         let told: Vec<String> = units[0]
             .read(&[0])

@@ -208,14 +208,22 @@ fn range(kind: &Kind) -> Option<std::ops::RangeInclusive<i128>> {
 
 /// A decimal's digits as one number of a scale; None where it has more than its type.
 fn scaled(bytes: &[u8], precision: u8, scale: i8) -> Option<i256> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    /// So many digits fit into 128 bits.
+    const SHORT: usize = 38;
+    let (negative, text) = bytes.strip_prefix(b"-").map_or((false, bytes), |text| (true, text));
+    let point = text.iter().position(|byte| *byte == b'.');
+    let (whole, fraction) = point.map_or((text, &b""[..]), |point| (&text[..point], &text[point + 1..]));
     let lacking = usize::try_from(scale).ok()?.checked_sub(fraction.len())?;
-    let digits = format!("{whole}{fraction}{}", "0".repeat(lacking));
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = digits.trim_start_matches('0').len() <= usize::from(precision);
-    let value = i256::from_string(&digits).filter(|_| is_number && fits)?;
+    let digits = || whole.iter().chain(fraction).copied().chain(std::iter::repeat_n(b'0', lacking));
+    let (all, zeros) = (digits().count(), digits().take_while(|digit| *digit == b'0').count());
+    if all == 0 || all - zeros > usize::from(precision) || !digits().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let value = if all - zeros <= SHORT {
+        i256::from_i128(digits().fold(0, |value, digit| value * 10 + i128::from(digit - b'0')))
+    } else {
+        i256::from_string(&digits().map(char::from).collect::<String>())?
+    };
     Some(if negative { value.wrapping_neg() } else { value })
 }
 

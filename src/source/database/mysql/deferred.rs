@@ -162,7 +162,7 @@ impl Deferred {
             }
         }
         let expected = self.schema.project(columns).map_err(|error| Error::new(&self.shown, error.to_string()))?;
-        Ok(spool.units(&Arc::new(expected), finish))
+        Ok(spool.units(&Arc::new(expected), finish)?)
     }
 }
 
@@ -251,8 +251,9 @@ impl Remote for Whole {
         self.table.flow.pace.wait(rows).map_err(|said| Error::new(&self.table.shown, said))
     }
 
-    fn pick(&self, condition: String, columns: &[usize]) -> Box<dyn Unit> {
-        let (table, columns) = (Arc::clone(&self.table), columns.to_vec());
+    fn pick(&self, condition: String, columns: Option<&[usize]>) -> Box<dyn Unit> {
+        let columns = columns.map_or_else(OnceLock::new, |columns| OnceLock::from(columns.to_vec()));
+        let table = Arc::clone(&self.table);
         Box::new(Picked { table, condition, columns, brought: OnceLock::new() })
     }
 
@@ -280,7 +281,7 @@ struct Picked {
     table: Arc<Deferred>,
     condition: String,
     /// All that are ever asked for, ascending.
-    columns: Vec<usize>,
+    columns: OnceLock<Vec<usize>>,
     brought: OnceLock<Result<Vec<Box<dyn Unit>>, (String, String, Option<String>)>>,
 }
 
@@ -302,8 +303,9 @@ impl Unit for Picked {
     }
 
     fn read(&self, columns: &[usize]) -> Result<Pieces<'_>, Error> {
+        let all = self.columns.get_or_init(|| columns.to_vec());
         let brought = self.brought.get_or_init(|| {
-            let brought = self.table.done(self.table.bring(&self.columns, &self.condition));
+            let brought = self.table.done(self.table.bring(all, &self.condition));
             brought.map_err(|error| (error.place, error.problem, error.hint))
         });
         let units = brought.as_ref().map_err(|(place, problem, hint)| Error {
@@ -311,7 +313,7 @@ impl Unit for Picked {
             problem: problem.clone(),
             hint: hint.clone(),
         })?;
-        let wanted: Option<Vec<usize>> = columns.iter().map(|column| self.columns.binary_search(column).ok()).collect();
+        let wanted: Option<Vec<usize>> = columns.iter().map(|column| all.binary_search(column).ok()).collect();
         let wanted = wanted.ok_or_else(|| Error::new(self.place(), "is asked for columns that were not brought"))?;
         let pieces: Result<Vec<Pieces<'_>>, Error> = units.iter().map(|unit| unit.read(&wanted)).collect();
         Ok(Box::new(pieces?.into_iter().flatten()))

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::datatypes::SchemaRef;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
@@ -16,8 +17,8 @@ use super::{Access, Reading, Server, Stop, fill};
 use crate::contract::System;
 use crate::database::dialect::quoted_name;
 use crate::database::runtime::wait;
-use crate::source::Snapshot;
 use crate::source::database::spool::Spool;
+use crate::source::{Snapshot, Unit};
 
 /// Connections where the contract does not say.
 const CONNECTIONS: usize = 2;
@@ -162,12 +163,15 @@ pub(super) async fn read(
     Ok(Some(Brought { made, spools: done.into_iter().map(|(_, spool)| spool).collect() }))
 }
 
-/// The units of what was brought, and the schema that holds every value.
-pub(super) fn units(brought: Brought) -> (arrow::datatypes::SchemaRef, Vec<Box<dyn crate::source::Unit>>, u64) {
+/// The schema that holds every value of what was brought, its units, and how many rows they have.
+pub(super) fn units(brought: Brought) -> Result<(SchemaRef, Vec<Box<dyn Unit>>, u64), Stop> {
     let (schema, finish) = brought.made.schema();
     let rows = brought.spools.iter().map(|spool| spool.rows).sum();
-    let units = brought.spools.into_iter().flat_map(|spool| spool.units(&schema, Arc::clone(&finish))).collect();
-    (schema, units, rows)
+    let mut units = Vec::new();
+    for spool in brought.spools {
+        units.extend(spool.units(&schema, Arc::clone(&finish))?);
+    }
+    Ok((schema, units, rows))
 }
 
 /// Spans of equal width, in order.

@@ -63,8 +63,7 @@ pub(super) fn stamp(kind: &Kind, value: &Value) -> Option<Stamp> {
 fn days(year: u16, month: u8, day: u8) -> Option<i64> {
     let part = |part: u8| i8::try_from(part).ok();
     let date = jiff::civil::Date::new(i16::try_from(year).ok()?, part(month)?, part(day)?).ok()?;
-    let epoch = jiff::civil::date(1970, 1, 1);
-    Some(i64::from(date.since(epoch).ok()?.get_days()))
+    Some(date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24)
 }
 
 impl Clock {

@@ -104,9 +104,11 @@ impl Remote for Arc<Table> {
         server.pace.wait(rows).map_err(|said| Error::new(&server.place, said))
     }
 
-    fn pick(&self, condition: String, columns: &[usize]) -> Box<dyn Unit> {
+    fn pick(&self, condition: String, columns: Option<&[usize]>) -> Box<dyn Unit> {
         if self.relation.heap.is_none() {
-            return spooled::picked(self, condition, columns);
+            let all: Vec<usize> =
+                (0..self.relation.columns.len()).filter(|column| !self.relation.hidden.contains(column)).collect();
+            return spooled::picked(self, condition, columns.unwrap_or(&all));
         }
         Box::new(Picked { table: Arc::clone(self), condition })
     }

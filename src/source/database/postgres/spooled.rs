@@ -102,14 +102,14 @@ impl Whole {
         let kept = table.coming(columns, coming).and_then(|mut batches: Batches<'_>| {
             while let Some(batch) = batches.next()? {
                 server.pace.wait(batch.num_rows()).map_err(|said| Error::new(&server.place, said))?;
-                spool.write(&batch)?;
+                spool.write(batch)?;
             }
             Ok(())
         });
         match kept {
             Ok(()) => {
                 let schema = table.schema.project(columns).expect("the columns are the schema's own");
-                Ok(Some(spool.units(&Arc::new(schema), Arc::new(|batch: RecordBatch| Ok(batch)))))
+                Ok(Some(spool.units(&Arc::new(schema), Arc::new(|batch: RecordBatch| Ok(batch)))?))
             }
             Err(_) if server.take_cut() => Ok(None),
             Err(error) => Err(error),

@@ -103,7 +103,7 @@ impl Remote for RangeUnit {
         self.shared.pace.wait(rows).map_err(|said| Error::new(&self.shared.shown, said))
     }
 
-    fn pick(&self, condition: String, _: &[usize]) -> Box<dyn Unit> {
+    fn pick(&self, condition: String, _: Option<&[usize]>) -> Box<dyn Unit> {
         Box::new(Self::picked(Arc::clone(&self.shared), condition))
     }
 
