@@ -45,6 +45,8 @@ pub struct Scale {
     prefix: Vec<u8>,
     /// What markers are judged by, where the contract has any.
     pace: Option<Pace>,
+    /// The same for what a second look saw.
+    pace_again: Option<Pace>,
     by_difference: bool,
 }
 
@@ -83,19 +85,27 @@ impl Scale {
                 && contract.controls.value_at_risk.is_none()
                 && contract.recheck.is_none(),
             pace: None,
+            pace_again: None,
         }
     }
 
     /// The same for a contract that has markers or tombstones.
     #[must_use]
     pub fn with_pace(self, pace: Option<Pace>) -> Self {
-        Self { pace, ..self }
+        Self { pace, pace_again: pace, ..self }
     }
 
-    /// What markers are judged by, where the contract has any.
+    /// The same where a second look was taken, whose rows are of a later instant.
     #[must_use]
-    pub fn pace(&self) -> Option<&Pace> {
-        self.pace.as_ref()
+    pub fn with_pace_again(self, pace: impl FnOnce(Pace) -> Pace) -> Self {
+        Self { pace_again: self.pace_again.map(pace), ..self }
+    }
+
+    /// What the markers of a difference are judged by, where the contract has any.
+    #[must_use]
+    fn pace(&self, again: Option<Again>) -> Option<&Pace> {
+        let seen_again = matches!(again, Some(Again::Stands | Again::Unstable));
+        if seen_again { self.pace_again.as_ref() } else { self.pace.as_ref() }
     }
 
     /// Whether a difference alone tells kind and severity of its lines, so that they can be counted without being made.

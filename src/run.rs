@@ -70,8 +70,16 @@ pub fn run(
     let mut audits = Vec::with_capacity(contracts.len());
     for contract in contracts {
         progress.enter(&contract.name);
-        let batch =
-            Batch { contract, settings, progress, stop, threads: &threads, budget: settings.budget(0), notes: None };
+        let batch = Batch {
+            contract,
+            settings,
+            began,
+            progress,
+            stop,
+            threads: &threads,
+            budget: settings.budget(0),
+            notes: None,
+        };
         audits.push(again::compare(&batch, recorder)?);
         progress.leave();
     }
@@ -114,6 +122,8 @@ pub fn check_sources(contract: &Contract) -> Result<(Binding, Vec<String>), Vec<
 struct Batch<'a> {
     contract: &'a Contract,
     settings: &'a Settings,
+    /// When `settings.started_at` was.
+    began: Instant,
     progress: &'a dyn Progress,
     stop: &'a Stop,
     threads: &'a rayon::ThreadPool,
@@ -180,6 +190,11 @@ impl Batch<'_> {
             Err(Halt::Record(error)) => Err(error),
             Err(halt) => Ok(tally.halted(&halt)),
         }
+    }
+
+    /// This instant, by the clock that said when the run started.
+    fn now(&self) -> Timestamp {
+        self.settings.started_at.checked_add(self.began.elapsed()).unwrap_or(self.settings.started_at)
     }
 
     /// What records and candidate rows of one comparison share.

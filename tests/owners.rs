@@ -312,3 +312,30 @@ fn a_key_whose_row_is_composed_is_explained_with_what_every_owner_holds() {
     workspace.file("billing.csv", "id,balance,credits\na1,11.50,0.50\n");
     told("901", &["not read again", "source `billing`", "is not what it was in the run"]);
 }
+
+#[test]
+fn a_tombstone_of_another_owner_is_a_key_that_it_lacks() {
+    let workspace = workspace();
+    with(&workspace, "#BILLING", "deleted = \"gone\"");
+    workspace.file("billing.csv", "id,balance,gone\n1,10,false\n2,20,true\n");
+    run(&workspace, 1, &["owner_lacks_key"]);
+    with(&workspace, "deleted = \"gone\"", "deleted = \"gone = true\"");
+    run(&workspace, 1, &["owner_lacks_key"]);
+    with(&workspace, "deleted = \"gone = true\"", "deleted = \"lost = 1\"");
+    run(&workspace, 2, &["source `billing`, deleted: no column `lost` (columns are: id,"]);
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn the_filter_of_a_database_that_owns_is_in_its_own_words_alone() {
+    let workspace = workspace();
+    let database = rusqlite::Connection::open(workspace.path().join("billing.db")).unwrap();
+    // There LIKE does not tell case apart, so that a key is there twice.
+    let rows = "(1, 10, 'open'), (1, 99, 'OPEN'), (2, 20, 'open'), (3, 30, 'shut')";
+    let table =
+        format!("CREATE TABLE bills (id INTEGER, balance INTEGER, state TEXT); INSERT INTO bills VALUES {rows}");
+    database.execute_batch(&table).unwrap();
+    with(&workspace, "location = \"billing.csv\"", "location = \"sqlite:billing.db\"\ntable = \"bills\"");
+    with(&workspace, "#BILLING", "filter = \"state LIKE 'open'\"");
+    run(&workspace, 1, &["owner_key_twice"]);
+}

@@ -17,6 +17,8 @@ pub struct SecondLook {
     pub unstable: u64,
     /// Each look that was taken, in order.
     pub looks: Vec<Look>,
+    /// A look read a file that had been replaced, of whose content there is no digest.
+    pub replaced: bool,
     /// Why there was none, or not another one, where that is worth a word.
     pub because: Option<String>,
 }

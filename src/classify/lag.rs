@@ -60,11 +60,12 @@ impl Bench<'_> {
     /// What a difference is.
     #[must_use]
     pub fn kind_of(self, difference: &Difference) -> Kind {
-        if self.again(difference) == Some(Again::Settled) {
+        let again = self.again(difference);
+        if again == Some(Again::Settled) {
             return Kind::InFlight;
         }
         let without = kind_of(difference);
-        let Some(pace) = self.scale.pace() else { return without };
+        let Some(pace) = self.scale.pace(again) else { return without };
         match difference {
             Difference::Unpaired { side: Side::Authority, row, fault: None } => {
                 let (version, updated) = (self.version(Side::Authority, *row), self.updated(Side::Authority, *row));
@@ -96,7 +97,7 @@ impl Bench<'_> {
     /// How far the projection lies behind at the key of a difference that is stale or in flight.
     #[must_use]
     pub fn behind(self, difference: &Difference) -> Behind {
-        let Some(pace) = self.scale.pace() else { return Behind::default() };
+        let Some(pace) = self.scale.pace(self.again(difference)) else { return Behind::default() };
         let whole = |lead: i128| u64::try_from((lead / Clock::UNIT).max(0)).unwrap_or(u64::MAX);
         let (version, updated, gap) = match difference {
             Difference::Unpaired { row, .. } => {

@@ -25,14 +25,15 @@ pub struct Shelf {
 
 /// A record, and in the bits that it leaves free what became of it.
 struct Slot {
-    first: u64,
+    first: AtomicU64,
     second: AtomicU64,
 }
 
-/// A row across has equal tags.
+/// In the second word: a row across has equal tags.
 const SEEN: u64 = 1 << Position::BITS;
-/// The key is not alone on its side, or a row across has it that differs or is not the only one.
-const CONTESTED: u64 = 2 << Position::BITS;
+/// In the first word, so that nobody who writes the other one takes it back: the key is not alone on its side, or a row across has
+/// it that differs or is not the only one.
+const CONTESTED: u64 = 1;
 
 /// What no record is: the place of none.
 const FREE: Record = Record { first: u64::MAX, second: u64::MAX };
@@ -42,24 +43,34 @@ const WINDOW: usize = 4;
 
 impl Slot {
     fn of(record: Record) -> Self {
-        Self { first: record.first, second: AtomicU64::new(record.second) }
+        Self { first: AtomicU64::new(record.first), second: AtomicU64::new(record.second) }
+    }
+
+    #[inline]
+    fn first(&self) -> u64 {
+        self.first.load(Ordering::Relaxed)
     }
 
     #[inline]
     fn key(&self) -> u64 {
-        self.first >> Record::ROW_BITS
+        self.first() >> Record::ROW_BITS
     }
 
     #[inline]
     fn record(&self) -> Record {
-        Record { first: self.first, second: self.second.load(Ordering::Relaxed) }
+        Record { first: self.first(), second: self.second.load(Ordering::Relaxed) }
     }
 
     /// Two threads at the same record at once may both think that they were first. Then one row too many is let go, which the sums
     /// tell; a locked operation for every row would cost more than all else here.
     #[inline]
-    fn add(&self, state: u64) {
-        self.second.store(self.second.load(Ordering::Relaxed) | state, Ordering::Relaxed);
+    fn see(&self) {
+        self.second.store(self.second.load(Ordering::Relaxed) | SEEN, Ordering::Relaxed);
+    }
+
+    /// For few rows, and never lost: a row that was let go beside one that differs is told by no sum.
+    fn contest(&self) {
+        self.first.fetch_or(CONTESTED, Ordering::Relaxed);
     }
 }
 
@@ -126,12 +137,12 @@ impl Shelf {
         let mut swept = Swept::default();
         for slot in &self.slots {
             let record = slot.record();
-            match record.second & (SEEN | CONTESTED) {
+            match (record.second & SEEN != 0, record.first & CONTESTED != 0) {
                 _ if record == FREE => {}
-                SEEN => swept.agree += 1,
-                state => {
+                (true, false) => swept.agree += 1,
+                (seen, _) => {
                     swept.candidates.push(record.position());
-                    if state & SEEN != 0 {
+                    if seen {
                         swept.let_go.push(record.key());
                     }
                 }
@@ -158,15 +169,15 @@ impl Shelf {
             return false;
         };
         let record = slot.record();
-        if record.key() != key || record.second & CONTESTED != 0 {
+        if record.key() != key || record.first & CONTESTED != 0 {
             return false;
         }
         // The first row of equal tags is let go; whoever comes later finds it seen, or it finds itself contested.
         if record.same_row(asked) && record.second & SEEN == 0 {
-            slot.add(SEEN);
+            slot.see();
             return true;
         }
-        slot.add(CONTESTED);
+        slot.contest();
         false
     }
 }
@@ -203,8 +214,8 @@ fn order(records: &[Record], ordered: &mut Vec<Record>) {
     }
     for at in 1..ordered.len() {
         if ordered[at - 1].key() == ordered[at].key() {
-            ordered[at - 1].second |= CONTESTED;
-            ordered[at].second |= CONTESTED;
+            ordered[at - 1].first |= CONTESTED;
+            ordered[at].first |= CONTESTED;
         }
     }
 }
@@ -242,7 +253,7 @@ impl Index {
             for question in asked {
                 let shelf = self.shelves[question.partition as usize].as_ref();
                 let place = shelf.map_or(0, |shelf| place(question.record, shelf.places));
-                let slot = |at: usize| shelf.and_then(|shelf| shelf.slots.get(at)).map_or(0, |slot| slot.first);
+                let slot = |at: usize| shelf.and_then(|shelf| shelf.slots.get(at)).map_or(0, Slot::first);
                 looked ^= slot(place) ^ slot(place + WINDOW - 1);
                 found.push(place);
             }

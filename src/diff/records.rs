@@ -7,20 +7,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Budget, Extent, Position, Shelf, Spill, partition_of};
 use crate::digest::{RowDigest, Sum};
 
-/// What a row leaves behind in its partition: 44 bits of its key's tag, 28 of its row's, and where to find it again. The bits of
+/// What a row leaves behind in its partition: 44 bits of its key's tag, 27 of its row's, and where to find it again. The bits of
 /// the key's tag that the partition tells are not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Record {
-    /// Key tag, then the upper part of the row tag: the order of records.
+    /// Key tag, then the upper part of the row tag, then a bit that the index uses: the order of records.
     pub(super) first: u64,
-    /// The lower part of the row tag, two bits that the index uses, then the position.
+    /// The lower part of the row tag, two bits of which the index uses one, then the position.
     pub(super) second: u64,
 }
 
 impl Record {
     /// Bytes of one record, in memory and spilled.
     pub const BYTES: usize = 16;
-    /// Bits of the row tag in the first word.
+    /// Bits of the row tag in the first word, and one that is free.
     pub const ROW_BITS: u32 = 20;
 
     /// Where the lower part of the row tag begins.
@@ -29,8 +29,8 @@ impl Record {
     /// The record of a row among `2^bits` partitions.
     #[must_use]
     pub fn new(key_tag: u64, row_tag: u64, bits: u32, position: Position) -> Self {
-        let row_tag = row_tag >> (64 - Self::ROW_BITS - 8);
-        let first = (key_tag << bits) >> Self::ROW_BITS << Self::ROW_BITS | row_tag >> 8;
+        let row_tag = row_tag >> (64 - (Self::ROW_BITS - 1) - 8);
+        let first = (key_tag << bits) >> Self::ROW_BITS << Self::ROW_BITS | row_tag >> 8 << 1;
         Self { first, second: row_tag << Self::TAG_AT | position.0 }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use super::reproduce::inputs;
 use super::trail::{Entry, Facts, Kept, Trail};
 use crate::audit::{Baseline, ContractAudit, InputFile, Verdict};
 use crate::contract::{Contract, ExactDecimal, Kind, Parity, Severity};
@@ -295,7 +296,10 @@ fn waiting(kept: &Kept, found: &ContractAudit) -> Result<u64, String> {
 
 /// Why a run does not prove what its inputs held.
 fn not_digested(found: &ContractAudit) -> Option<String> {
-    let inputs = || found.inputs.iter().map(|(_, input)| input);
+    if found.second_look.as_ref().is_some_and(|second| second.replaced && second.settled > 0) {
+        return Some("what it read of a replaced file in its second look was not digested".to_owned());
+    }
+    let inputs = || inputs(found).into_iter().map(|(_, input)| input);
     if inputs().any(|input| input.taken_over.any()) {
         return Some(
             "what it did not read again was trusted to be unchanged; `reconcile run --no-cache` reads all".to_owned(),
@@ -311,11 +315,11 @@ fn not_digested(found: &ContractAudit) -> Option<String> {
 /// What tells the inputs of one run from those of another: the instants that they speak for, and their content.
 fn evidence(found: &ContractAudit) -> String {
     let mut text = String::new();
-    for (side, input) in found.inputs.iter() {
+    for (place, input) in inputs(found) {
         let captured = input.captured_at.map(|at| at.to_string()).unwrap_or_default();
         let mut digests: Vec<&str> = input.files.iter().map(|file| file.blake3.as_str()).collect();
         digests.sort_unstable();
-        text.push_str(&format!("{side} {captured} {}\n", digests.join(",")));
+        text.push_str(&format!("{place} {captured} {}\n", digests.join(",")));
         text.extend(input.snapshot.iter().map(|state| format!("{state} {}\n", input.table_digest)));
     }
     text

@@ -221,7 +221,7 @@ fn by_path(input: &InputFacts) -> BTreeMap<&str, Vec<&str>> {
 }
 
 /// Every input of a contract, by its role.
-fn inputs(contract: &ContractAudit) -> Vec<(String, &InputFacts)> {
+pub(super) fn inputs(contract: &ContractAudit) -> Vec<(String, &InputFacts)> {
     let sides = contract.inputs.iter().map(|(side, input)| (side.name().to_owned(), input));
     let owners = contract.owners.iter().map(|owner| (format!("source `{}`", owner.input.source), &owner.input));
     let baseline = contract.baseline.iter().map(|old| ("baseline".to_owned(), &old.input));

@@ -44,6 +44,8 @@ pub(crate) struct SecondLookRecord {
     standing: u64,
     not_looked_at: u64,
     looks: Vec<LookRecord>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    files_replaced: bool,
     because: Option<String>,
 }
 
@@ -70,6 +72,7 @@ impl SecondLookRecord {
             standing: second.standing(),
             not_looked_at: second.left,
             looks: second.looks.iter().map(look).collect(),
+            files_replaced: second.replaced,
             because: second.because.clone(),
         }
     }
@@ -90,6 +93,7 @@ impl SecondLookRecord {
             settled: self.settled,
             unstable: self.unstable,
             looks: self.looks.into_iter().map(look).collect::<Result<_, _>>()?,
+            replaced: self.files_replaced,
             because: self.because,
         })
     }

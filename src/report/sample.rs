@@ -144,6 +144,7 @@ pub(crate) fn second_look() -> SecondLook {
         settled: 6,
         unstable: 1,
         looks: vec![look("2026-02-01T02:00:02Z", 9, 5), look("2026-02-01T02:00:04Z", 4, 1)],
+        replaced: true,
         because: Some("<b>enough\u{202e}".to_owned()),
     }
 }

@@ -45,6 +45,43 @@ pub(super) enum Deleted {
     Predicate(Predicate),
 }
 
+impl Deleted {
+    /// What `deleted` of a source says, and the columns that it needs; indices are those of the schema.
+    pub(super) fn of(source: &Source, written: &str, schema: &Schema) -> Result<(Vec<usize>, Self), Halt> {
+        let said = |what: String| Halt::Contract(format!("source `{}`, deleted: {what}", source.name));
+        // A name that there is goes before the predicate that it might also be.
+        if let Ok(index) = schema.index_of(written) {
+            let flag = Flag::bind(source, schema.field(index)).map_err(said)?;
+            return Ok((vec![index], Self::Column(index, flag)));
+        }
+        let predicate = Predicate::parse(written).map_err(said)?;
+        let find = |name: &String| {
+            schema.index_of(name).map_err(|_| {
+                let have: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+                said(format!("no column `{name}` (columns are: {})", have.join(", ")))
+            })
+        };
+        let columns = predicate.columns().iter().map(find).collect::<Result<_, _>>()?;
+        Ok((columns, Self::Predicate(predicate)))
+    }
+
+    /// Which rows of a batch are tombstones; `column` gives a column of it by its index.
+    pub(super) fn mask(
+        &self,
+        source: &str,
+        rows: &RecordBatch,
+        column: impl FnOnce(usize) -> ArrayRef,
+    ) -> Result<BooleanArray, Halt> {
+        let said = |what: String| Halt::Contract(format!("source `{source}`, deleted: {what}"));
+        match self {
+            Self::Column(index, flag) => flag
+                .read(&column(*index))
+                .map_err(|value| said(format!("`{value}` is no boolean, expected true or false\nhint: name the texts in `csv.true` and `csv.false`, or write a predicate"))),
+            Self::Predicate(predicate) => predicate.mask(rows).map_err(said),
+        }
+    }
+}
+
 /// What the source's options ask for, before the columns of a scan are known: indices are those of the schema.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
@@ -80,15 +117,7 @@ impl Wanted {
                     "a tombstone needs a key, and the contract has none\nhint: leave deleted rows out with `filter`";
                 return Err(said("deleted", what.to_owned()));
             }
-            // A name that there is goes before the predicate that it might also be.
-            wanted.deleted = Some(if let Ok(index) = schema.index_of(written) {
-                let flag = Flag::bind(source, schema.field(index)).map_err(|what| said("deleted", what))?;
-                (vec![index], Deleted::Column(index, flag))
-            } else {
-                let predicate = Predicate::parse(written).map_err(|what| said("deleted", what))?;
-                let columns = predicate.columns().iter().map(|name| find(name, "deleted"));
-                (columns.collect::<Result<_, _>>()?, Deleted::Predicate(predicate))
-            });
+            wanted.deleted = Some(Deleted::of(source, written, schema)?);
         }
         Ok(if keyed { wanted } else { Self::default() })
     }
@@ -171,16 +200,8 @@ impl Reader<'_> {
 
     /// Which rows of a batch, as a scan reads it, are tombstones.
     pub(super) fn tombstones(&self, deleted: &Deleted, rows: &RecordBatch) -> Result<BooleanArray, Halt> {
-        let said = |what: String| {
-            let source = &self.batch.contract.sources.get(self.side).name;
-            Halt::Contract(format!("source `{source}`, deleted: {what}"))
-        };
-        match deleted {
-            Deleted::Column(index, flag) => flag
-                .read(rows.column(*index))
-                .map_err(|value| said(format!("`{value}` is no boolean, expected true or false\nhint: name the texts in `csv.true` and `csv.false`, or write a predicate"))),
-            Deleted::Predicate(predicate) => predicate.mask(rows).map_err(said),
-        }
+        let source = &self.batch.contract.sources.get(self.side).name;
+        deleted.mask(source, rows, |index| Arc::clone(rows.column(index)))
     }
 
     /// Which rows of a taken batch are tombstones; None where the side has none.

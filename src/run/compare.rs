@@ -233,7 +233,8 @@ impl<'w> Work<'w> {
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
         let gathered = gathered.map(|_, gathered| gathered.partitioned());
-        let second = self.second_look(&gathered)?;
+        let had = units.as_ref().map(|_, units| units.iter().any(|unit| unit.read > 0));
+        let second = self.second_look(&gathered, had)?;
         self.resolve((&gathered, second.as_ref()), &self.rows_by_file(units), tally, recorder)?;
         // Before a second look, which a file may be replaced for, that was made sure of.
         for (side, input) in self.inputs.sides.iter().filter(|_| second.is_none()) {

@@ -12,7 +12,7 @@ use super::privacy::Privacy;
 use crate::audit::decision::{Choice, Decided, Decisions, Standing};
 use crate::classify::{Bench, Divergence, kind_of};
 use crate::contract::{Attribute, Contract, Options, Origin, Repair, Severity};
-use crate::diff::resolve::{Difference, RowAt};
+use crate::diff::resolve::{Again, Difference, RowAt};
 use crate::digest::{Encoded, encode};
 use crate::plan::{Action, Complete, Op, Safety, draft};
 use crate::sides::{Side, Sides};
@@ -135,7 +135,9 @@ impl Ruled<'_> {
             }
             _ => Vec::new(),
         };
-        actions.into_iter().map(|action| self.freed(action, &freed)).collect()
+        // What keeps changing is freed by nobody.
+        let unstable = bench.again(difference) == Some(Again::Unstable);
+        actions.into_iter().map(|action| if unstable { action } else { self.freed(action, &freed) }).collect()
     }
 
     /// An action that a person gave free under its own guard.

@@ -37,7 +37,11 @@ impl Work<'_> {
         let mut partitions = (0..gathered.authority.partitions())
             .filter(|&partition| looked.has(partition) || gathered.iter().any(|(_, side)| side.has(partition)));
         self.batch.begin_notes(&self.inputs.binding)?;
-        let scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
+        let mut scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
+        if let Some(second) = second {
+            let projection = &self.batch.contract.sources.projection;
+            scale = scale.with_pace_again(|first| second.pace(projection, first));
+        }
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
         // Those of the rows that are judged: some are held elsewhere by the time they are.

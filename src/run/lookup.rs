@@ -126,7 +126,9 @@ fn load(
     };
     let (progress, stop) = (Quiet, Stop::default());
     let budget = settings.budget(owners.memory());
-    let batch = Batch { contract, settings: &settings, progress: &progress, stop: &stop, threads, budget, notes: None };
+    let began = std::time::Instant::now();
+    let batch =
+        Batch { contract, settings: &settings, began, progress: &progress, stop: &stop, threads, budget, notes: None };
     let mut tally = Tally::new(contract, &settings);
     owners.load(&batch, &mut tally).map(drop).map_err(|halt| halt.to_string())
 }

@@ -51,7 +51,7 @@ pub(super) fn push_down(batch: &Batch<'_>, inputs: &mut Inputs, tally: &mut Tall
         Err(halt) => return Err(halt),
     };
     let (Found { checksums, extent, chosen, .. }, picked) = said;
-    narrow(inputs, extent, &chosen, picked);
+    narrow(inputs, (extent, checksums.proved), &chosen, picked);
     tally.proved(checksums);
     Ok(true)
 }
@@ -249,7 +249,12 @@ fn reads(batch: &Batch<'_>, inputs: &Inputs) -> Result<Option<&'static str>, Hal
 }
 
 /// Leaves of each side the rows that are read.
-fn narrow(inputs: &mut Inputs, extent: (i64, i64), chosen: &segment::Chosen, mut picked: Sides<Picks>) {
+fn narrow(
+    inputs: &mut Inputs,
+    (extent, proved): ((i64, i64), u64),
+    chosen: &segment::Chosen,
+    mut picked: Sides<Picks>,
+) {
     let binding = inputs.binding.clone();
     let whole = Arc::new(AtomicBool::new(false));
     for side in Side::BOTH {
@@ -258,8 +263,9 @@ fn narrow(inputs: &mut Inputs, extent: (i64, i64), chosen: &segment::Chosen, mut
         let units: Vec<Box<dyn Unit>> = if let Some(picks) = picked.get_mut(side).take() {
             let remote = remote(opened).expect("what was picked has a database");
             let mut all = Some(remote.pick("1 = 1".to_owned(), None));
+            let size = left(opened, proved, picks.len() as u64);
             let unit = |picked: Box<dyn Unit>| -> Box<dyn Unit> {
-                Box::new(Chosen { picked, all: all.take(), whole: Arc::clone(&whole) })
+                Box::new(Chosen { picked, size, all: all.take(), whole: Arc::clone(&whole) })
             };
             picks.into_iter().map(unit).collect()
         } else {
@@ -276,4 +282,13 @@ fn narrow(inputs: &mut Inputs, extent: (i64, i64), chosen: &segment::Chosen, mut
         opened.units = units;
     }
     inputs.whole = Some(whole);
+}
+
+/// Rows and bytes of each of so many parts that are left of a side, about: so that there are partitions enough for them.
+fn left(opened: &Opened, proved: u64, parts: u64) -> (u64, u64) {
+    let bytes: u64 = opened.units.iter().map(|unit| unit.bytes()).sum();
+    let rows: u64 = opened.units.iter().map(|unit| unit.rows().unwrap_or(unit.bytes() / 100)).sum();
+    let left = rows.saturating_sub(proved).max(1);
+    let bytes = u128::from(bytes) * u128::from(left) / u128::from(rows.max(1));
+    (left / parts.max(1), u64::try_from(bytes).unwrap_or(u64::MAX) / parts.max(1))
 }

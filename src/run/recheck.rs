@@ -21,6 +21,8 @@ use super::Halt;
 use super::compare::Work;
 use super::gather::Partitioned;
 use crate::audit::{Look, SecondLook};
+use crate::classify::Pace;
+use crate::contract::Source;
 use crate::diff::resolve::{Again, Difference, Resolved, Rows, resolve};
 use crate::sides::{Side, Sides};
 use crate::source;
@@ -48,14 +50,21 @@ impl<'s> Second<'s> {
         self.last.as_ref().is_some_and(Last::replaced)
     }
 
+    /// What the rows of the last look are judged by: the instants that it speaks for.
+    pub(super) fn pace(&self, projection: &Source, first: Pace) -> Pace {
+        self.last.as_ref().map_or(first, |last| last.pace(projection, first))
+    }
+
     /// What is told of it, where so many keys differed in all; and why it did not come to its end, if it did not.
     pub(super) fn close(self, differed: u64) -> (SecondLook, Option<Halt>) {
+        let replaced = self.replaced();
         let mut facts = self.facts;
         // Where no look was taken to its end nothing was looked at again.
         if self.last.is_some() {
             facts.keys = self.keys.count();
             facts.left = differed.saturating_sub(facts.keys);
             (facts.settled, facts.unstable) = self.keys.fates();
+            facts.replaced = replaced;
         }
         if self.keys.is_full() && self.last.is_some() {
             let said =
@@ -113,6 +122,8 @@ impl<'s> Second<'s> {
                     *difference = found.behind(&before);
                     if self.keys.is_unstable(key) { Again::Unstable } else { Again::Stands }
                 }
+                // The authority lacks it now, which does not bring it to the projection.
+                None if self.keys.is_lost(key) => Again::Unstable,
                 None => Again::Settled,
             };
             let (side, at) = difference.named_by();
@@ -124,7 +135,12 @@ impl<'s> Second<'s> {
 
 impl Work<'_> {
     /// Takes the looks that the contract asks for; None where it asks for none.
-    pub(super) fn second_look<'s>(&self, first: &Sides<Partitioned<'s>>) -> Result<Option<Second<'s>>, Halt> {
+    /// `had` says which sides had rows.
+    pub(super) fn second_look<'s>(
+        &self,
+        first: &Sides<Partitioned<'s>>,
+        had: Sides<bool>,
+    ) -> Result<Option<Second<'s>>, Halt> {
         let contract = self.batch.contract;
         let Some(recheck) = contract.recheck.filter(|_| contract.not_rechecked().is_none()) else { return Ok(None) };
         for (side, input) in self.inputs.sides.iter() {
@@ -139,7 +155,7 @@ impl Work<'_> {
             }
             self.batch.progress.begin(&contract.name, "looking again", 0);
             let known = source::widened();
-            let seen = self.pause(after).and_then(|()| self.look_again(first, &second.keys));
+            let seen = self.pause(after).and_then(|()| self.look_again((first, had), &second.keys));
             let taken = match seen {
                 Ok(Seen::Rows(last)) => second.take(self, first, *last),
                 Ok(Seen::Nothing(because)) => {

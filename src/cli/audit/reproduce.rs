@@ -70,6 +70,14 @@ fn as_then(then: &Audit, configuration: &Configuration, wanted: Option<&str>) ->
     if then.interrupted.is_some() {
         return Err(cannot("it was stopped before its end".to_owned()));
     }
+    let looked_again =
+        |contract: &&ContractAudit| contract.second_look.as_ref().is_some_and(|second| second.settled > 0);
+    if let Some(contract) = then.contracts.iter().find(looked_again) {
+        let name = &contract.name;
+        return Err(cannot(format!(
+            "what \"{name}\" says rests on a second look, and what that saw was written in the meantime"
+        )));
+    }
     let file = failure::shown(&configuration.file);
     let mut problems = Vec::new();
     let mut contracts = Vec::new();

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Schema;
 use rayon::prelude::*;
 
+use super::super::carried::Deleted;
 use super::super::scan::greatest_instant;
 use super::super::{Batch, Halt, Tuning};
 use super::store::Key;
@@ -30,12 +31,14 @@ pub(super) struct Other {
     filter: Option<Predicate>,
     /// `captured_at = { column }`, as an index in its schema.
     captured: Option<usize>,
+    /// What tells its tombstones, by indices in its schema: rows that it has no longer.
+    deleted: Option<Deleted>,
 }
 
 /// What reading it gave, besides its rows.
 #[derive(Default)]
 pub(super) struct Facts {
-    /// Rows after `filter`.
+    /// Rows after `filter` that are no tombstones.
     pub(super) rows: u64,
     pub(super) captured: Option<i64>,
     pub(super) unreadable: Vec<Unreadable>,
@@ -47,14 +50,21 @@ impl Other {
         let options = OpenOptions { as_json, batch_rows: tuning.batch_rows, ..OpenOptions::default() };
         let opened = source::open(source, &options).map_err(|error| failed(source, &error))?;
         let said = |said| Halt::Contract(format!("source `{}`, filter: {said}", source.name));
-        let filter = source.filter.as_deref().map(Predicate::parse).transpose().map_err(said)?;
-        let mut other = Self { source: Arc::clone(source), opened, columns: Vec::new(), filter, captured: None };
+        // The filter of a database was applied there.
+        let filter = source.filter_here().map(Predicate::parse).transpose().map_err(said)?;
+        let mut other =
+            Self { source: Arc::clone(source), opened, columns: Vec::new(), filter, captured: None, deleted: None };
         let filtered: Vec<String> = other.filter.iter().flat_map(|filter| filter.columns().to_vec()).collect();
         for name in filtered {
             other.take(&name, "filter")?;
         }
         if let CapturedAt::Column(name) = &source.captured_at {
             other.captured = Some(other.take(name, "captured_at")?);
+        }
+        if let Some(written) = &source.deleted {
+            let (columns, deleted) = Deleted::of(source, written, &other.opened.schema)?;
+            columns.into_iter().for_each(|index| other.read_too(index));
+            other.deleted = Some(deleted);
         }
         Ok(other)
     }
@@ -68,10 +78,14 @@ impl Other {
                 names(&self.opened.schema)
             )));
         };
+        self.read_too(index);
+        Ok(index)
+    }
+
+    fn read_too(&mut self, index: usize) {
         if let Err(place) = self.columns.binary_search(&index) {
             self.columns.insert(place, index);
         }
-        Ok(index)
     }
 
     /// Only some of the columns of a batch that was read.
@@ -139,11 +153,20 @@ impl Other {
         each: &impl Fn(&RecordBatch) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
         let said = |said| Halt::Contract(format!("source `{}`, filter: {said}", self.source.name));
-        let kept = self.filter.as_ref().map(|filter| filter.mask(rows)).transpose().map_err(said)?;
+        let mut kept = self.filter.as_ref().map(|filter| filter.mask(rows)).transpose().map_err(said)?;
         if let Some(captured) = self.captured {
             let column = self.only(rows, &[captured]);
             let greatest = greatest_instant(&self.source, column.column(0).as_ref(), kept.as_ref())?;
             facts.captured = facts.captured.max(greatest);
+        }
+        if let Some(deleted) = &self.deleted {
+            let column = |index| Arc::clone(self.only(rows, &[index]).column(0));
+            let deleted = deleted.mask(&self.source.name, rows, column)?;
+            let lives = |row: usize| {
+                let kept = kept.as_ref().is_none_or(|kept| kept.is_valid(row) && kept.value(row));
+                kept && !(deleted.is_valid(row) && deleted.value(row))
+            };
+            kept = Some((0..rows.num_rows()).map(lives).map(Some).collect());
         }
         let rows = match &kept {
             Some(mask) => &filter_record_batch(rows, mask).expect("the mask is as long as the batch"),

@@ -110,6 +110,8 @@ impl Unit for Kept {
 /// Rows that a database chooses.
 pub(super) struct Chosen {
     pub(super) picked: Box<dyn Unit>,
+    /// Rows and bytes that it has, about.
+    pub(super) size: (u64, u64),
     /// All rows of the side, at its first unit.
     pub(super) all: Option<Box<dyn Unit>>,
     /// While it is set all rows are read.
@@ -122,11 +124,11 @@ impl Unit for Chosen {
     }
 
     fn rows(&self) -> Option<u64> {
-        self.picked.rows()
+        self.picked.rows().or(Some(self.size.0))
     }
 
     fn bytes(&self) -> u64 {
-        self.picked.bytes()
+        self.picked.bytes().max(self.size.1)
     }
 
     fn memory(&self, columns: &[usize]) -> u64 {

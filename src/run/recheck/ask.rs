@@ -65,6 +65,11 @@ impl Asking {
         Some(Self { system, columns })
     }
 
+    /// Whether a row may equal several keys there.
+    pub(super) fn is_loose(&self) -> bool {
+        self.columns.iter().any(|(_, form)| *form == Form::Text)
+    }
+
     /// Conditions that hold, together, for every row of these keys; None where one has no literal.
     pub(super) fn conditions<'k>(&self, keys: impl Iterator<Item = &'k KeyTexts>) -> Option<Vec<String>> {
         let (whole, parts): (Vec<_>, Vec<_>) = keys.partition(|key| key.iter().all(Option::is_some));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::compare::Work;
 use super::ask::KeyTexts;
@@ -38,10 +38,20 @@ struct Key {
     moved: bool,
     /// Its rows can pair.
     is_whole: bool,
+    /// The projection lacked it.
+    is_missing: bool,
+    /// The projection lacks it still, and the authority lacked it in the last look.
+    is_lost: bool,
     /// A digest of all its rows as they were last seen.
     seen: u128,
     /// How a database is asked for it; None where it cannot be.
     texts: Option<Box<KeyTexts>>,
+}
+
+impl Key {
+    fn is_unstable(&self) -> bool {
+        self.moved || self.is_lost
+    }
 }
 
 impl Keys {
@@ -85,7 +95,7 @@ impl Keys {
     /// Those that are settled, and those that are unstable.
     pub(super) fn fates(&self) -> (u64, u64) {
         let settled = self.list.iter().map(|key| key.count - key.still).sum();
-        (settled, self.list.iter().filter(|key| key.moved).map(|key| key.still).sum())
+        (settled, self.list.iter().filter(|key| key.is_unstable()).map(|key| key.still).sum())
     }
 
     /// The partitions that hold any that still differ.
@@ -100,7 +110,21 @@ impl Keys {
 
     /// Whether the rows of a key changed between the last two looks.
     pub(super) fn is_unstable(&self, key: usize) -> bool {
-        self.list[key].moved
+        self.list[key].is_unstable()
+    }
+
+    /// Whether a missing key is in neither side's rows of the last look.
+    pub(super) fn is_lost(&self, key: usize) -> bool {
+        self.list[key].is_lost
+    }
+
+    /// The keys of which a side has rows.
+    fn held(&self, known: &Known<'_, '_>, side: Side) -> FxHashSet<usize> {
+        let mut held = FxHashSet::default();
+        for canonical in &known.rows.get(side).canonical {
+            each_identity(known.work, side, canonical, |_, identity| held.extend(self.by_identity.get(identity)));
+        }
+        held
     }
 
     /// How a database is asked for those that still differ; None where some cannot be asked for.
@@ -130,7 +154,17 @@ impl Keys {
             self.bytes = bytes;
             self.by_identity.insert(identity.into(), self.list.len());
             self.by_partition.entry(partition).or_default().push(self.list.len());
-            self.list.push(Key { count: 1, still: 1, moved: false, is_whole, seen: 0, texts });
+            let is_missing = matches!(difference, Difference::Unpaired { side: Side::Authority, fault: None, .. });
+            self.list.push(Key {
+                count: 1,
+                still: 1,
+                moved: false,
+                is_whole,
+                is_missing,
+                is_lost: false,
+                seen: 0,
+                texts,
+            });
         }
         for (key, seen) in self.digests(known) {
             self.list[key].seen = seen;
@@ -146,10 +180,14 @@ impl Keys {
             }
         }
         let digests: FxHashMap<usize, u128> = self.digests(known).into_iter().collect();
+        let arrived = self.held(known, Side::Projection);
         for &number in self.by_partition.get(&partition).into_iter().flatten() {
             let key = &mut self.list[number];
             if key.still > 0 {
-                key.still = key.still.min(still.get(&number).copied().unwrap_or(0));
+                let now = still.get(&number).copied().unwrap_or(0);
+                // What is gone from the authority has not been repaired: its export may have been cut.
+                key.is_lost = key.is_missing && now == 0 && !arrived.contains(&number);
+                key.still = if key.is_lost { key.still } else { key.still.min(now) };
                 let seen = digests.get(&number).copied().unwrap_or(0);
                 // Of rows that cannot pair nobody knows which of them is which.
                 key.moved = key.is_whole && seen != key.seen;

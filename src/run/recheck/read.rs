@@ -3,6 +3,7 @@
 //! again, and one that was replaced is read whole. Rows of other keys are let go.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -14,6 +15,7 @@ use super::super::input::{Inputs, open_side};
 use super::super::scan::Reader;
 use super::ask::Asking;
 use super::keys::{Keys, each_identity};
+use crate::classify::Pace;
 use crate::contract::{Contract, Source, System};
 use crate::diff::resolve::Rows;
 use crate::normalise::normalise;
@@ -35,12 +37,22 @@ pub(super) struct Last<'s> {
     /// The side's files are those of the first reading, whose rows hold.
     unchanged: Sides<bool>,
     pub(super) read_at: Sides<Option<Timestamp>>,
+    /// When it began.
+    began: Timestamp,
 }
 
 impl Last<'_> {
     /// Whether a side that lies in files was read again.
     pub(super) fn replaced(&self) -> bool {
         self.inputs.sides.iter().any(|(side, input)| !input.opened.files.is_empty() && !self.unchanged.get(side))
+    }
+
+    /// What its rows are judged by, where those of the first reading were by `first`. What does not tell its instant excuses nothing.
+    pub(super) fn pace(&self, projection: &Source, first: Pace) -> Pace {
+        let told = source::captured_at(projection, &self.inputs.sides.projection.opened).ok().flatten();
+        let kept = first.captured_at.filter(|_| self.unchanged.projection);
+        let captured_at = told.map(Timestamp::as_nanosecond).or(kept);
+        Pace { captured_at, began: self.began.as_nanosecond(), ..first }
     }
 
     /// Lets all rows go.
@@ -66,8 +78,13 @@ impl Last<'_> {
 }
 
 impl Work<'_> {
-    /// Reads the keys that still differ once more.
-    pub(super) fn look_again<'s>(&self, first: &Sides<Partitioned<'s>>, keys: &Keys) -> Result<Seen<'s>, Halt> {
+    /// Reads the keys that still differ once more. Of the first reading are the rows, and which sides had some.
+    pub(super) fn look_again<'s>(
+        &self,
+        (first, had): (&Sides<Partitioned<'s>>, Sides<bool>),
+        keys: &Keys,
+    ) -> Result<Seen<'s>, Halt> {
+        let began = self.batch.now();
         let sources = &self.batch.contract.sources;
         let unchanged =
             self.inputs.sides.as_ref().map(|side, input| source::is_unchanged(sources.get(side), &input.opened));
@@ -92,21 +109,34 @@ impl Work<'_> {
         let gathered = first.as_ref().map(|_, partitioned| partitioned.anew());
         let units = |side: Side| (0..inputs.sides.get(side).opened.units.len()).map(move |unit| (side, unit));
         let units: Vec<(Side, usize)> = Side::BOTH.into_iter().flat_map(units).collect();
+        let read = Sides::<AtomicU64>::default();
         self.batch.threads.install(|| {
             units.into_par_iter().with_max_len(1).try_for_each(|(side, unit)| {
                 let reader = Reader { batch: self.batch, inputs: &inputs, side };
-                self.read_keys(reader, unit, keys, gathered.get(side))
+                self.read_keys(reader, unit, keys, (gathered.get(side), read.get(side)))
             })
         })?;
+        // A database that was asked by key may well have none of them.
+        let is_whole = |side: Side| sources.get(side).database().is_none() && !unchanged.get(side);
+        let emptied = |side: &Side| is_whole(*side) && *had.get(*side) && read.get(*side).load(Ordering::Relaxed) == 0;
+        if let Some(side) = Side::BOTH.into_iter().find(emptied) {
+            return Ok(Seen::Nothing(format!("the {side} has no rows any more")));
+        }
         for (side, input) in inputs.sides.iter() {
             source::unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
         }
         let gathered = gathered.map(|_, gathered| gathered.partitioned());
-        Ok(Seen::Rows(Box::new(Last { inputs, gathered, unchanged, read_at })))
+        Ok(Seen::Rows(Box::new(Last { inputs, gathered, unchanged, read_at, began })))
     }
 
     /// Keeps the rows of a unit whose keys still differ.
-    fn read_keys(&self, reader: Reader<'_>, unit: usize, keys: &Keys, gathered: &Gathered<'_>) -> Result<(), Halt> {
+    fn read_keys(
+        &self,
+        reader: Reader<'_>,
+        unit: usize,
+        keys: &Keys,
+        (gathered, read): (&Gathered<'_>, &AtomicU64),
+    ) -> Result<(), Halt> {
         let mut pending = Pending::of(reader, unit);
         reader.each_piece(unit, &reader.input().columns, |piece| {
             let rows = match piece {
@@ -118,6 +148,7 @@ impl Work<'_> {
             };
             let kept = reader.kept(&rows)?;
             let (compared, _) = reader.taken_rows(&rows, kept.as_ref())?;
+            read.fetch_add(compared.num_rows() as u64, Ordering::Relaxed);
             let canonical = normalise(&reader.inputs.binding, reader.side, &compared);
             let mut wanted: Vec<u32> = Vec::new();
             each_identity(self, reader.side, &canonical, |row, identity| {
@@ -154,8 +185,12 @@ impl Work<'_> {
         let asking = Asking::of(&self.inputs.binding, side, &opened, database.system);
         let conditions = asking.and_then(|asking| {
             let keys = keys.texts()?.into_iter();
-            // A view or query may make rows up anew for each statement.
-            if remote.is_fickle() { Some(vec![asking.condition(keys)?]) } else { asking.conditions(keys) }
+            // A view or query may make rows up anew for each statement; a row of a loose collation may be of two lists.
+            if remote.is_fickle() || asking.is_loose() {
+                Some(vec![asking.condition(keys)?])
+            } else {
+                asking.conditions(keys)
+            }
         });
         if let Some(conditions) = conditions {
             let columns = &self.inputs.sides.get(side).columns;
