@@ -97,8 +97,8 @@ impl Scale {
 
     /// The same where a second look was taken, whose rows are of a later instant.
     #[must_use]
-    pub fn with_pace_again(self, pace: impl FnOnce(Pace) -> Pace) -> Self {
-        Self { pace_again: self.pace_again.map(pace), ..self }
+    pub fn with_pace_again(self, pace: impl FnOnce(&Pace) -> Pace) -> Self {
+        Self { pace_again: self.pace_again.as_ref().map(pace), ..self }
     }
 
     /// What the markers of a difference are judged by, where the contract has any.

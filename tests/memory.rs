@@ -226,6 +226,26 @@ fn many_contracts_take_no_more_than_one() {
     }
 }
 
+#[cfg(feature = "sqlite")]
+#[test]
+fn what_segments_leave_stays_within_the_limit() {
+    let workspace = Workspace::new();
+    for side in ["a", "b"] {
+        let database = rusqlite::Connection::open(workspace.path().join(format!("{side}.db"))).unwrap();
+        let changed = if side == "b" { "iif(i < 50000, 'b', 'a')" } else { "'a'" };
+        let rows = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 119999)";
+        let text = format!("i || printf('%1600s', {changed})");
+        let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)";
+        database.execute_batch(&format!("{table}; INSERT INTO t {rows} SELECT i, {text} FROM n")).unwrap();
+    }
+    let source = |side: &str| {
+        format!("[source.{side}]\nlocation = \"sqlite:{side}.db\"\ntable = \"t\"\npushdown = \"always\"\n")
+    };
+    let contract = "[contract.c]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = [\"id\"]\n";
+    workspace.file("reconcile.toml", &format!("version = 1\n{}{}{contract}", source("a"), source("b")));
+    only(&within_the_limit(&workspace, &["run"], 1), "c", "mismatch", 50_000);
+}
+
 #[test]
 fn a_killed_run_leaves_nothing_spilled() {
     let workspace = dense();

@@ -51,8 +51,8 @@ impl<'s> Second<'s> {
     }
 
     /// What the rows of the last look are judged by: the instants that it speaks for.
-    pub(super) fn pace(&self, projection: &Source, first: Pace) -> Pace {
-        self.last.as_ref().map_or(first, |last| last.pace(projection, first))
+    pub(super) fn pace(&self, projection: &Source, first: &Pace) -> Pace {
+        self.last.as_ref().map_or(*first, |last| last.pace(projection, first))
     }
 
     /// What is told of it, where so many keys differed in all; and why it did not come to its end, if it did not.

@@ -48,11 +48,11 @@ impl Last<'_> {
     }
 
     /// What its rows are judged by, where those of the first reading were by `first`. What does not tell its instant excuses nothing.
-    pub(super) fn pace(&self, projection: &Source, first: Pace) -> Pace {
+    pub(super) fn pace(&self, projection: &Source, first: &Pace) -> Pace {
         let told = source::captured_at(projection, &self.inputs.sides.projection.opened).ok().flatten();
         let kept = first.captured_at.filter(|_| self.unchanged.projection);
         let captured_at = told.map(Timestamp::as_nanosecond).or(kept);
-        Pace { captured_at, began: self.began.as_nanosecond(), ..first }
+        Pace { captured_at, began: self.began.as_nanosecond(), ..*first }
     }
 
     /// Lets all rows go.
