@@ -34,8 +34,10 @@ pub use owners::{OwnerBooks, OwnerFacts, OwnerRole};
 pub use recheck::{Look, SecondLook};
 mod recheck;
 mod recurrence;
+mod segments;
 
 pub use recurrence::{Recurrence, Sighting};
+pub use segments::{Kept, Range, Reading, Segments};
 
 /// Whether the copies can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +81,8 @@ pub struct Audit {
     pub warnings: Vec<String>,
     /// The run was stopped by a signal: 2 (SIGINT) or 15 (SIGTERM).
     pub interrupted: Option<i32>,
+    /// The run that this one goes on from.
+    pub resumed: Option<Resumed>,
 }
 
 impl Audit {
@@ -90,6 +94,15 @@ impl Audit {
         }
         self.contracts.iter().map(|contract| contract.verdict).max().unwrap_or(Verdict::Unverified)
     }
+}
+
+/// An earlier run that another one goes on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// Its id.
+    pub run_id: String,
+    /// The BLAKE3 of its manifest, in hex.
+    pub manifest: String,
 }
 
 /// What was found of one contract.
@@ -157,6 +170,17 @@ pub struct ContractAudit {
     pub checksums: Option<Checksums>,
     /// What a second look made of the differences, where the contract asks for one.
     pub second_look: Option<SecondLook>,
+    /// How it stands to the run that it goes on from, or to the one that may go on from it.
+    pub segments: Option<Segments>,
+}
+
+impl ContractAudit {
+    /// The same with one more thing that is worth a word, if there is one.
+    #[must_use]
+    pub fn warned(mut self, warning: Option<String>) -> Self {
+        self.warnings.extend(warning);
+        self
+    }
 }
 
 /// Repair actions by safety.

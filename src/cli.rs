@@ -38,6 +38,7 @@ mod people;
 mod plan;
 mod propose;
 mod report;
+mod resume;
 mod review;
 mod run;
 mod scripts;
@@ -278,6 +279,11 @@ pub struct Run {
     /// Compare the contracts that carry this tag; may be given more than once
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
+
+    /// Go on from this run, which was cut off (its id, the beginning of it, `latest`, or its folder): the same contracts,
+    /// without what it compared to the end
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["contracts", "tags"])]
+    pub resume: Option<String>,
 
     /// Tell nobody, whatever `[run.notify]` says
     #[arg(long)]

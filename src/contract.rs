@@ -33,6 +33,7 @@ mod sign;
 mod tell;
 mod tree;
 mod values;
+mod whereabouts;
 
 pub use baseline::Baseline;
 pub use check::{DiffRequest, for_diff, load, load_text, parse_text};

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod prometheus;
 pub(crate) mod recheck;
 pub mod recurrence;
+pub(crate) mod segments;
 mod sum;
 pub mod text;
 mod told;

@@ -40,8 +40,10 @@ mod privacy;
 mod pushdown;
 mod recall;
 mod recheck;
+mod resume;
 mod rows;
 mod scan;
+mod spans;
 mod tally;
 
 use baseline::{compare_baseline, open_baseline};
@@ -50,7 +52,9 @@ use input::{Inputs, freshness, open, open_again, open_to_ask};
 pub use lookup::{LookedUp, Then, look_up};
 use pushdown::push_down;
 use recall::Recall;
+pub use resume::Earlier;
 pub use rows::{Keyed, projection_rows};
+use spans::read_in_spans;
 use tally::Tally;
 
 /// Compares every contract, one after the other, and tells the recorder each divergence.
@@ -80,7 +84,10 @@ pub fn run(
             budget: settings.budget(0),
             notes: None,
         };
-        audits.push(again::compare(&batch, recorder)?);
+        audits.push(match resume::take_over(&batch, recorder)? {
+            Ok(found) => found,
+            Err(because) => batch.still(again::compare(&batch, recorder)?.warned(because)),
+        });
         progress.leave();
     }
     Ok(Audit {
@@ -92,6 +99,7 @@ pub fn run(
         contracts: audits,
         warnings: Vec::new(),
         interrupted: stop.requested(),
+        resumed: None,
     })
 }
 
@@ -150,7 +158,11 @@ impl Batch<'_> {
             Ok(pushed) => pushed,
             Err(halt) => return Ok(tally.halted(&halt)),
         };
-        if !pushed && inputs.is_deferred() {
+        let spanned = match if pushed { Ok(false) } else { read_in_spans(self, &mut inputs, &mut tally) } {
+            Ok(spanned) => spanned,
+            Err(halt) => return Ok(tally.halted(&halt)),
+        };
+        if !pushed && !spanned && inputs.is_deferred() {
             drop(inputs);
             inputs = match open_again(self.contract, &self.settings.tuning, self.settings.started_at, began) {
                 Ok(inputs) => inputs,
@@ -175,9 +187,11 @@ impl Batch<'_> {
         let threads = fewer.as_ref().unwrap_or(self.threads);
         let notes = old.map(|old| old.notes());
         let mut own = Batch { contract, threads, budget: self.settings.budget(reading), notes, ..*self };
-        let recall = if pushed { None } else { Recall::open(&own, &inputs, record_bits(&own, &inputs)) };
+        let recall = if pushed || spanned { None } else { Recall::open(&own, &inputs, record_bits(&own, &inputs)) };
         let recall = recall.as_ref();
-        tally.opened(&inputs, recall, self.progress);
+        if !spanned {
+            tally.opened(&inputs, recall, self.progress);
+        }
         let ended = own.composed(&inputs, recall, &mut tally, recorder);
         match ended.and_then(|()| compare_baseline(&baseline, &own, &mut tally)) {
             Ok(()) => {
@@ -286,6 +300,8 @@ pub struct Settings {
     pub pii_key: Option<[u8; 32]>,
     /// What people decided of earlier divergences.
     pub decisions: Arc<Decisions>,
+    /// The run that this one goes on from.
+    pub earlier: Option<Arc<dyn Earlier>>,
     /// For the manifest, as the user would recognise them.
     pub shown: BTreeMap<String, String>,
     /// Sizes that change no result.
@@ -335,13 +351,23 @@ pub struct Tuning {
     pub partition_bits: Option<u32>,
     /// Bytes that may be held before they are spilled; None: by the memory limit.
     pub budget: Option<u64>,
-    /// Rows that a segment is meant to have where a database sums its rows; None: as serves best.
+    /// Rows that a segment is meant to have where a table is summed or read by segments; None: as serves best.
     pub segment_rows: Option<u64>,
+    /// Rows from which a table is read in spans where no limit asks for it.
+    pub large_rows: u64,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { tag_bits: 64, batch_rows: 0, join: None, partition_bits: None, budget: None, segment_rows: None }
+        Self {
+            tag_bits: 64,
+            batch_rows: 0,
+            join: None,
+            partition_bits: None,
+            budget: None,
+            segment_rows: None,
+            large_rows: 20_000_000,
+        }
     }
 }
 

@@ -184,6 +184,8 @@ pub struct OpenOptions {
     /// What the contract says of checksums: a database may leave its rows where they are, to be asked for sums first
     /// (`Remote::is_deferred`). None: all rows are read.
     pub pushdown: Option<PushDown>,
+    /// Ranges of the key are asked for one after the other: a database may leave its rows where they are until then.
+    pub in_spans: bool,
     /// When the source was opened first, where it is opened again; None: now.
     pub began: Option<Instant>,
 }

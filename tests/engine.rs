@@ -80,6 +80,7 @@ pub(crate) fn settings(workspace: &Workspace, tuning: Tuning, threads: usize) ->
         signed: false,
         pii_key: None,
         decisions: std::sync::Arc::default(),
+        earlier: None,
         shown: BTreeMap::new(),
         tuning,
     }

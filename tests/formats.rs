@@ -82,6 +82,10 @@ pub(crate) fn complaints(run: &Path) -> String {
     for name in ["summary", "manifest"] {
         complaints.push_str(&faults(name, name, &read_json(&run.join(format!("{name}.json")))));
     }
+    let resume = run.join("resume.json");
+    if resume.exists() {
+        complaints.push_str(&faults("resume", "resume.json", &read_json(&resume)));
+    }
     let beside = run.parent().unwrap();
     let files = [
         ("plan-action", run.join("plan.ndjson")),

@@ -116,6 +116,9 @@ mod recheck;
 /// What a database hides, cuts short or makes up anew is never taken for agreement.
 mod truth;
 
+/// Going on from a run that was cut off.
+mod resume;
+
 /// MariaDB against text and itself.
 #[cfg(feature = "mysql")]
 mod mariadb;

@@ -204,6 +204,7 @@ fn engine(case: &Case, order: u64, threads: usize) -> (Vec<Found>, ContractAudit
         signed: false,
         pii_key: None,
         decisions: std::sync::Arc::default(),
+        earlier: None,
         shown: BTreeMap::new(),
         tuning: tuning(&mut Random::new(order ^ TUNING)),
     };
@@ -228,7 +229,7 @@ fn tuning(random: &mut Random) -> Tuning {
         partition_bits: random.pick(&[None, None, Some(0), Some(3)]),
         budget: random.pick(&[None, None, None, Some(64), Some(700)]),
         join: random.pick(&[None, Some(Join::Index), Some(Join::Index), Some(Join::Sort), Some(Join::Merge)]),
-        segment_rows: None,
+        ..Tuning::default()
     }
 }
 

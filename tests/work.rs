@@ -92,6 +92,7 @@ fn measured(workspace: &Workspace, one_in: i64) -> Value {
         signed: false,
         pii_key: None,
         decisions: std::sync::Arc::default(),
+        earlier: None,
         shown: BTreeMap::new(),
         tuning: Tuning::default(),
     };

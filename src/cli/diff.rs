@@ -35,6 +35,7 @@ pub(super) fn run(options: &Diff, global: &Global, console: &mut Console) -> Res
         sign: None,
         tell: contract::Tell::default(),
         whole: true,
+        resume: None,
     };
     carry_out(batch, global, console)
 }

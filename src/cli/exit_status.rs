@@ -122,6 +122,7 @@ mod tests {
             contracts: Vec::new(),
             warnings: Vec::new(),
             interrupted: None,
+            resumed: None,
         };
         assert_eq!(ExitStatus::of_audit(&audit), ExitStatus::Unverified, "a run without contracts proves nothing");
         let stopped = Audit { interrupted: Some(15), ..audit };

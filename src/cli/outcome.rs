@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::clock::Clock;
 use super::failure::{self, Failure};
 use super::interrupt::Interrupt;
+use super::resume::Resume;
 use super::tell::{Draft, Teller};
 use super::{Comparison, ExitStatus, Format, Global, cgroup, people, scripts, signing};
 use crate::audit::{Audit, ContractAudit, LineCounts, Measured, Recorder};
@@ -25,7 +26,7 @@ use crate::plan::Action;
 use crate::report;
 use crate::report::escape::visible;
 use crate::report::prometheus::Whole;
-use crate::run::{self, Progress, Settings, Stop, Tuning};
+use crate::run::{self, Earlier, Progress, Settings, Stop, Tuning};
 
 /// How many divergences of each contract are printed where nothing else is said.
 pub(super) const LIMIT: usize = 20;
@@ -62,6 +63,8 @@ pub(super) struct Batch<'a> {
     pub(super) tell: Tell,
     /// It is of every contract that there is.
     pub(super) whole: bool,
+    /// The run that it goes on from.
+    pub(super) resume: Option<Arc<Resume>>,
 }
 
 /// Compares, publishes, prints.
@@ -82,6 +85,7 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
             let (mut folder, adopted) = RunFolder::begin_signed(reports, &settings.run_id, signer)
                 .map_err(|error| unwritable(reports, &error))?;
             folder.read_from(&batch.contract_files);
+            folder.of_contracts(&batch.contracts);
             warnings.extend(adopted);
             Some(folder)
         }
@@ -104,10 +108,7 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     let failed_line = lines.and_then(|lines| lines.failed);
     let mut audit = outcome.map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
     audit.warnings.splice(0..0, warnings);
-    if let Some(row_filter) = &batch.comparison.row_filter {
-        let shown = people::shown_filter(row_filter, &batch.contracts, &audit);
-        audit.settings.insert("where".to_owned(), shown);
-    }
+    note(&batch, &mut audit);
     if let Some(folder) = &mut folder {
         folder.over_time(&mut audit, &batch.cadences).map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
         scripts::write(folder, &batch.contracts, &mut audit)
@@ -133,6 +134,17 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     }
     written?;
     Ok(ExitStatus::of_audit(&audit))
+}
+
+/// What the record says besides: the run that it goes on from, and the keys that it was narrowed to.
+fn note(batch: &Batch<'_>, audit: &mut Audit) {
+    if let Some(resume) = &batch.resume {
+        resume.note(audit);
+    }
+    if let Some(row_filter) = &batch.comparison.row_filter {
+        let shown = people::shown_filter(row_filter, &batch.contracts, audit);
+        audit.settings.insert("where".to_owned(), shown);
+    }
 }
 
 /// The limit that the process' control group sets, where that is less than a run would take anyway. One that leaves less than a
@@ -207,6 +219,7 @@ fn settings(batch: &Batch<'_>) -> Settings {
         signed: batch.sign.is_some(),
         pii_key: batch.pii_key.map(|key| *key.bytes()),
         decisions: Arc::default(),
+        earlier: batch.resume.clone().map(|resume| resume as Arc<dyn Earlier>),
         shown,
         tuning: Tuning::default(),
     }

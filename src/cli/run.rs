@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use super::failure::{self, Failure, nearest};
 use super::outcome::{Batch, carry_out};
-use super::{ExitStatus, Global, Run, configuration, contracts};
+use super::{ExitStatus, Global, Run, configuration, contracts, resume};
 use crate::cache;
 use crate::console::Console;
 use crate::contract::{Configuration, Contract, Problem};
 
 pub(super) fn run(options: &Run, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let configuration = configuration::load(global)?;
-    let mut contracts = select(&configuration, options)?;
-    if let Some(row_filter) = &options.comparison.row_filter {
-        for contract in &mut contracts {
-            Arc::make_mut(contract).row_filter = Some(row_filter.clone());
+    let reports = options.comparison.out.clone().unwrap_or_else(|| configuration.run.reports.clone());
+    let (resume, contracts) = match &options.resume {
+        Some(run) => {
+            let (resume, contracts) = resume::prepare(run, options, &configuration, &reports)?;
+            (Some(resume), contracts)
         }
-    }
+        None => (None, chosen(&configuration, options)?),
+    };
     let mut shown = BTreeMap::from([("config".to_owned(), failure::shown(&configuration.file))]);
     if !options.contracts.is_empty() {
         shown.insert("contracts".to_owned(), options.contracts.join(", "));
@@ -25,14 +27,20 @@ pub(super) fn run(options: &Run, global: &Global, console: &mut Console) -> Resu
     if !options.tags.is_empty() {
         shown.insert("tags".to_owned(), options.tags.join(", "));
     }
-    let reports = options.comparison.out.clone().unwrap_or_else(|| configuration.run.reports.clone());
+    if let Some(resume) = &resume {
+        shown.insert("resume".to_owned(), resume.resumed().run_id);
+    }
     let mut tell = configuration.run.tell.clone();
     tell.notify = tell.notify.filter(|_| !options.no_notify);
     let batch = Batch {
         command: "run",
         tell,
-        whole: options.contracts.is_empty() && options.tags.is_empty(),
+        whole: match &resume {
+            Some(resume) => resume.narrowed().is_none() && contracts.len() == configuration.contracts.len(),
+            None => options.contracts.is_empty() && options.tags.is_empty(),
+        },
         contracts,
+        resume,
         cache: Some(configuration.run.cache.clone().unwrap_or_else(|| reports.join(cache::FOLDER))),
         reports: Some(reports),
         threads: super::values::threads(global.threads).unwrap_or(configuration.run.threads),
@@ -46,6 +54,17 @@ pub(super) fn run(options: &Run, global: &Global, console: &mut Console) -> Resu
         sign: configuration.run.sign,
     };
     carry_out(batch, global, console)
+}
+
+/// The contracts that were asked for, narrowed by `--where`.
+fn chosen(configuration: &Configuration, options: &Run) -> Result<Vec<Arc<Contract>>, Failure> {
+    let mut contracts = select(configuration, options)?;
+    if let Some(row_filter) = &options.comparison.row_filter {
+        for contract in &mut contracts {
+            Arc::make_mut(contract).row_filter = Some(row_filter.clone());
+        }
+    }
+    Ok(contracts)
 }
 
 /// The contracts that were named or carry a tag that was named; all of them where nothing was. What was asked for and is

@@ -35,6 +35,8 @@ pub struct Finding {
     pub authority_value: Option<String>,
     /// The projection's value.
     pub projection_value: Option<String>,
+    /// The source that owns the attribute.
+    pub authority_source: String,
     /// The cause's name.
     pub cause: Option<String>,
     /// In hex.
@@ -97,6 +99,7 @@ pub(super) fn finding(batch: &RecordBatch, row: usize) -> Finding {
         attribute: text("attribute"),
         authority_value: text("authority_value"),
         projection_value: text("projection_value"),
+        authority_source: always("authority_source"),
         cause: text("cause"),
         fingerprint: always("fingerprint"),
         row_digest: text("row_digest"),

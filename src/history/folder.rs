@@ -16,14 +16,14 @@ use super::fingerprints::Fingerprints;
 use super::ledger::{self, Draft, Ledger, Lock};
 use super::manifest::{self, ContractFileRecord, FileRecord, Manifest};
 use super::place::{Digested, at, invalid, names, record, sync_folder};
-use super::runs;
 use super::sign::Signer;
 use super::standing::Standing;
 use super::verify;
+use super::{resume, runs};
 use crate::audit::{Audit, Measured, Recorder};
 use crate::cache;
 use crate::classify::Divergence;
-use crate::contract::ContractFile;
+use crate::contract::{Contract, ContractFile};
 use crate::plan::Action;
 use crate::report::parquet::DivergenceWriter;
 use crate::report::{json, markdown, plan};
@@ -59,6 +59,8 @@ pub struct RunFolder {
     signer: Option<Arc<Signer>>,
     measured: Measured,
     contract_files: Vec<ContractFile>,
+    /// Where the rows of its contracts lie.
+    whereabouts: resume::Whereabouts,
     /// For `report.html`.
     page: Gathered,
 }
@@ -124,6 +126,7 @@ impl RunFolder {
             signer,
             measured: Measured::default(),
             contract_files: Vec::new(),
+            whereabouts: resume::Whereabouts::new(),
             page: Gathered::default(),
         };
         Ok((folder, notes))
@@ -132,6 +135,16 @@ impl RunFolder {
     /// Says which files the contracts were read from.
     pub fn read_from(&mut self, files: &[ContractFile]) {
         self.contract_files = files.to_vec();
+    }
+
+    /// Says which contracts it is of, so that another run may go on from it.
+    pub fn of_contracts(&mut self, contracts: &[Arc<Contract>]) {
+        self.whereabouts = resume::whereabouts(contracts);
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_whereabouts(&mut self, whereabouts: resume::Whereabouts) {
+        self.whereabouts = whereabouts;
     }
 
     /// Writes the rest, fsyncs, renames into place, appends the ledger line. Returns the folder.
@@ -180,6 +193,9 @@ impl RunFolder {
             self.write("report.md", |out| markdown::render(audit, out))?,
         ];
         files.extend(self.write_for_machines(audit)?);
+        if let Some(document) = resume::document(audit, &self.whereabouts)? {
+            files.push(self.write(resume::FILE, |out| out.write_all(&document))?);
+        }
         files.extend(self.recurrence.take());
         files.append(&mut self.made_of_plan);
         files.push(self.write_page(audit, &files)?);

@@ -20,6 +20,7 @@ use crate::report::json::{
     BooksRecord, FiguresRecord, LagRecord, PlanRecord, SidesRecord, TakenOverRecord, by_kind, by_severity, hex,
 };
 use crate::report::recheck::SecondLookRecord;
+use crate::report::segments::{ResumedRecord, SegmentsRecord};
 use crate::sides::Sides;
 
 mod baseline;
@@ -54,6 +55,9 @@ pub(super) struct Manifest {
     command: String,
     settings: BTreeMap<String, String>,
     interrupted: Option<i32>,
+    /// Only of a run that goes on from another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) resumed: Option<ResumedRecord>,
     warnings: Vec<String>,
     pub(super) contracts: Vec<ContractRecord>,
     /// The files that the contracts were read from.
@@ -133,6 +137,9 @@ pub(super) struct ContractRecord {
     /// Only where the contract asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     second_look: Option<SecondLookRecord>,
+    /// Only where something is kept of another run, or for another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    segments: Option<SegmentsRecord>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -219,6 +226,7 @@ impl Manifest {
             command: audit.command.clone(),
             settings: audit.settings.clone(),
             interrupted: audit.interrupted,
+            resumed: audit.resumed.as_ref().map(ResumedRecord::of),
             warnings: audit.warnings.clone(),
             contracts: audit.contracts.iter().map(ContractRecord::of).collect(),
             contract_files: Vec::new(),
@@ -258,6 +266,7 @@ impl Manifest {
             contracts: contracts?,
             warnings: self.warnings,
             interrupted: self.interrupted,
+            resumed: self.resumed.map(ResumedRecord::into_facts),
         };
         if audit.verdict().name() != self.verdict {
             return Err(format!("verdict `{}`, but its contracts give `{}`", self.verdict, audit.verdict().name()));
@@ -310,6 +319,7 @@ impl ContractRecord {
             baseline: contract.baseline.as_ref().map(BaselineRecord::of),
             checksums: contract.checksums.as_ref().map(ChecksumsRecord::of),
             second_look: contract.second_look.as_ref().map(SecondLookRecord::of),
+            segments: contract.segments.as_ref().map(SegmentsRecord::of),
         }
     }
 
@@ -349,6 +359,7 @@ impl ContractRecord {
             baseline: self.baseline.map(BaselineRecord::into_facts).transpose()?,
             checksums: self.checksums.map(ChecksumsRecord::into_facts),
             second_look: self.second_look.map(SecondLookRecord::into_facts).transpose()?,
+            segments: self.segments.map(SegmentsRecord::into_facts).transpose()?,
         })
     }
 }
@@ -436,7 +447,7 @@ fn instant(text: &str) -> Result<jiff::Timestamp, String> {
     text.parse().map_err(|_| format!("`{text}` is not an instant"))
 }
 
-fn digest(text: &str) -> Result<[u8; 32], String> {
+pub(super) fn digest(text: &str) -> Result<[u8; 32], String> {
     let hash = blake3::Hash::from_hex(text).map_err(|_| format!("`{text}` is not a BLAKE3 in hex"))?;
     Ok(*hash.as_bytes())
 }
@@ -448,17 +459,17 @@ pub(super) fn verdict(name: &str) -> Result<Verdict, String> {
         .ok_or_else(|| format!("`{name}` is not a verdict"))
 }
 
-fn kind(name: &str) -> Result<Kind, String> {
+pub(super) fn kind(name: &str) -> Result<Kind, String> {
     Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("`{name}` is not a kind"))
 }
 
-fn severity(name: &str) -> Result<Severity, String> {
+pub(super) fn severity(name: &str) -> Result<Severity, String> {
     let found = Severity::ALL.into_iter().find(|severity| severity.name() == name);
     found.ok_or_else(|| format!("`{name}` is not a severity"))
 }
 
 /// The other way round than `Display` of `Reason`.
-fn reason(text: &str) -> Result<Reason, String> {
+pub(super) fn reason(text: &str) -> Result<Reason, String> {
     match (text.split_once(':'), text) {
         (Some(("rule", name)), _) => Ok(Reason::Rule(name.into())),
         (Some(("attribute", name)), _) => Ok(Reason::Attribute(name.into())),

@@ -11,6 +11,7 @@ use super::manifest::{self, Manifest};
 use super::place::{at, names, record};
 use super::sign::PublicKeys;
 use super::signatures::Signatures;
+use crate::report::segments::ResumedRecord;
 
 /// What `audit verify` found.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +95,7 @@ pub fn verify_signed_from(reports: &Path, keys: &PublicKeys, began: Option<u64>)
         }
         let (mut changed, manifest) = check_folder(&folder, &run.run_id, Some(run))?;
         if changed.is_empty() {
-            changed = manifest.map(|manifest| contradictions(number, run, &manifest)).unwrap_or_default();
+            changed = manifest.map(|manifest| contradictions(number, run, &manifest, &ledger)).unwrap_or_default();
         }
         found.unchanged += usize::from(changed.is_empty());
         found.changed.extend(changed);
@@ -179,8 +180,19 @@ pub(super) fn check_folder(
     Ok((changed, Some(manifest)))
 }
 
+/// Where a run goes on from one that the ledger does not hold before it, or holds as another.
+fn unlinked(number: usize, run: &RunRecord, resumed: &ResumedRecord, ledger: &Ledger) -> Option<String> {
+    let before = ledger.runs().find(|(before, known)| *before < number && known.run_id == resumed.run_id);
+    let problem = match before {
+        Some((_, known)) if known.manifest == resumed.manifest => return None,
+        Some(_) => "whose manifest is another than the one that it names",
+        None => "which no line before it holds",
+    };
+    Some(format!("run `{}`: goes on from run `{}`, {problem}", run.run_id, resumed.run_id))
+}
+
 /// Where the ledger's line says something else of the run than its manifest.
-fn contradictions(number: usize, run: &RunRecord, manifest: &Manifest) -> Vec<String> {
+fn contradictions(number: usize, run: &RunRecord, manifest: &Manifest, ledger: &Ledger) -> Vec<String> {
     let recorded_at = manifest.recorded_at().map(|instant| instant.to_string()).unwrap_or_default();
     let verdicts: Vec<_> = manifest
         .contracts
@@ -193,7 +205,7 @@ fn contradictions(number: usize, run: &RunRecord, manifest: &Manifest) -> Vec<St
         ("contracts", run.contracts == verdicts),
     ];
     let differ = agree.into_iter().filter(|(_, agree)| !agree);
-    differ
-        .map(|(field, _)| format!("{FILE}, line {number}: its `{field}` is not that of run `{}`", run.run_id))
-        .collect()
+    let differ =
+        differ.map(|(field, _)| format!("{FILE}, line {number}: its `{field}` is not that of run `{}`", run.run_id));
+    differ.chain(manifest.resumed.iter().filter_map(|resumed| unlinked(number, run, resumed, ledger))).collect()
 }

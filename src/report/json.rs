@@ -24,6 +24,7 @@ mod owners;
 
 use super::checksums::ChecksumsRecord;
 use super::recheck::SecondLookRecord;
+use super::segments::{ResumedRecord, SegmentsRecord};
 use baseline::BaselineSummary;
 pub(crate) use baseline::ThreeWayRecord;
 pub(crate) use figures::FiguresRecord;
@@ -141,6 +142,9 @@ struct Summary<'a> {
     tool_version: &'static str,
     warnings: &'a [String],
     interrupted: Option<i32>,
+    /// Only of a run that goes on from another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumed: Option<ResumedRecord>,
 }
 
 impl<'a> Summary<'a> {
@@ -156,6 +160,7 @@ impl<'a> Summary<'a> {
             tool_version: env!("CARGO_PKG_VERSION"),
             warnings: &audit.warnings,
             interrupted: audit.interrupted,
+            resumed: audit.resumed.as_ref().map(ResumedRecord::of),
         }
     }
 }
@@ -210,6 +215,9 @@ struct ContractSummary<'a> {
     /// Only where the contract asks for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     second_look: Option<SecondLookRecord>,
+    /// Only where something is kept of another run, or for another run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segments: Option<SegmentsRecord>,
 }
 
 impl<'a> ContractSummary<'a> {
@@ -252,6 +260,7 @@ impl<'a> ContractSummary<'a> {
             baseline: contract.baseline.as_ref().map(BaselineSummary::of),
             checksums: contract.checksums.as_ref().map(ChecksumsRecord::of),
             second_look: contract.second_look.as_ref().map(SecondLookRecord::of),
+            segments: contract.segments.as_ref().map(SegmentsRecord::of),
         }
     }
 }

@@ -30,6 +30,9 @@ pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
     if let Some(signal) = audit.interrupted {
         writeln!(out, "The run was interrupted by {}; it holds what was finished.\n", signal_name(signal))?;
     }
+    if let Some(told) = super::segments::of_run(audit) {
+        writeln!(out, "The run {}.\n", plain(&told))?;
+    }
     if !audit.contracts.is_empty() {
         overview(audit, out)?;
     }
@@ -100,6 +103,9 @@ fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
     }
     if let Some(told) = super::recheck::told(contract) {
         writeln!(out, "Second look: {}.\n", plain(&told))?;
+    }
+    if let Some(told) = super::segments::told(contract) {
+        writeln!(out, "Kept: {}.\n", plain(&told))?;
     }
     list("Warnings", "###", &contract.warnings, out)
 }

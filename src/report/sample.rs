@@ -29,6 +29,7 @@ pub(crate) fn audit() -> Audit {
         contracts: vec![agreed(), drifted(), unverified()],
         warnings: vec!["run `20260228T020000Z-0001` was adopted: it has a folder but no ledger line".to_owned()],
         interrupted: None,
+        resumed: None,
     }
 }
 
@@ -128,6 +129,7 @@ fn agreed() -> ContractAudit {
         baseline: None,
         checksums: None,
         second_look: None,
+        segments: None,
     }
 }
 
@@ -258,6 +260,7 @@ fn drifted() -> ContractAudit {
         baseline: None,
         checksums: None,
         second_look: None,
+        segments: None,
     }
 }
 
@@ -297,6 +300,7 @@ fn unverified() -> ContractAudit {
         baseline: None,
         checksums: None,
         second_look: None,
+        segments: None,
     }
 }
 

@@ -67,6 +67,9 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         if let Some(told) = super::recheck::told(contract) {
             sentence("recheck", &told, out)?;
         }
+        if let Some(told) = super::segments::told(contract) {
+            sentence("kept", &told, out)?;
+        }
         for warning in &contract.warnings {
             sentence("warning", warning, out)?;
         }
@@ -80,6 +83,9 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
             let label = if index == 0 { WARNING } else { "" };
             writeln!(out, "{label:<9}{line}")?;
         }
+    }
+    if let Some(told) = super::segments::of_run(audit) {
+        sentence("resumed", &told, out)?;
     }
     if let Some(signal) = audit.interrupted {
         writeln!(out, "interrupted by {}: what was finished is above", signal_name(signal))?;
@@ -304,6 +310,9 @@ fn next_command(audit: &Audit, style: Style) -> Option<String> {
     let worst = drifted.filter_map(|contract| contract.examples.first()).max_by_key(|divergence| divergence.severity);
     match (audit.verdict(), style.kept) {
         (Verdict::Agreed, _) => None,
+        (Verdict::Unverified, _) if super::segments::is_open(audit) => {
+            Some(format!("reconcile run --resume {}", word(&audit.run_id)))
+        }
         (Verdict::Unverified, _) if audit.command == "run" => Some("reconcile check --sources".to_owned()),
         (_, Some(kept)) if worst.is_some() => Some(format!("reconcile browse {}", word(kept))),
         _ => worst.map(|divergence| format!("reconcile explain {}", divergence.kind.name())),

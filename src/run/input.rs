@@ -10,7 +10,7 @@ use super::carried::{Carried, Wanted};
 use super::controls::{self, Gauges};
 use super::owners::{self, Clock, Decided, Owners};
 use super::tally::Tally;
-use super::{Batch, Halt, Tuning, pushdown};
+use super::{Batch, Halt, Tuning, pushdown, spans};
 use crate::contract::{CapturedAt, Compare, Contract, LogicalType, Source};
 use crate::normalise::{BindRequest, Binding, bind, columns_read};
 use crate::sides::{Side, Sides};
@@ -109,7 +109,8 @@ pub(super) fn open(contract: &Contract, tuning: &Tuning, now: Timestamp) -> Resu
 /// and a column tells the instant, it is read.
 pub(super) fn open_to_ask(batch: &Batch<'_>) -> Result<Inputs, Vec<Halt>> {
     let pushdown = pushdown::wish(batch.contract).filter(|_| !batch.contract.is_composed());
-    let options = OpenOptions { pushdown, ..OpenOptions::default() };
+    let in_spans = (spans::wished(batch.contract) || batch.part().is_some()) && !batch.contract.is_composed();
+    let options = OpenOptions { pushdown, in_spans, ..OpenOptions::default() };
     open_as(batch.contract, &batch.settings.tuning, Clock::Reads(batch), &options)
 }
 
@@ -256,7 +257,7 @@ pub(super) fn freshness(batch: &Batch<'_>, inputs: &Inputs, tally: &mut Tally<'_
     for (side, input) in inputs.sides.iter() {
         let source = batch.contract.sources.get(side);
         let told = source::captured_at(source, &input.opened).map_err(|error| Halt::Source { side, error })?;
-        let captured_at = told.or(tally.captured_at(side));
+        let captured_at = tally.oldest(side, told.or(tally.captured_at(side)));
         tally.captured(side, captured_at);
         check_age(source, side.name(), captured_at, batch.settings.started_at)?;
     }

@@ -121,6 +121,7 @@ fn load(
         signed: false,
         pii_key: None,
         decisions: Arc::default(),
+        earlier: None,
         shown: BTreeMap::new(),
         tuning: Tuning::default(),
     };

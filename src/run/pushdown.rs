@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::input::Inputs;
 use super::tally::Tally;
-use super::{Batch, Halt};
+use super::{Batch, Halt, spans};
 use crate::audit::Checksums;
 use crate::contract::{CapturedAt, Contract, LogicalType, PushDown};
 use crate::database::Native;
@@ -41,6 +41,10 @@ const NAMED: usize = 500;
 /// Proves what it can by checksums, and leaves of each side only the rows that are still to be read. Tells whether it did.
 pub(super) fn push_down(batch: &Batch<'_>, inputs: &mut Inputs, tally: &mut Tally<'_>) -> Result<bool, Halt> {
     let Some(wish) = wish(batch.contract) else { return Ok(false) };
+    if batch.part().is_some() {
+        // Segments are cut otherwise, and an earlier run has read some.
+        return Ok(read_all(tally, "the run goes on from another, and reads what that one left".to_owned()));
+    }
     let said = match proved(batch, inputs, wish).and_then(|found| stood(inputs, found)) {
         Ok(Ok(found)) => found,
         Ok(Err(because)) => return Ok(read_all(tally, because)),
@@ -50,9 +54,10 @@ pub(super) fn push_down(batch: &Batch<'_>, inputs: &mut Inputs, tally: &mut Tall
         }
         Err(halt) => return Err(halt),
     };
-    let (Found { checksums, extent, chosen, .. }, picked) = said;
+    let (Found { checksums, extent, chosen, agree, .. }, picked) = said;
     narrow(inputs, (extent, checksums.proved), &chosen, picked);
     tally.proved(checksums);
+    tally.left_to_another(spans::summed(batch, inputs, agree));
     Ok(true)
 }
 
@@ -111,7 +116,7 @@ fn proved(batch: &Batch<'_>, inputs: &Inputs, wish: PushDown) -> Result<Result<F
 }
 
 /// What the contract says of every row, so that every row is read.
-fn needs_every_row(batch: &Batch<'_>, inputs: &Inputs) -> Option<String> {
+pub(super) fn needs_every_row(batch: &Batch<'_>, inputs: &Inputs) -> Option<String> {
     let contract = batch.contract;
     let controls = &contract.controls;
     let marked = contract.sources.iter().find_map(|(side, source)| {
@@ -165,7 +170,7 @@ fn tables(inputs: &Inputs) -> Result<Sides<Option<statement::Table>>, String> {
 }
 
 /// The database of an opened source, if it can be asked.
-fn remote(opened: &Opened) -> Option<&dyn Remote> {
+pub(super) fn remote(opened: &Opened) -> Option<&dyn Remote> {
     opened.units.first().and_then(|unit| unit.remote())
 }
 
@@ -246,6 +251,22 @@ fn reads(batch: &Batch<'_>, inputs: &Inputs) -> Result<Option<&'static str>, Hal
         costs.push(decide::Cost { rows, bytes, statements: rows / search::STATEMENT_ROWS + 4, link });
     }
     Ok(decide::reads(&costs))
+}
+
+/// Leaves of each side the rows in some ranges of the leading number, and those that have none; so many others agree.
+/// `conditions` choose them in a database.
+pub(super) fn leave(
+    inputs: &mut Inputs,
+    (extent, proved): ((i64, i64), u64),
+    ranges: Vec<(i64, i64)>,
+    conditions: impl Fn(Side, &[(i64, i64)]) -> Vec<String>,
+) {
+    let picked = inputs.sides.as_ref().map(|side, input| {
+        let remote = remote(&input.opened)?;
+        let conditions = conditions(side, &ranges).into_iter();
+        Some(conditions.map(|condition| remote.pick(condition, Some(&input.columns))).collect())
+    });
+    narrow(inputs, (extent, proved), &segment::Chosen::Ranges(ranges), picked);
 }
 
 /// Leaves of each side the rows that are read.

@@ -36,8 +36,10 @@ use crate::source::{self, Unreadable};
 
 mod baseline;
 mod owners;
+mod segments;
 
 use owners::columns_of;
+pub(super) use segments::Spanned;
 
 /// What a database tells of the state that is read.
 fn described(opened: &source::Opened) -> Option<String> {
@@ -86,6 +88,9 @@ pub(super) struct Tally<'a> {
     baseline: Option<Baseline>,
     checksums: Option<Checksums>,
     second_look: Option<SecondLook>,
+    spanned: Option<Spanned>,
+    /// Rows of each side that agree, without the engine having seen them.
+    beforehand: u64,
     compared: bool,
     /// Applied to all that leaves.
     privacy: Arc<Privacy>,
@@ -137,6 +142,8 @@ impl<'a> Tally<'a> {
             baseline: None,
             checksums: None,
             second_look: None,
+            spanned: None,
+            beforehand: 0,
             compared: false,
             privacy: Arc::new(Privacy::new(contract, settings.pii_key)),
             decided: Decided::default(),
@@ -235,7 +242,12 @@ impl<'a> Tally<'a> {
     pub(super) fn table_sums(&mut self, sums: Sides<Sum>) {
         // Of rows that were not read there is no digest.
         let whole = self.checksums.as_ref().is_none_or(|checksums| !checksums.used);
-        self.table = Some(sums).filter(|_| self.settings.digest_inputs && whole);
+        let beforehand = self.spanned.as_ref().map_or(Some(Sum::default()), |spanned| spanned.sum);
+        let Some(beforehand) = beforehand.filter(|_| self.settings.digest_inputs && whole) else { return };
+        self.table = Some(sums.map(|_, mut sum| {
+            sum += beforehand;
+            sum
+        }));
     }
 
     /// What was done about checksums in a database.
@@ -254,11 +266,7 @@ impl<'a> Tally<'a> {
 
     /// Rows of equal segments: counted on both sides where they lie, each with a partner that it agrees with.
     pub(super) fn proved(&mut self, checksums: Checksums) {
-        for side in Side::BOTH {
-            let books = self.books.get_mut(side);
-            books.read += checksums.proved;
-            books.agree += checksums.proved;
-        }
+        self.agreed_beforehand(checksums.proved);
         self.checksums = Some(checksums);
     }
 
@@ -441,6 +449,7 @@ impl<'a> Tally<'a> {
         }
         self.warn_of_owners();
         let (verdict, because) = weigh(self.contract, &self.figures, self.verdict());
+        let because = self.resting_on(because);
         let mut told = self.first_unreadable.clone();
         if !told.is_empty() {
             told.push(
@@ -463,7 +472,8 @@ impl<'a> Tally<'a> {
             for side in Side::BOTH {
                 let books = self.books.get_mut(side);
                 let Books { read, unreadable, out_of_scope, .. } = *books;
-                *books = Books { read, unreadable, out_of_scope, uncompared: read - unreadable, ..Books::default() };
+                let (agree, uncompared) = (self.beforehand, read - unreadable - self.beforehand);
+                *books = Books { read, agree, unreadable, uncompared, out_of_scope, ..Books::default() };
             }
         }
         let because = match halt {
@@ -576,6 +586,7 @@ impl<'a> Tally<'a> {
         let for_people = |text: &Option<String>| text.as_deref().map(|text| secrets.redact(text).into_owned());
         let covered = |books: &Books| books.read - books.unreadable - books.uncompared;
         let in_scope = self.books.authority.read + self.books.projection.read;
+        let in_scope = self.about().map_or(in_scope, |about| about.max(in_scope + 1));
         let compared = covered(&self.books.authority) + covered(&self.books.projection);
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people; the counts stand beside it")]
         let coverage = match (in_scope, self.compared) {
@@ -583,6 +594,7 @@ impl<'a> Tally<'a> {
             _ => compared as f64 / in_scope as f64,
         };
         self.digest_tables();
+        let segments = self.segments(verdict);
         let most = self.contract.repair.max_actions.unwrap_or(u64::MAX);
         let truncated = self.actions > most;
         if truncated {
@@ -629,6 +641,7 @@ impl<'a> Tally<'a> {
             baseline: self.baseline,
             checksums: self.checksums,
             second_look: self.second_look,
+            segments,
         }
     }
 }

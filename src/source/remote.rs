@@ -27,6 +27,14 @@ pub trait Remote: Send + Sync {
     /// # Errors
     /// What kept it from answering.
     fn is_ordered(&self, column: usize) -> Result<bool, Error>;
+    /// Whether rows lie in the order of a column, about, so that a range of it lies in few places.
+    ///
+    /// # Errors
+    /// What kept it from answering.
+    fn is_clustered(&self, column: usize) -> Result<bool, Error> {
+        let _ = column;
+        Ok(true)
+    }
     /// Asks for a few lines of numbers.
     ///
     /// # Errors

@@ -162,6 +162,7 @@ fn compared(
         signed: false,
         pii_key: Some(key),
         decisions: Arc::default(),
+        earlier: None,
         shown: BTreeMap::new(),
         tuning: Tuning::default(),
     };

@@ -10,6 +10,7 @@ use crate::apply::work::Chosen;
 use crate::audit::{ContractAudit, Verdict};
 use crate::contract::{Contract, Kind, Severity};
 use crate::history::{self, DecisionLine, Proved, Severities, WantedKey};
+use crate::sides::Side;
 
 /// How many bytes of actions one apply holds.
 const MOST_BYTES: usize = 256 << 20;
@@ -47,7 +48,11 @@ pub(super) fn may_be_applied(call: &Call<'_>, proved: &Proved) -> Result<(), Fai
     if audit.interrupted.is_some() {
         return refused("it was interrupted, so its plan is not applied".to_owned(), "run it again");
     }
-    let age = call.started_at.duration_since(audit.started_at);
+    // What a run took over is as old as what it was taken from.
+    let taken = audit.contracts.iter().filter_map(|contract| contract.segments.as_ref().filter(|of| of.whole));
+    let taken = taken.flat_map(|segments| Side::BOTH.into_iter().filter_map(|side| segments.oldest(side)));
+    let oldest = taken.chain([audit.started_at]).min().unwrap_or(audit.started_at);
+    let age = call.started_at.duration_since(oldest);
     if age > call.options.max_age {
         let why = format!("its plan is {age:#} old, at most {:#} is allowed", call.options.max_age);
         return refused(why, "`reconcile run` makes a new one, `--max-age` allows an older one");

@@ -67,6 +67,10 @@ fn as_then(then: &Audit, configuration: &Configuration, wanted: Option<&str>) ->
     if then.command != "run" {
         return Err(cannot("it was of no contract file".to_owned()));
     }
+    if let Some(before) = &then.resumed {
+        let because = "what it keeps was read at other instants";
+        return Err(cannot(format!("it goes on from run {}: {because}", before.run_id)));
+    }
     if then.interrupted.is_some() {
         return Err(cannot("it was stopped before its end".to_owned()));
     }
@@ -116,7 +120,11 @@ fn at_its_instants(contract: &Arc<Contract>, before: &ContractAudit) -> Arc<Cont
 }
 
 /// The run's `--where`. Where the run hid its values it must be given again.
-fn row_filter(then: &Audit, contracts: &[Arc<Contract>], wanted: Option<&str>) -> Result<Option<String>, String> {
+pub(in super::super) fn row_filter(
+    then: &Audit,
+    contracts: &[Arc<Contract>],
+    wanted: Option<&str>,
+) -> Result<Option<String>, String> {
     let hidden = |text: &str| people::shown_filter(text, contracts, then);
     match (then.settings.get("where"), wanted) {
         (None, None) => Ok(None),
@@ -166,6 +174,7 @@ fn settings(
         signed: true,
         pii_key,
         decisions: Arc::new(history::decisions_before(reports, then.started_at).map_err(unread)?),
+        earlier: None,
         shown: then.settings.clone(),
         tuning: Tuning::default(),
     })

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::super::escape::{count, counted, percent};
-use super::super::lag;
 use super::super::told::taken_over;
+use super::super::{lag, segments};
 use super::charts::{shade, share};
 use super::{Extras, charts, evidence, examples, overview, places, plan, totals};
 use crate::audit::gallery::Gallery;
@@ -34,7 +34,7 @@ pub(super) fn view(place: usize, contract: &ContractAudit, audit: &Audit, extras
         "key": contract.key,
         "problems": problems,
         "hints": hints.iter().map(|hint| hint.trim_start_matches("hint: ")).collect::<Vec<_>>(),
-        "warnings": contract.warnings,
+        "warnings": contract.warnings.iter().cloned().chain(segments::told(contract)).collect::<Vec<_>>(),
         "coverage": percent(contract.coverage),
         "keys": count(overview::diverging(contract)),
         "compared": compared(contract),

@@ -50,6 +50,11 @@ pub(super) fn diverging(contract: &ContractAudit) -> u64 {
 }
 
 fn meaning(audit: &Audit) -> String {
+    let resumed = crate::report::segments::of_run(audit).map(|told| format!(" The run {told}."));
+    format!("{}{}", outcome(audit), resumed.unwrap_or_default())
+}
+
+fn outcome(audit: &Audit) -> String {
     if let Some(signal) = audit.interrupted {
         return format!("The run was interrupted by {}. It holds what was finished.", signal_name(signal));
     }

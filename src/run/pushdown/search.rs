@@ -9,7 +9,7 @@ use super::super::input::Inputs;
 use super::super::scan::Reader;
 use super::super::{Batch, Halt};
 use super::remote;
-use crate::audit::Checksums;
+use crate::audit::{Checksums, Range};
 use crate::normalise::{Comparison, normalise};
 use crate::segment::{Chosen, Cut, Kernel, Stretch, Sums, statement};
 use crate::sides::{Side, Sides};
@@ -36,6 +36,8 @@ pub(super) struct Found {
     pub(super) chosen: Chosen,
     /// What each side told of the segments that are read, where they were cut by one statement.
     pub(super) told: Sides<Option<Sums>>,
+    /// The ranges that are equal, where they were cut by ranges.
+    pub(super) agree: Vec<Range>,
 }
 
 /// What is asked, of which two sides.
@@ -67,6 +69,7 @@ struct Seen {
     read: u64,
     rows: u64,
     proved: u64,
+    agree: Vec<Range>,
 }
 
 impl<'a> Search<'a> {
@@ -132,7 +135,11 @@ impl<'a> Search<'a> {
             proved: seen.proved,
             statements: self.sent.lock().map(|sent| *sent).unwrap_or_default(),
         };
-        Ok(Ok(Found { checksums, extent: self.extent.unwrap_or((0, -1)), chosen, told }))
+        let extent = self.extent.unwrap_or((0, -1));
+        // Another run could go on from these only where it finds ranges, and keys that occur once.
+        let keeps = self.unique && self.ordered.authority && self.ordered.projection;
+        let agree = if keeps { seen.agree } else { Vec::new() };
+        Ok(Ok(Found { checksums, extent, chosen, told, agree }))
     }
 
     fn because(&self) -> String {
@@ -198,6 +205,7 @@ impl<'a> Search<'a> {
                     let is_large = rows > 4 * self.each && stretch.step > 1 && finer_serves;
                     if one.agree(two, self.unique) {
                         seen.proved += rows;
+                        seen.agree.push(Range { low: range.0, high: range.1, rows, sum: None, reading: 0 });
                     } else if is_large && depth + 1 < LEVELS && level.len() < FINER {
                         level.push(self::stretch(range, rows, self.each));
                     } else {

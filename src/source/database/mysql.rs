@@ -47,7 +47,8 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
     let flow = Arc::new(Flow::new(pace, batch_rows, database.limits.pause_if, &access));
     let declared = options.declared;
     let reading = Reading { database, filter: source.filter.as_deref(), declared, flow };
-    if let Some(wish) = options.pushdown
+    let wish = deferred::Wish { pushdown: options.pushdown, in_spans: options.in_spans };
+    if wish.any()
         // Whatever keeps it from being opened so is told by the other way.
         && let Ok(Some(opened)) = wait(deferred::open(&reading, &access, wish))
     {

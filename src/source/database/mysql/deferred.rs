@@ -28,8 +28,24 @@ use crate::source::{Error, Opened, Pieces, Remote, Unit};
 /// Tables below this are read at once, unless the contract asks for sums.
 const SMALL_BYTES: u64 = 8 << 20;
 
+/// Why rows may stay where they are.
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    /// The server may be asked for sums.
+    pub(super) pushdown: Option<PushDown>,
+    /// It is asked for one range of the key after the other.
+    pub(super) in_spans: bool,
+}
+
+impl Wish {
+    /// Whether there is a reason.
+    pub(super) fn any(self) -> bool {
+        self.pushdown.is_some() || self.in_spans
+    }
+}
+
 /// Opens a source without reading it, where that may serve; None: it is read as a whole.
-pub(super) async fn open(reading: &Reading<'_>, access: &Access, wish: PushDown) -> Result<Option<Opened>, Stop> {
+pub(super) async fn open(reading: &Reading<'_>, access: &Access, wish: Wish) -> Result<Option<Opened>, Stop> {
     let mut connection = access.connect().await?;
     let thread = connection.id();
     let server = Server::of(&mut connection).await?;
@@ -72,8 +88,14 @@ struct Learnt {
 }
 
 /// Learns what may be asked; None: the source is to be read as a whole.
-async fn learnt(reading: &Reading<'_>, connection: &mut Conn, wish: PushDown) -> Result<Option<Learnt>, Stop> {
+async fn learnt(reading: &Reading<'_>, connection: &mut Conn, wish: Wish) -> Result<Option<Learnt>, Stop> {
     let place = Place::find(connection, &reading.database.rows, reading.filter, reading.declared).await?;
+    let in_spans = wish.in_spans && place.leading(connection).await?.is_some();
+    let wish = match wish.pushdown {
+        _ if in_spans => PushDown::Always,
+        Some(wish) => wish,
+        None => return Ok(None),
+    };
     let (rows, bytes) = match place.size(connection).await? {
         Some(size) => size,
         None if place.is_without_snapshot() || wish == PushDown::Auto => return Ok(None),
@@ -151,6 +173,10 @@ impl Deferred {
         let mut connection = self.connection.lock().await;
         let statement = in_time(&self.flow.pace, connection.prep(sql)).await?;
         super::fill(&self.flow, &mut connection, &statement, &mut made, &mut spool).await?;
+        // Many small answers are as many rows as one large one.
+        let portion = self.flow.pace.portion().min(self.flow.batch_rows).max(1) as u64;
+        let rest = usize::try_from(spool.rows % portion).unwrap_or(usize::MAX);
+        self.flow.pace.wait(rest).map_err(Stop::Late)?;
         // A statement for each unit would fill what the server keeps of them.
         let _ = connection.close(statement).await;
         let (schema, finish) = made.schema();

@@ -82,6 +82,18 @@ impl Remote for Arc<Table> {
         ))
     }
 
+    fn is_clustered(&self, column: usize) -> Result<bool, Error> {
+        // What was never looked at, or may not be, is taken to lie so, as a table does that was filled in order.
+        let scattered = self.holds(&format!(
+            "SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_catalog.pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname \
+             WHERE c.oid = to_regclass({table}) AND s.attname = {name} AND abs(s.correlation) < 0.5",
+            table = literal(&self.relation.named),
+            name = literal(&self.relation.columns[column].name)
+        ))?;
+        Ok(!scattered)
+    }
+
     fn ask(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
         let place = &self.server.place;
         let brought = wait(self.server.bring(&format!("COPY ({sql}) TO STDOUT")));
