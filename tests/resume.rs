@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::formats::complaints;
+use crate::signing::make_keys;
 use crate::support::{Workspace, contract, divergences, read_json};
 
 #[cfg(all(feature = "postgres", feature = "mysql"))]
@@ -168,4 +169,24 @@ fn a_run_that_names_another_than_the_ledger_holds_is_complained_of() {
     // Whoever removes the run that was cut off is found out; a run that is pruned leaves its line.
     workspace.reconcile(["audit", "prune", "--keep-runs", "1"]).expect(0, &[]);
     workspace.reconcile(["audit", "verify"]).expect(0, &[&format!("run `{first}` was pruned")]);
+}
+
+#[test]
+fn a_signature_is_not_given_to_what_nobody_signed_and_none_is_lost() {
+    let workspace = three();
+    make_keys(&workspace, "one");
+    let text = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    let signs = format!("{text}\n[run.sign]\nkey = \"one.key\"\n");
+    workspace.reconcile(["run"]).expect(2, &[]);
+    workspace.file("reconcile.toml", &signs);
+    let outcome = workspace.reconcile(["run", "--resume", "latest"]);
+    outcome.unbroken().expect(2, &["it is not signed, and this run would sign what nobody signed then"]);
+    workspace.reconcile(["run"]).expect(2, &[]);
+    workspace.file("reconcile.toml", &text);
+    let outcome = workspace.reconcile(["run", "--resume", "latest"]);
+    outcome.unbroken().expect(2, &["it is signed, and this run would not be"]);
+    assert_eq!(workspace.runs().len(), 2);
+    workspace.file("reconcile.toml", &signs);
+    workspace.file("three-p.csv", "id,n\n1,a\n2,b\n");
+    workspace.reconcile(["run", "--resume", "latest"]).unbroken().expect(1, &["2 contracts taken over"]);
 }

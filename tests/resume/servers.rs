@@ -266,3 +266,48 @@ fn a_killed_server_of_mariadb_and_a_file_across() {
     let last = workspace.runs().pop().unwrap();
     assert_eq!(divergences(&last)[0]["key"], "{\"id\":50}");
 }
+
+#[test]
+fn what_a_signal_cut_off_or_a_database_summed_is_gone_on_with() {
+    let (mut server, slow) = (postgres::Server::start(), "max_rows_per_second = 4000\n");
+    let database = server.database();
+    database.sql(POSTGRES);
+    let run = |options: &str, seen: &str, cut: &dyn Fn(u32)| {
+        let workspace = Workspace::new();
+        let text = |options: &str| contract_of(&database.url(), options) + "ignore = [\"share\"]\n";
+        workspace.file("reconcile.toml", &text(&format!("{slow}{options}")));
+        let mut command = workspace.command(["run"]);
+        let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let asked = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reconcile' AND datname = '{}' AND {seen}",
+            database.name()
+        );
+        meanwhile(&mut running, || database.sql(&asked) != "0");
+        cut(running.id());
+        let status = running.wait_with_output().unwrap().status.code();
+        workspace.file("reconcile.toml", &text("max_rows_per_second = 40000"));
+        (workspace, status)
+    };
+    let goes_on = |workspace: &Workspace, least: u64| {
+        let kept = rows_kept(contract(&workspace.summary(), "c"));
+        assert!((least..ROWS).contains(&kept), "{kept}");
+        workspace.reconcile(["run", "--resume", "latest"]).unbroken().expect(1, &["goes on from run"]);
+        let last = workspace.runs().pop().unwrap();
+        planted(&last);
+        assert_eq!(contract(&summary(&last), "c")["rows"]["matched"], ROWS - 1);
+        assert_eq!(contract(&summary(&last), "c")["segments"]["readings"][0]["rows"]["authority"], kept);
+        workspace.reconcile(["audit", "verify"]).expect(0, &["2 runs"]);
+    };
+    let (workspace, status) =
+        run("pushdown = \"never\"", "substring(query from 'BETWEEN ([0-9]+)')::int > 6000", &|id| {
+            std::process::Command::new("kill").args(["-INT", &id.to_string()]).status().unwrap();
+        });
+    assert_eq!(status, Some(130));
+    goes_on(&workspace, 4000);
+    // The segments that are not equal are read only after all were summed.
+    let (workspace, status) =
+        run("pushdown = \"always\"", "query LIKE '%ORDER BY tableoid, ctid%'", &|_| server.kill());
+    assert_eq!(status, Some(2));
+    server.restart();
+    goes_on(&workspace, 15_000);
+}
