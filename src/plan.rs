@@ -45,6 +45,15 @@ fn draft_of(bench: Bench<'_>, difference: &Difference, complete: Complete) -> Ve
     }
 }
 
+/// What the reason of an action says where the authority has no value to write.
+const NOT_KNOWN: &str = "is not known";
+
+/// Whether an action of this reason is a person's because the authority has no value to write, whatever is decided.
+#[must_use]
+pub fn lacks_value(reason: &str) -> bool {
+    reason.contains(NOT_KNOWN)
+}
+
 /// What the contract says of a repair.
 struct Consent {
     op: Option<Op>,
@@ -76,7 +85,7 @@ impl Bench<'_> {
         }
         let columns = &self.rows.authority.canonical[row.batch].columns;
         if let Some(index) = columns.iter().position(|column| fault_at(column, row.row).is_some()) {
-            let why = format!("the value of `{}` is not known", self.binding.attributes[index].name);
+            let why = format!("the value of `{}` {NOT_KNOWN}", self.binding.attributes[index].name);
             return self.by_hand(Kind::Missing, Side::Authority, row, &why);
         }
         if !complete.projection {
@@ -117,7 +126,7 @@ impl Bench<'_> {
                     FaultReason::Unparseable | FaultReason::OutOfType | FaultReason::AmbiguousTime => {
                         "the authority's value cannot be brought to the attribute's type".to_owned()
                     }
-                    of_owner => format!("the owner's value is not known ({})", of_owner.name()),
+                    of_owner => format!("the owner's value {NOT_KNOWN} ({})", of_owner.name()),
                 };
                 consent = Consent { op: Some(Op::Review), safety: Safety::Manual, reason };
             }

@@ -36,6 +36,7 @@ mod looked;
 mod lookup;
 mod merge;
 mod owners;
+mod pairing;
 mod privacy;
 mod pushdown;
 mod recall;
@@ -46,7 +47,7 @@ mod scan;
 mod spans;
 mod tally;
 
-use baseline::{compare_baseline, open_baseline};
+use baseline::{compare_both, open_baseline};
 use compare::{compare, record_bits};
 use input::{Inputs, freshness, open, open_again, open_to_ask};
 pub use lookup::{LookedUp, Then, look_up};
@@ -55,7 +56,7 @@ use recall::Recall;
 pub use resume::Earlier;
 pub use rows::{Keyed, projection_rows};
 use spans::read_in_spans;
-use tally::Tally;
+use tally::{Taken, Tally};
 
 /// Compares every contract, one after the other, and tells the recorder each divergence.
 ///
@@ -83,6 +84,7 @@ pub fn run(
             threads: &threads,
             budget: settings.budget(0),
             notes: None,
+            beside: None,
         };
         audits.push(match resume::take_over(&batch, recorder)? {
             Ok(found) => found,
@@ -139,6 +141,8 @@ struct Batch<'a> {
     budget: u64,
     /// Where differences are noted for what is held side by side with this comparison, if anything is.
     notes: Option<&'a baseline::Notes>,
+    /// Another comparison of the same authority, which takes its rows as they are read for this one.
+    beside: Option<&'a pairing::Pairing<'a>>,
 }
 
 impl Batch<'_> {
@@ -169,7 +173,7 @@ impl Batch<'_> {
                 Err(halts) => return Ok(tally.refused(&halts)),
             };
         }
-        let baseline = open_baseline(self, &inputs, &mut tally);
+        let baseline = open_baseline(self, &mut inputs, &mut tally);
         let old = baseline.as_ref().and_then(|opened| opened.as_ref().ok());
         let reading = inputs.memory().max(old.map_or(0, |old| old.memory()));
         if let Some(limit) = self.settings.memory_limit.filter(|&limit| reading > limit / 4) {
@@ -185,15 +189,13 @@ impl Batch<'_> {
         let fewer = (readers < self.settings.threads).then(|| fewer.build()).transpose().map_err(io::Error::other)?;
         let contract = inputs.contract.as_ref().unwrap_or(self.contract);
         let threads = fewer.as_ref().unwrap_or(self.threads);
-        let notes = old.map(|old| old.notes());
-        let mut own = Batch { contract, threads, budget: self.settings.budget(reading), notes, ..*self };
+        let own = Batch { contract, threads, budget: self.settings.budget(reading), ..*self };
         let recall = if pushed || spanned { None } else { Recall::open(&own, &inputs, record_bits(&own, &inputs)) };
         let recall = recall.as_ref();
         if !spanned {
-            tally.opened(&inputs, recall, self.progress);
+            tally.opened(&inputs, Taken { recall, first: None }, self.progress);
         }
-        let ended = own.composed(&inputs, recall, &mut tally, recorder);
-        match ended.and_then(|()| compare_baseline(&baseline, &own, &mut tally)) {
+        match compare_both(&own, (&inputs, recall), &baseline, &mut tally, recorder) {
             Ok(()) => {
                 let mut audit = tally.finished();
                 if let Some(recall) = recall.filter(|_| audit.verdict != Verdict::Unverified) {

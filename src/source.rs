@@ -34,12 +34,13 @@ pub use remote::Remote;
 use text::Cuts;
 use unite::{Contents, Member};
 
-/// A source that has been opened.
+/// A source that has been opened. Clones read the same parts, a database's in the same state.
+#[derive(Clone)]
 pub struct Opened {
     /// All files united by column name.
     pub schema: SchemaRef,
     /// Parts that can be read in parallel. Their order and cut depend only on the files.
-    pub units: Vec<Box<dyn Unit>>,
+    pub units: Vec<Arc<dyn Unit>>,
     /// What was opened, for progress, manifest and freshness.
     pub files: Vec<FileFact>,
     /// For each unit its file, as an index in `files`.
@@ -239,7 +240,7 @@ fn open_cut(source: &Source, options: &OpenOptions, cuts: Cuts) -> Result<Opened
     warnings.extend(united.warnings);
     Ok(Opened {
         schema: united.schema,
-        units: united.units,
+        units: shared(united.units),
         files: facts,
         file_of,
         warnings,
@@ -248,8 +249,13 @@ fn open_cut(source: &Source, options: &OpenOptions, cuts: Cuts) -> Result<Opened
     })
 }
 
+/// Units that clones of what was opened share.
+fn shared(units: Vec<Box<dyn Unit>>) -> Vec<Arc<dyn Unit>> {
+    units.into_iter().map(Into::into).collect()
+}
+
 /// The error for a source that shows no column: JSON of which no row could be read, or that has none.
-fn without_columns(written: &str, units: &[Box<dyn Unit>]) -> Error {
+fn without_columns(written: &str, units: &[Arc<dyn Unit>]) -> Error {
     for unit in units {
         let mut pieces = match unit.read(&[]) {
             Ok(pieces) => pieces,

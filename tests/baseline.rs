@@ -8,6 +8,9 @@ use serde_json::Value;
 use crate::oracle::random::Random;
 use crate::support::{Outcome, Workspace, read_json, tree};
 
+/// What both copies are compared with is read once, in one state.
+mod one_reading;
+
 const CONTRACT: &str = r#"
 version = 1
 [run]

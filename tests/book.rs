@@ -249,7 +249,7 @@ fn explain_knows_every_name_that_reports_can_print() {
         ("src/audit/baseline.rs", variant),
         ("src/report/recurrence.rs", variant),
         ("src/plan.rs", variant),
-        ("src/contract.rs", variant),
+        ("src/contract/kind.rs", variant),
         ("src/normalise/composed.rs", variant),
         ("src/audit/owners.rs", account),
         (

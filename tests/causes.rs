@@ -107,6 +107,14 @@ fn tables() -> (String, String) {
     (authority, projection)
 }
 
+/// What is said of one cause.
+fn evidence(contract: &Value, cause: &str, attribute: &str) -> String {
+    let causes = contract["causes"].as_array().unwrap().iter();
+    let told = causes.filter(|one| one["cause"] == cause && one["attribute"] == attribute).collect::<Vec<_>>();
+    assert_eq!(told.len(), 1, "{cause} of {attribute}");
+    told[0]["evidence"].as_str().unwrap().to_owned()
+}
+
 /// Puts the tables of one document into another.
 fn paste(into: &mut Table, option: Table) {
     for (key, value) in option {
@@ -167,6 +175,16 @@ fn every_planted_cause_is_named_and_the_pasted_option_settles_it() {
     ];
     for ((cause, attribute), (_, option)) in &found {
         assert_eq!(option.is_some(), settles.contains(&cause.as_str()), "{cause} of {attribute}: {option:?}");
+        let evidence = evidence(&before, cause, attribute);
+        if cause == "key_range_missing" {
+            assert!(evidence.ends_with("in 12 of 12 missing keys: `id` from 100 to 111"), "{evidence}");
+        } else {
+            let (counts, examples) = evidence.split_once(", for example ").expect(&evidence);
+            assert!(counts.contains(&format!("in {ROWS} of {ROWS} ")), "{cause} of {attribute}: {evidence}");
+            // Where all rows have one and the same pair of values there is no second example.
+            let alike = cause == "null_spelled";
+            assert!(examples.contains(" and ") || alike, "{cause} of {attribute}: {evidence}");
+        }
         if option.is_some() {
             assert_eq!(after["attributes"][attribute]["mismatches"], 0, "{cause} of {attribute} is not settled");
         }

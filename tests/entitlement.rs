@@ -129,6 +129,39 @@ fn an_owner_that_changed_since_the_last_run_is_said() {
 }
 
 #[test]
+fn a_decision_right_that_moved_at_its_instant_belongs_to_whom_it_belongs_now() {
+    // It moved long ago, and will move again in a distant year.
+    let owners = "owner = [\n  { source = \"policies\", until = \"2001-01-01T00:00:00Z\" },\n  { source = \"billing\", from = \
+                  \"2001-01-01T00:00:00Z\", until = \"2999-01-01T00:00:00Z\" },\n  { source = \"policies\", from = \
+                  \"2999-01-01T00:00:00Z\" },\n]\n";
+    let moving = |version: &str, owners: &str| {
+        format!("{HEAD}{}", contract("ours", version, "policies", &format!("{}{owners}", premium("ours"))))
+    };
+    let workspace = estate(&[]);
+    workspace.file("reconcile.toml", &moving("1.0.0", "owner = \"policies\"\n"));
+    workspace.reconcile(["run"]).expect(0, &["agreed"]);
+    workspace.reconcile(["contracts"]).expect(0, &["policies"]);
+    workspace.file("reconcile.toml", &moving("1.0.0", owners));
+    // The decision right has passed since the last run, and the contract says so itself.
+    let outcome = workspace.reconcile(["check"]);
+    outcome.expect(0, &["\"premium\" belongs to \"billing\" now, and to \"policies\"", "as the contract says"]);
+    assert!(!outcome.stderr.contains("must grow"), "{}", outcome.shown());
+    // Everything that tells owners tells those of today.
+    let listed = workspace.reconcile(["contracts", "--format", "json"]);
+    let listed: Value = serde_json::from_str(&listed.expect(0, &[]).stdout).unwrap();
+    assert_eq!(listed["contracts"][0]["owners"], serde_json::json!(["policies", "billing"]));
+    workspace.reconcile(["contracts"]).expect(0, &["policies, billing"]);
+    let map = workspace.reconcile(["contracts", "--map", "--format", "json"]);
+    let map: Value = serde_json::from_str(&map.expect(0, &[]).stdout).unwrap();
+    let flow = map["flows"].as_array().unwrap().iter().find(|flow| flow["owner"] == "billing").unwrap();
+    assert_eq!(flow["attributes"], serde_json::json!(["premium"]));
+    // And after a run by the new owner nothing has changed.
+    workspace.reconcile(["run"]).expect(0, &["agreed"]);
+    let outcome = workspace.reconcile(["check"]);
+    assert!(!outcome.expect(0, &[]).stderr.contains("now, and to"), "{}", outcome.shown());
+}
+
+#[test]
 fn the_root_file_s_map_shows_every_context_and_flow() {
     let workspace = Workspace::new();
     let config = root().join("reconcile.toml");

@@ -1,8 +1,10 @@
 //! Ownership as users meet it: what other sources hold is read, said, and never mistaken for agreement.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use crate::support::{Outcome, Workspace, contract};
+use crate::support::{Outcome, Workspace, contract, divergences};
 
 const CONTRACT: &str = r#"
 version = 1
@@ -338,4 +340,37 @@ fn the_filter_of_a_database_that_owns_is_in_its_own_words_alone() {
     with(&workspace, "location = \"billing.csv\"", "location = \"sqlite:billing.db\"\ntable = \"bills\"");
     with(&workspace, "#BILLING", "filter = \"state LIKE 'open'\"");
     run(&workspace, 1, &["owner_key_twice"]);
+}
+
+#[test]
+fn where_the_authority_has_its_own_keys_another_owner_is_found_by_them() {
+    let workspace = Workspace::new();
+    let contract = "version = 1\n[source.agencies]\nlocation = \"agencies.csv\"\n[source.billing]\nlocation = \"billing.csv\"\n[source.crm]\n\
+                    location = \"crm.csv\"\n[contract.policies]\nversion = \"1.0.0\"\nauthority = \"agencies\"\nprojection = \"crm\"\n\
+                    key = [\"crm_no\"]\n[contract.policies.crosswalk]\nlocation = \"numbers.csv\"\nauthority_column = { agency = \
+                    \"agency\", policy = \"agency_policy\" }\nprojection_column = \"crm_no\"\n[contract.policies.attribute.balance]\n";
+    workspace.file("agencies.csv", "agency,policy,premium\nnorth,1,10\nsouth,1,20\nsouth,2,30\n");
+    workspace.file("numbers.csv", "agency,agency_policy,crm_no\nnorth,1,A1\nsouth,1,A2\nsouth,2,A3\n");
+    workspace.file("billing.csv", "office,number,balance\nnorth,1,100\nsouth,1,200\n");
+    workspace.file("crm.csv", "crm_no,premium,balance\nA1,10,100\nA2,20,201\nA3,30,300\n");
+    let owner = format!("{contract}owner = \"billing\"\n");
+    workspace.file("reconcile.toml", &owner);
+    workspace
+        .reconcile(["check"])
+        .expect(2, &["whose `authority_column` is a table", "look it up by the authority's own"]);
+    let lookup =
+        "lookup = { source = \"billing\", on = { agency = \"office\", policy = \"number\" }, column = \"balance\" }\n";
+    workspace.file("reconcile.toml", &format!("{contract}{lookup}"));
+    run(&workspace, 1, &["lookup_lacks_key"]);
+    let lines = divergences(&workspace.run());
+    let told = |line: &BTreeMap<String, String>| {
+        ["key", "kind", "reason", "attribute", "authority_source"].map(|name| line[name].clone()).join(" ")
+    };
+    let mut told: Vec<String> = lines.iter().map(told).collect();
+    told.sort();
+    let expected = [
+        "{\"crm_no\":\"A2\"} mismatch default balance billing",
+        "{\"crm_no\":\"A3\"} mismatch lookup_lacks_key balance billing",
+    ];
+    assert_eq!(told, expected);
 }

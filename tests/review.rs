@@ -429,3 +429,28 @@ fn a_value_that_its_owner_lacks_cannot_be_accepted() {
     decided(&workspace, &rows, |row| (row["reason"] == "owner_lacks_key").then_some("fix-elsewhere"));
     import(&workspace).expect(0, &["1 decision"]);
 }
+
+#[test]
+fn a_value_that_its_owner_lacks_cannot_be_accepted_behind_a_rule_or_as_a_part_of_a_row() {
+    let workspace = Workspace::new();
+    workspace.file("a.csv", "id,name\n1,Anna\n2,Bert\n3,Cora\n");
+    workspace.file("owner.csv", "id,premium\n1,10\n");
+    workspace.file("b.csv", "id,name,premium\n1,Anna,11\n2,Bert,20\n");
+    let config = "version = 1\n[source.a]\nlocation = \"a.csv\"\n[source.owner]\nlocation = \"owner.csv\"\n[source.b]\nlocation = \
+                  \"b.csv\"\n[contract.pair]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = \
+                  [\"id\"]\n[contract.pair.attribute.premium]\nowner = \"owner\"\n[[contract.pair.rule]]\nname = \"all\"\nwhen = \
+                  \"true\"\nseverity = \"critical\"\n";
+    workspace.file("reconcile.toml", config);
+    workspace.reconcile(["run"]).expect(1, &["rule:all"]);
+    let rows = exported(&workspace, &["--all"]);
+    assert_eq!(rows.iter().map(|row| row["reason"].as_str()).collect::<Vec<_>>(), ["rule:all"; 3]);
+    for (kind, key, lacking) in [("mismatch", "2", true), ("missing", "3", true), ("mismatch", "1", false)] {
+        let is_meant = |row: &Row| row["kind"] == kind && row["key"].contains(key);
+        decided(&workspace, &rows, |row| is_meant(row).then_some("accept-authority"));
+        if lacking {
+            import(&workspace).expect(2, &["there is no value to accept", "is not known", "fix-elsewhere"]);
+            decided(&workspace, &rows, |row| is_meant(row).then_some("fix-elsewhere"));
+        }
+        import(&workspace).expect(0, &["1 decision"]);
+    }
+}

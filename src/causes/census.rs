@@ -51,6 +51,12 @@ impl MissingKeys {
 }
 
 impl Census {
+    /// How many rows of a side were counted.
+    #[must_use]
+    pub fn rows(&self, side: Side) -> u64 {
+        *self.rows.get(side)
+    }
+
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
         for side in Side::BOTH {
@@ -82,16 +88,26 @@ impl Question {
         (0..keys).chain(self.wanted.get(side).keys().copied()).chain(times).collect()
     }
 
-    /// Counts the rows of a batch that live. It holds these attributes, in their order, under a binding of them alone.
+    /// What can be answered where not all rows were compared; None where nothing can. A zone rests on all that agree.
+    #[must_use]
+    pub fn in_scope(mut self) -> Option<Self> {
+        self.daylight.clear();
+        let open = !self.doubts.is_empty() || self.gap.is_some();
+        open.then_some(self)
+    }
+
+    /// Counts the rows of a batch that live, as values and in files only those in scope: of keys it is asked whether any lies
+    /// between others, compared or not. The batch holds these attributes, in their order, under a binding of them alone.
     pub fn count(
         &self,
         side: Side,
         (binding, attributes): (&Binding, &[usize]),
         batch: &CanonicalBatch,
-        lives: impl Fn(usize) -> bool,
+        (lives, is_in_scope): (impl Fn(usize) -> bool, impl Fn(usize) -> bool),
         census: &mut Census,
     ) {
-        let living: Vec<usize> = (0..batch.rows).filter(|row| lives(*row)).collect();
+        let all: Vec<usize> = (0..batch.rows).filter(|row| lives(*row)).collect();
+        let living: Vec<usize> = all.iter().copied().filter(|row| is_in_scope(*row)).collect();
         *census.rows.get_mut(side) += living.len() as u64;
         let readings = |place: usize| Readings::new(&binding.attributes[place].comparison, &batch.columns[place]);
         for (place, attribute) in attributes.iter().enumerate() {
@@ -120,7 +136,7 @@ impl Question {
             let key = columns.iter().map(|column| column.at(row));
             !key.into_iter().any(|value| matches!(value, Reading::Null | Reading::Fault(_) | Reading::Nothing))
         };
-        living.into_iter().filter(|row| whole(*row)).for_each(|row| gap.count(&keys, row, &mut census.gap));
+        all.into_iter().filter(|row| whole(*row)).for_each(|row| gap.count(&keys, row, &mut census.gap));
     }
 
     /// Whether the differences must be looked at once more, because more keys are missing than were kept.

@@ -161,10 +161,25 @@ fn near_misses_stay_unnamed() {
         ("four rows", of(|row| (format!("Roma {row}"), format!("ROMA {row}")), 4)),
         ("a map in which nothing comes twice", of(|row| (format!("x{row}"), format!("y{row}")), 40)),
         ("the other digits", of(|row| (format!("00{}", odd(row)), (odd(row) + 1).to_string()), 40)),
+        ("cut off wrongly", of(|row| (format!("{}.98765", odd(row)), format!("{}.97", odd(row))), 40)),
+        ("another sign and number", of(|row| (format!("{}.5", odd(row)), format!("-{}.5", odd(row) + 1)), 40)),
+        ("white space and another letter", of(|row| (format!("a {row}"), format!("a  {}b ", odd(row))), 40)),
+        ("another form and letter", of(|row| (format!("é{row}"), format!("e\u{301}x{}", odd(row))), 40)),
+        ("another number by its exponent", of(|row| (format!("{}000", odd(row)), format!("{}E+3", odd(row) + 1)), 40)),
+        ("another number of other digits", of(|row| (format!("{}.50", odd(row)), format!("{}.6", odd(row + 1))), 40)),
+        ("NULL that became many values", of(|row| ("NULL".to_owned(), format!("v{}", odd(row))), 40)),
+        ("many values, none for all", of(|row| (format!("v{row}"), format!("w{}", odd(row) % 37)), 37)),
+        ("versions that lie ahead", of(|row| (row.to_string(), (row + 2 + odd(row)).to_string()), 40)),
     ];
     for (name, pairs) in cases {
         assert_eq!(named(&pairs), [], "{name}: {:?}", &pairs[..3]);
     }
+}
+
+#[test]
+fn a_map_to_numbers_that_do_not_follow_one_another_is_no_ordinal() {
+    let states = |row: usize| [two("NEW", "17"), two("OPEN", "3"), two("DONE", "90")][row % 3].clone();
+    assert_eq!(named(&of(states, 30)), [("value_map", 30)]);
 }
 
 #[test]

@@ -84,9 +84,10 @@ pub(super) fn places(
             }
         };
         evidence = format!(
-            "all {} lie in {evidence} ({} rows), and none in the {} rows elsewhere",
+            "all {} lie in {evidence} ({} rows{}), and none in the {} rows elsewhere",
             of_kinds.join(" and all "),
             grouped(together),
+            if contract.row_filter.is_some() { " that `--where` keeps" } else { "" },
             grouped(elsewhere)
         );
         let keys: Vec<String> =

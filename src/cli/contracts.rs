@@ -18,7 +18,7 @@ use crate::history::{self, Cadence, Standing, Trail};
 const HEADERS: [&str; 7] = ["contract", "projection", "owners", "key", "team", "cadence", "last verdict"];
 
 pub(super) fn run(options: &Contracts, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
-    let configuration = configuration::load(global)?;
+    let configuration = configuration::load(global)?.at(Timestamp::now());
     if let Some(language) = options.map {
         return draw(&configuration, language, global, console);
     }
@@ -108,7 +108,7 @@ impl<'a> Listed<'a> {
         vec![
             contract.name.clone(),
             contract.sources.projection.name.clone(),
-            contract.sources.authority.name.clone(),
+            owners(contract).join(", "),
             key,
             contract.team.as_deref().map_or_else(|| "-".to_owned(), |team| self.shown(team)),
             contract.cadence.map_or_else(|| "-".to_owned(), shown_span),
@@ -123,7 +123,7 @@ impl<'a> Listed<'a> {
             "version": contract.version.text,
             "description": contract.description.as_deref().map(|text| self.shown(text)),
             "projection": contract.sources.projection.name,
-            "owners": [contract.sources.authority.name],
+            "owners": owners(contract),
             "key": contract.key.iter().map(|name| self.shown(name)).collect::<Vec<_>>(),
             "team": contract.team.as_deref().map(|text| self.shown(text)),
             "runbook": contract.runbook.as_deref().map(|text| self.shown(text)),
@@ -134,6 +134,12 @@ impl<'a> Listed<'a> {
             "last_run": self.last.map(|(_, run_id)| run_id),
         })
     }
+}
+
+/// The authority, and the other sources that own attributes now.
+fn owners(contract: &Contract) -> Vec<&str> {
+    let authority = contract.sources.authority.name.as_str();
+    std::iter::once(authority).chain(contract.other_owners().into_keys()).collect()
 }
 
 /// A span in the greatest unit that it is a whole number of.

@@ -48,10 +48,10 @@ impl<'a> ContextMap<'a> {
 
     /// The drawing, without what came from the environment.
     pub(super) fn text(&self, format: MapFormat) -> String {
-        match format {
-            MapFormat::Mermaid => self.mermaid(),
-            MapFormat::Dot => self.dot(),
-        }
+        self.drawn(match format {
+            MapFormat::Mermaid => &MERMAID,
+            MapFormat::Dot => &DOT,
+        })
     }
 
     /// The number of each source, by its name.
@@ -60,59 +60,30 @@ impl<'a> ContextMap<'a> {
         names.enumerate().map(|(number, name)| (name, number)).collect()
     }
 
-    fn mermaid(&self) -> String {
+    /// Writes the drawing in one of the languages.
+    fn drawn(&self, language: &Language) -> String {
         let numbers = self.numbers();
-        let mut text = "flowchart LR\n".to_owned();
+        let mut text = language.begin.to_owned();
         for (index, (context, sources)) in self.contexts.iter().enumerate() {
             if let Some(context) = context {
-                text.push_str(&format!("  subgraph c{index}[\"{}\"]\n", of_mermaid(&self.secrets.redact(context))));
+                text.push_str(&(language.group)(index, &(language.escaped)(&self.secrets.redact(context))));
             }
             for source in sources {
                 let name = source.name.as_str();
-                text.push_str(&format!("    s{}[\"{}\"]\n", numbers[name], of_mermaid(name)));
+                text.push_str(&(language.node)(numbers[name], &(language.escaped)(name)));
             }
             if context.is_some() {
-                text.push_str("  end\n");
+                text.push_str(language.end_of_group);
             }
         }
         for flow in &self.flows {
-            let (from, to) = (numbers.get(flow.owner), numbers.get(flow.to));
-            if let (Some(from), Some(to)) = (from, to) {
-                let label: Vec<String> = flow.lines().iter().map(|line| of_mermaid(line)).collect();
-                let arrow = if flow.is_baseline() { "-.->" } else { "-->" };
-                text.push_str(&format!("  s{from} {arrow}|\"{}\"| s{to}\n", label.join("<br>")));
+            if let (Some(from), Some(to)) = (numbers.get(flow.owner), numbers.get(flow.to)) {
+                let label: Vec<String> = flow.lines().iter().map(|line| (language.escaped)(line)).collect();
+                let label = label.join(language.line_break);
+                text.push_str(&(language.arrow)([*from, *to], &label, flow.is_baseline()));
             }
         }
-        text
-    }
-
-    fn dot(&self) -> String {
-        let numbers = self.numbers();
-        let mut text = "digraph contracts {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
-        for (index, (context, sources)) in self.contexts.iter().enumerate() {
-            if let Some(context) = context {
-                text.push_str(&format!(
-                    "  subgraph cluster_{index} {{\n    label=\"{}\";\n",
-                    of_dot(&self.secrets.redact(context))
-                ));
-            }
-            for source in sources {
-                let name = source.name.as_str();
-                text.push_str(&format!("    s{} [label=\"{}\"];\n", numbers[name], of_dot(name)));
-            }
-            if context.is_some() {
-                text.push_str("  }\n");
-            }
-        }
-        for flow in &self.flows {
-            let (from, to) = (numbers.get(flow.owner), numbers.get(flow.to));
-            if let (Some(from), Some(to)) = (from, to) {
-                let label: Vec<String> = flow.lines().iter().map(|line| of_dot(line)).collect();
-                let style = if flow.is_baseline() { ", style=dashed" } else { "" };
-                text.push_str(&format!("  s{from} -> s{to} [label=\"{}\"{style}];\n", label.join("\\n")));
-            }
-        }
-        text.push_str("}\n");
+        text.push_str(language.end);
         text
     }
 
@@ -149,6 +120,47 @@ impl<'a> ContextMap<'a> {
     }
 }
 
+/// How a language writes a drawing. Labels come to it escaped.
+struct Language {
+    begin: &'static str,
+    end: &'static str,
+    group: fn(usize, &str) -> String,
+    end_of_group: &'static str,
+    node: fn(usize, &str) -> String,
+    /// From one node to another; with another line to an old copy.
+    arrow: fn([usize; 2], &str, bool) -> String,
+    escaped: fn(&str) -> String,
+    line_break: &'static str,
+}
+
+const MERMAID: Language = Language {
+    begin: "flowchart LR\n",
+    end: "",
+    group: |index, label| format!("  subgraph c{index}[\"{label}\"]\n"),
+    end_of_group: "  end\n",
+    node: |number, label| format!("    s{number}[\"{label}\"]\n"),
+    arrow: |[from, to], label, old| {
+        let arrow = if old { "-.->" } else { "-->" };
+        format!("  s{from} {arrow}|\"{label}\"| s{to}\n")
+    },
+    escaped: of_mermaid,
+    line_break: "<br>",
+};
+
+const DOT: Language = Language {
+    begin: "digraph contracts {\n  rankdir=LR;\n  node [shape=box];\n",
+    end: "}\n",
+    group: |index, label| format!("  subgraph cluster_{index} {{\n    label=\"{label}\";\n"),
+    end_of_group: "  }\n",
+    node: |number, label| format!("    s{number} [label=\"{label}\"];\n"),
+    arrow: |[from, to], label, old| {
+        let style = if old { ", style=dashed" } else { "" };
+        format!("  s{from} -> s{to} [label=\"{label}\"{style}];\n")
+    },
+    escaped: of_dot,
+    line_break: "\\n",
+};
+
 impl Flow<'_> {
     /// What stands at the arrow.
     fn lines(&self) -> Vec<String> {
@@ -168,13 +180,7 @@ impl Flow<'_> {
 /// One flow for the authority, one for each other source that owns an attribute, and one to the old copy.
 fn flows(contract: &Contract) -> Vec<Flow<'_>> {
     let authority = contract.sources.get(Side::Authority).name.as_str();
-    let mut others: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for attribute in &contract.attributes {
-        let owner = contract.owner_of(&attribute.name).name.as_str();
-        if owner != authority {
-            others.entry(owner).or_default().push(&attribute.name);
-        }
-    }
+    let others = contract.other_owners();
     let to = contract.sources.projection.name.as_str();
     let own = Flow { contract, owner: authority, to, attributes: Vec::new() };
     let old = contract.baseline.as_ref().map(|old| old.source.name.as_str()).filter(|old| *old != to);

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::failure;
 use crate::contract::{CapturedAt, Compare, Configuration, Contract, Location, Rows, Source};
 use crate::history;
@@ -19,14 +21,15 @@ pub(super) struct Examined<'a> {
 
 /// Every warning, each with the contracts or the source that it is about.
 pub(super) fn warnings(configuration: &Configuration, bindings: &BTreeMap<&str, &Binding>) -> Vec<(String, String)> {
-    let examined: Vec<Examined<'_>> = configuration
+    let now = configuration.at(Timestamp::now());
+    let examined: Vec<Examined<'_>> = now
         .contracts
         .iter()
         .map(|contract| Examined { contract, binding: bindings.get(contract.name.as_str()).copied() })
         .collect();
     let mut warnings = two_owners(&examined);
     warnings.extend(not_entitled(&examined));
-    warnings.extend(moved(&configuration.contracts, &configuration.run.reports));
+    warnings.extend(moved(&configuration.contracts, &now.contracts, &configuration.run.reports));
     warnings
 }
 
@@ -162,7 +165,7 @@ fn accounts_for(one: &Examined<'_>, column: &str) -> bool {
 }
 
 /// Attributes that another source owned when the contract ran last.
-fn moved(contracts: &[Arc<Contract>], reports: &Path) -> Vec<(String, String)> {
+fn moved(written: &[Arc<Contract>], contracts: &[Arc<Contract>], reports: &Path) -> Vec<(String, String)> {
     if !reports.exists() {
         return Vec::new();
     }
@@ -175,7 +178,7 @@ fn moved(contracts: &[Arc<Contract>], reports: &Path) -> Vec<(String, String)> {
         }
     };
     let mut warnings = Vec::new();
-    for contract in contracts {
+    for (written, contract) in written.iter().zip(contracts) {
         let Some(past) = past.get(&contract.name) else { continue };
         let mut changes: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for (attribute, owner) in &past.owners {
@@ -192,7 +195,9 @@ fn moved(contracts: &[Arc<Contract>], reports: &Path) -> Vec<(String, String)> {
                 past.run_id,
                 past.version
             );
-            if past.version.split('.').next() == contract.version.text.split('.').next() {
+            if attributes.iter().all(|attribute| written.hands_over(attribute, before, now)) {
+                said.push_str(", as the contract says");
+            } else if past.version.split('.').next() == contract.version.text.split('.').next() {
                 said.push_str("; another owner is another meaning, so the version's first number must grow");
             }
             warnings.push((format!("contract \"{}\"", contract.name), contract.secrets.redact(&said).into_owned()));

@@ -84,7 +84,7 @@ fn rows(shown: &[(Planned, &str)]) -> Vec<Vec<String>> {
             &planned.contract,
             &planned.key,
             &attributes.join(", "),
-            &planned.reason,
+            &planned.proposed.reason,
         ];
         cells.iter().map(|cell: &&str| (*cell).to_owned()).collect()
     };

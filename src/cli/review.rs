@@ -16,6 +16,7 @@ use crate::audit::decision::{Choice, Decisions};
 use crate::console::Console;
 use crate::contract::{Kind, Problem};
 use crate::history::{self, DecisionLine, Finding, Findings, Proposals, Proposed};
+use crate::plan;
 
 mod sheet;
 
@@ -346,8 +347,25 @@ fn said_twice(lines: &[(u64, DecisionLine)], problems: &mut sheet::Problems) {
 /// What the newest run of a contract says of the divergences that were decided.
 #[derive(Default)]
 struct Seen {
-    findings: BTreeMap<String, (Finding, u64)>,
+    findings: BTreeMap<String, About>,
     runs: BTreeMap<String, String>,
+}
+
+/// A divergence that something was decided of.
+struct About {
+    finding: Finding,
+    proposed: Option<Proposed>,
+    /// How many there are that cannot be told apart.
+    count: u64,
+}
+
+impl About {
+    /// Why the authority has no value that could be accepted; a rule's name stands before the reason of the line.
+    fn lacks_value(&self) -> Option<&str> {
+        let own = Some(self.finding.reason.as_str()).filter(|reason| NO_VALUE.contains(reason));
+        let planned = self.proposed.as_ref().filter(|proposed| proposed.safety == "manual");
+        own.or(planned.map(|proposed| proposed.reason.as_str()).filter(|reason| plan::lacks_value(reason)))
+    }
 }
 
 /// Holds every decision against the newest run of its contract, and takes from there what it is about.
@@ -363,10 +381,13 @@ fn against_runs(reports: &Path, lines: &mut [(u64, DecisionLine)], problems: &mu
     }
     let wanted: BTreeSet<&str> = lines.iter().map(|(_, line)| line.fingerprint.as_str()).collect();
     for (folder, contracts) in folders {
+        let mut proposals = Proposals::open(&folder)?;
         for finding in Findings::open(&folder)? {
             let finding = finding?;
+            let proposed = proposals.of(&finding)?;
             if contracts.contains(&finding.contract) && wanted.contains(finding.fingerprint.as_str()) {
-                seen.findings.entry(finding.fingerprint.clone()).or_insert_with(|| (finding, 0)).1 += 1;
+                let about = || About { finding: finding.clone(), proposed, count: 0 };
+                seen.findings.entry(finding.fingerprint.clone()).or_insert_with(about).count += 1;
             }
         }
     }
@@ -390,8 +411,8 @@ impl Seen {
         let Some(run_id) = self.runs.get(&line.contract) else {
             return Err(format!("contract \"{}\" has no run here", line.contract));
         };
-        let found = self.findings.get(&line.fingerprint).filter(|(finding, _)| finding.contract == line.contract);
-        let Some((finding, count)) = found else {
+        let found = self.findings.get(&line.fingerprint).filter(|about| about.finding.contract == line.contract);
+        let Some(about @ About { finding, count, .. }) = found else {
             return Err(format!(
                 "run `{run_id}`, the newest of contract \"{}\", does not know the divergence: it was resolved, or was not looked at",
                 line.contract
@@ -408,10 +429,9 @@ impl Seen {
         let fits =
             choice.map_or(Err("the run speaks of a kind that is not known here"), |(choice, kind)| choice.fits(kind));
         fits.map_err(|why| format!("{} cannot be decided of a {}: {why}", line.decision, finding.kind))?;
-        if line.decision == Choice::AcceptAuthority.name() && NO_VALUE.contains(&finding.reason.as_str()) {
+        if let Some(why) = about.lacks_value().filter(|_| line.decision == Choice::AcceptAuthority.name()) {
             return Err(format!(
-                "accept-authority cannot be decided: there is no value to accept ({}); mend it at its owner, and decide fix-elsewhere",
-                finding.reason
+                "accept-authority cannot be decided: there is no value to accept ({why}); mend it at its owner, and decide fix-elsewhere"
             ));
         }
         Ok((run_id, finding))

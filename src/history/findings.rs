@@ -113,6 +113,8 @@ pub struct Proposed {
     pub op: String,
     /// Who may do it.
     pub safety: String,
+    /// Why it has its safety.
+    pub reason: String,
 }
 
 /// A line of `plan.ndjson`.
@@ -128,8 +130,6 @@ pub struct Planned {
     pub key: String,
     /// What is proposed.
     pub proposed: Proposed,
-    /// Why it has its safety.
-    pub reason: String,
     /// The attributes that it touches.
     pub attributes: BTreeSet<String>,
 }
@@ -173,8 +173,7 @@ impl Plan {
             contract: wire.contract,
             kind: wire.kind,
             key: wire.key.get().to_owned(),
-            proposed: Proposed { op: wire.op, safety: wire.safety },
-            reason: wire.reason,
+            proposed: Proposed { op: wire.op, safety: wire.safety, reason: wire.reason },
             attributes,
         })
     }

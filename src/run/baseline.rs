@@ -2,8 +2,8 @@
 //! is held side by side. The contract's books, verdict and divergences stay those of authority and projection; of the old copy
 //! only what kept it from being compared concerns the verdict.
 //!
-//! The old copy is opened before the first row is read, and every file is looked at again after the last one, so that both
-//! comparisons had one authority.
+//! The authority is opened once for both, in one state, and read once: while its rows are read for the projection they leave
+//! their records for the old copy too (`pairing`). Every file is looked at again after the last row.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,8 +13,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::examples::shortened;
-use super::input::{Inputs, open};
-use super::tally::Tally;
+use super::input::{Inputs, freshness, open_beside, read_alike};
+use super::pairing::Pairing;
+use super::recall::Recall;
+use super::tally::{Taken, Tally};
 use super::{Batch, Halt, Settings, Tuning};
 use crate::audit::decision::Decisions;
 use crate::audit::{self, Recorder, Status, ThreeWay, ThreeWayExample, Verdict};
@@ -23,6 +25,7 @@ use crate::contract::Contract;
 use crate::diff::resolve::Difference;
 use crate::normalise::{Binding, Comparison};
 use crate::plan::Action;
+use crate::spill::SpillFile;
 
 mod lines;
 mod note;
@@ -48,14 +51,18 @@ pub(super) struct Baseline {
 pub(super) type Opened = Option<Result<Box<Baseline>, String>>;
 
 /// Opens the old copy. The authority's owners are those of the comparison with the projection.
-pub(super) fn open_baseline(batch: &Batch<'_>, inputs: &Inputs, tally: &mut Tally<'_>) -> Opened {
+pub(super) fn open_baseline(batch: &Batch<'_>, inputs: &mut Inputs, tally: &mut Tally<'_>) -> Opened {
     let (contract, settings) = (batch.contract, batch.settings);
     contract.baseline.as_ref()?;
     if contract.row_filter.is_some() {
         tally.warn("`--where` chooses among the rows of two sides, so the baseline is not compared".to_owned());
         return None;
     }
-    Some(bound(contract, inputs, (&settings.tuning, settings.started_at), &settings.spill_folder).map(Box::new))
+    let opened = bound(contract, inputs, (&settings.tuning, settings.started_at), &settings.spill_folder);
+    Some(opened.map(|mut old| {
+        read_alike(inputs, &mut old.inputs);
+        Box::new(old)
+    }))
 }
 
 /// What `check --sources` does for the old copy: opens and binds it, and tells its warnings.
@@ -80,7 +87,8 @@ fn bound(
     let Some(old) = contract.at(inputs.instant.at).with_baseline() else {
         return Err("there is no baseline".to_owned());
     };
-    let opened = open(&old, tuning, now).map_err(|halts| halts.iter().map(said).collect::<Vec<_>>().join("\n"))?;
+    let opened = open_beside(inputs, &old, tuning, now)
+        .map_err(|halts| halts.iter().map(said).collect::<Vec<_>>().join("\n"))?;
     let (new, other) = (&inputs.binding, &opened.binding);
     same_keys(new, other)?;
     let named = |binding: &Binding, name: &str| binding.attributes.iter().any(|attribute| attribute.name == name);
@@ -121,21 +129,65 @@ fn said(halt: &Halt) -> String {
     text.strip_prefix("projection: ").map_or(text.clone(), str::to_owned)
 }
 
-/// Compares the old copy after the projection, and holds what was found of both side by side.
-pub(super) fn compare_baseline(opened: &Opened, own: &Batch<'_>, tally: &mut Tally<'_>) -> Result<(), Halt> {
-    let Some(opened) = opened else { return Ok(()) };
-    tally.has_baseline(own.contract);
-    let found = match opened {
-        Ok(baseline) => baseline.compare(own, tally),
-        Err(problem) => Err(Halt::Contract(problem.clone())),
+/// Compares the projection and its old copy, if there is one, with one authority, and holds what is found of both side by side.
+/// An authority of one source is read once for both; one that is composed of several is read for each, in the same state.
+pub(super) fn compare_both(
+    own: &Batch<'_>,
+    (inputs, recall): (&Inputs, Option<&Recall>),
+    opened: &Opened,
+    tally: &mut Tally<'_>,
+    recorder: &mut dyn Recorder,
+) -> Result<(), Halt> {
+    let mut first = *own;
+    let old = match opened {
+        None => return first.composed(inputs, recall, tally, recorder),
+        Some(Ok(old)) => old,
+        Some(Err(problem)) => {
+            first.composed(inputs, recall, tally, recorder)?;
+            tally.has_baseline(own.contract);
+            return Err(named(own.contract, Halt::Contract(problem.clone())));
+        }
     };
-    found.map_err(|halt| match halt {
+    let settings = Settings {
+        cache: None,
+        examples: 0,
+        draft_plan: false,
+        decisions: Arc::new(Decisions::default()),
+        ..own.settings.clone()
+    };
+    let contract = old.inputs.contract.as_ref().unwrap_or(&old.contract);
+    let mut second = Batch { contract, settings: &settings, notes: Some(&old.old), ..*own };
+    first.notes = Some(&old.projection);
+    let is_composed = inputs.owners.is_some() || old.inputs.owners.is_some();
+    let found = if is_composed {
+        first.composed(inputs, recall, tally, recorder)?;
+        tally.has_baseline(own.contract);
+        second.budget = first.budget;
+        old.compare(&second, None, own.settings.examples, tally)
+    } else {
+        // Every thread works for both at once.
+        let working = Settings::THREAD * own.threads.current_num_threads() as u64;
+        let both = own.budget.saturating_sub(working / 2).max(own.budget / 4);
+        second.budget = both / 2;
+        let (budget, spill) = (second.spill_budget(), SpillFile::new(&settings.spill_folder));
+        let pairing = Pairing::new(&second, &old.inputs, None, (&budget, &spill), true);
+        let mut first = Batch { beside: Some(&pairing), budget: both / 2, ..first };
+        first.composed(inputs, recall, tally, recorder)?;
+        tally.has_baseline(own.contract);
+        old.compare(&second, Some(pairing), own.settings.examples, tally)
+    };
+    found.map_err(|halt| named(own.contract, halt))
+}
+
+/// What kept the old copy from being compared, with its name.
+fn named(contract: &Contract, halt: Halt) -> Halt {
+    match halt {
         Halt::Interrupted(_) | Halt::Record(_) | Halt::Baseline(..) => halt,
         other => {
-            let name = own.contract.baseline.as_ref().map_or("", |baseline| &baseline.source.name);
+            let name = contract.baseline.as_ref().map_or("", |baseline| &baseline.source.name);
             Halt::Baseline(name.to_owned(), said(&other))
         }
-    })
+    }
 }
 
 impl Baseline {
@@ -144,29 +196,28 @@ impl Baseline {
         self.inputs.memory()
     }
 
-    /// What is noted while the projection is compared.
-    pub(super) fn notes(&self) -> &Notes {
-        &self.projection
-    }
-
-    fn compare(&self, own: &Batch<'_>, tally: &mut Tally<'_>) -> Result<(), Halt> {
+    /// Compares the old copy; `pairing` is what the authority left when it was read for the projection.
+    fn compare(
+        &self,
+        batch: &Batch<'_>,
+        pairing: Option<Pairing<'_>>,
+        most: usize,
+        tally: &mut Tally<'_>,
+    ) -> Result<(), Halt> {
         let complete = tally.complete();
         if !(complete.authority && complete.projection) {
             // What could not be read says enough, and would be told of both copies.
             return Ok(());
         }
-        let settings = Settings {
-            cache: None,
-            examples: 0,
-            draft_plan: false,
-            decisions: Arc::new(Decisions::default()),
-            ..own.settings.clone()
-        };
-        let contract = self.inputs.contract.as_ref().unwrap_or(&self.contract);
-        let mut second = Tally::new(contract, &settings);
-        second.opened(&self.inputs, None, own.progress);
-        let mut batch = Batch { contract, settings: &settings, notes: Some(&self.old), ..*own };
-        batch.composed(&self.inputs, None, &mut second, &mut Nobody)?;
+        let mut second = Tally::new(batch.contract, batch.settings);
+        second.opened(&self.inputs, Taken { recall: None, first: Some(tally) }, batch.progress);
+        if let Some(pairing) = pairing.filter(Pairing::is_sound) {
+            second.schema(&mut Nobody)?;
+            pairing.compare(&mut second, &mut Nobody)?;
+            freshness(batch, &self.inputs, &mut second)?;
+        } else {
+            Batch { ..*batch }.composed(&self.inputs, None, &mut second, &mut Nobody)?;
+        }
         tally.same_authority(&second, self.alike).map_err(Halt::Contract)?;
         let privacy = second.privacy();
         let audit = second.finished();
@@ -180,7 +231,7 @@ impl Baseline {
             let masked = if once == divergence { privacy.divergence(&divergence).into_owned() } else { once };
             shortened(&masked)
         };
-        let parity = self.weighed(settings.examples.max(own.settings.examples), masked).map_err(Halt::Spill)?;
+        let parity = self.weighed(most, masked).map_err(Halt::Spill)?;
         tally.three_way(parity);
         Ok(())
     }

@@ -151,6 +151,14 @@ impl Carried {
         !self.columns.is_empty() || self.deleted.is_some()
     }
 
+    /// The same in a scan of other columns, where `within` tells each one's place.
+    pub(super) fn moved(&mut self, within: impl Fn(usize) -> usize) {
+        self.columns.iter_mut().for_each(|column| *column = within(*column));
+        if let Some(Deleted::Column(column, _)) = &mut self.deleted {
+            *column = within(*column);
+        }
+    }
+
     /// What tells tombstones, where the side has any.
     pub(super) fn deletes(&self) -> Option<&Deleted> {
         self.deleted.as_ref()

@@ -68,16 +68,18 @@ impl Work<'_> {
         let mut evidence = evidence?;
         evidence.agreeing(agree);
         let mut suspects = evidence.suspects();
-        // Under `--where` it is not known which of the other rows were compared.
-        // nor can a file be counted that another one has replaced, nor keys that a second look found.
-        let countable = self.inputs.row_filter.is_none() && second.is_none_or(|second| !second.replaced());
+        // A file cannot be counted that another one has replaced, nor keys that a second look found; and where that was taken it is not
+        // known which rows `--where` keeps by then.
+        let narrowed = self.inputs.row_filter.is_some();
+        let countable = second.is_none_or(|second| !second.replaced() && !narrowed);
         let answerable = |question: &Question| countable && (second.is_none() || !question.is_open());
-        if let Some(mut question) = suspects.question().filter(answerable) {
+        let in_scope = |question: Question| if narrowed { question.in_scope() } else { Some(question) };
+        if let Some(mut question) = suspects.question().and_then(in_scope).filter(answerable) {
             if question.is_open() {
                 question.looked(self.missing_keys(&question, gathered, scale, looked, &partitions)?);
             }
-            let census = self.census(&question, complete)?;
-            suspects.answered(question, &census, by_file);
+            let (census, by_file) = self.census(&question, complete, by_file)?;
+            suspects.answered(question, &census, &by_file);
         }
         Ok(suspects)
     }

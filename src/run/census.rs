@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use arrow::array::Array;
+use arrow::array::{Array, BooleanArray, RecordBatch};
 
 use super::Halt;
 use super::compare::Work;
@@ -26,20 +26,34 @@ struct Look {
 }
 
 impl Work<'_> {
-    /// Counts what a question asks. Sides that could not be read whole are read as they were before, so that the same rows are
-    /// counted.
-    pub(super) fn census(&self, question: &Question, complete: Sides<bool>) -> Result<Census, Halt> {
+    /// Counts what a question asks, and tells how many rows lie in each file, of which so many were read. Sides that could not be
+    /// read whole are read as they were before, so that the same rows are counted. Under `--where` rows count that are in scope by
+    /// themselves: those that their partner alone brings into it are fewer, and make nothing likelier than it is.
+    pub(super) fn census(
+        &self,
+        question: &Question,
+        complete: Sides<bool>,
+        by_file: &Sides<Vec<u64>>,
+    ) -> Result<(Census, Sides<Vec<u64>>), Halt> {
         let looks = Sides::from_fn(|side| self.look(question, side, *complete.get(side)));
-        let sides: Vec<Side> =
-            looks.iter().filter(|(_, look)| !look.attributes.is_empty()).map(|(side, _)| side).collect();
-        let census = Mutex::new(Census::default());
-        let count = |side, unit| {
+        let narrowed = self.inputs.row_filter.is_some();
+        let is_asked =
+            |side: &Side| !looks.get(*side).attributes.is_empty() || (narrowed && !by_file.get(*side).is_empty());
+        let sides: Vec<Side> = Side::BOTH.into_iter().filter(is_asked).collect();
+        let in_files = by_file.as_ref().map(|_, rows| if narrowed { vec![0; rows.len()] } else { rows.clone() });
+        let counted = Mutex::new((Census::default(), in_files));
+        let count = |side, unit: usize| {
             let of_unit = self.reader(side).count(unit, question, looks.get(side))?;
-            census.lock().unwrap_or_else(PoisonError::into_inner).add(&of_unit);
+            let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let file = self.inputs.sides.get(side).opened.file_of.get(unit).filter(|_| narrowed);
+            if let Some(rows) = file.and_then(|file| counted.1.get_mut(side).get_mut(*file)) {
+                *rows += of_unit.rows(side);
+            }
+            counted.0.add(&of_unit);
             Ok(())
         };
         self.inputs.as_whole(|| self.again(self.units_of(&sides), count))?;
-        Ok(census.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(counted.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn look(&self, question: &Question, side: Side, complete: bool) -> Look {
@@ -48,8 +62,11 @@ impl Work<'_> {
         binding.attributes = attributes.iter().map(|index| binding.attributes[*index].clone()).collect();
         let input = self.inputs.sides.get(side);
         let wanted = columns_read(&binding, side);
-        // A composed side, tombstones and rows that cannot be read are known by other columns too.
-        let plain = complete && input.carried.deletes().is_none() && self.inputs.owners.is_none();
+        // A composed side, tombstones, rows that cannot be read and those in scope are known by other columns too.
+        let plain = complete
+            && input.carried.deletes().is_none()
+            && self.inputs.owners.is_none()
+            && self.inputs.row_filter.is_none();
         let mut columns = if plain { wanted.clone() } else { input.columns.clone() };
         let filter = input.filter.iter().flat_map(Predicate::columns);
         columns.extend(filter.filter_map(|name| input.opened.schema.index_of(name).ok()));
@@ -77,6 +94,15 @@ impl Work<'_> {
 }
 
 impl Reader<'_> {
+    /// Which rows of a batch, as a scan reads it, are in scope by themselves; None: all.
+    fn scope_of(&self, rows: &RecordBatch) -> Result<Option<BooleanArray>, Halt> {
+        if self.inputs.row_filter.is_none() {
+            return Ok(None);
+        }
+        let compared = self.taken(rows)?;
+        self.scope(&compared, &normalise(&self.inputs.binding, self.side, &compared))
+    }
+
     fn count(&self, unit: usize, question: &Question, look: &Look) -> Result<Census, Halt> {
         let mut census = Census::default();
         self.each_piece(unit, &look.columns, |piece| {
@@ -89,7 +115,10 @@ impl Reader<'_> {
                 let kept = kept.as_ref().is_none_or(|kept| kept.is_valid(row) && kept.value(row));
                 kept && !deleted.as_ref().is_some_and(|deleted| deleted.is_valid(row) && deleted.value(row))
             };
-            question.count(self.side, (&look.binding, &look.attributes), &batch, lives, &mut census);
+            let scope = self.scope_of(&rows)?;
+            let is_in_scope = |row: usize| scope.as_ref().is_none_or(|scope| scope.value(row));
+            let rows = (lives, is_in_scope);
+            question.count(self.side, (&look.binding, &look.attributes), &batch, rows, &mut census);
             Ok(())
         })?;
         Ok(census)

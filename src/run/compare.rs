@@ -1,10 +1,13 @@
 //! Compares two opened sides: scan, settle by tags, gather, prove, resolve, record.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 use super::gather::Gathered;
 use super::input::Inputs;
+use super::pairing::Pairing;
 use super::recall::Recall;
 use super::scan::{Again, Reader, Scan, UnitFacts};
 use super::tally::Tally;
@@ -14,7 +17,7 @@ use crate::diff::resolve::ResolveRules;
 use crate::diff::{Budget, Candidates, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of};
 use crate::digest::Sum;
 use crate::sides::{Side, Sides};
-use crate::source::unchanged;
+use crate::source::{Unit, unchanged};
 use crate::spill::SpillFile;
 
 /// Compares the two sides to the end, or says what kept it from that. What was kept and turns out damaged is done without.
@@ -47,34 +50,8 @@ fn compare_once(
     }
     // What was measured while merging is measured again.
     inputs.gauges.forget();
-    let spill = SpillFile::new(&batch.settings.spill_folder);
-    let budget = batch.spill_budget();
-    let work = Work { batch, inputs, budget: &budget, recall };
-    // The side that asks an index leaves few records or none.
-    let expected = |side| match (work.taken(), work.first()) {
-        (Some(recall), _) => recall.expected().min(work.rows(side)),
-        (None, Some(first)) if first != side => 0,
-        (None, _) => work.rows(side),
-    };
-    // Slots take more than records.
-    let share = if work.first().is_some() { budget.limit() / 8 * 7 } else { budget.limit() / 2 };
-    let records = Sides::from_fn(|side| Records::new(work.record_bits(), expected(side), share, &budget, &spill));
-    let gathered = work.gathered(&spill);
-    let (units, index) = work.scan(&records, &gathered, tally)?;
-    tally.unreadable(recorder)?;
-    let mut settled = work.settle(&records, &units, index.as_ref())?;
-    drop((records, index));
-    work.gather(&settled, &units, &gathered)?;
-    work.find_again(&settled, &units, &gathered, &settled.let_go)?;
-    let collided = work.collided(&settled, &gathered).without(&settled.let_go);
-    work.find_again(&settled, &units, &gathered, &collided)?;
-    settled.distrust(&collided);
-    tally.joined(settled.agree(), settled.out_of_scope());
-    work.finish(gathered, &units, tally, recorder)?;
-    if let Some(recall) = recall {
-        recall.note(&units, &settled.candidates);
-    }
-    Ok(())
+    let (budget, spill) = (batch.spill_budget(), SpillFile::new(&batch.settings.spill_folder));
+    Pairing::new(batch, inputs, recall, (&budget, &spill), false).compare(tally, recorder)
 }
 
 /// Merges sources that are in the order of their keys, and tells whether they are.
@@ -87,7 +64,7 @@ fn compare_in_order(
 ) -> Result<bool, Halt> {
     let spill = SpillFile::new(&batch.settings.spill_folder);
     let budget = batch.spill_budget();
-    let work = Work { batch, inputs, budget: &budget, recall };
+    let work = Work { batch, inputs, budget: &budget, recall, beside: false };
     work.countable()?;
     let Some(spans) = work.spans() else { return Ok(false) };
     let gathered = work.gathered(&spill);
@@ -104,25 +81,27 @@ pub(super) struct Work<'a> {
     pub(super) batch: &'a Batch<'a>,
     pub(super) inputs: &'a Inputs,
     pub(super) budget: &'a Budget,
-    recall: Option<&'a Recall>,
+    pub(super) recall: Option<&'a Recall>,
+    /// The authority is read for another comparison, and leaves its records here.
+    pub(super) beside: bool,
 }
 
 /// Facts of the units of each side.
-type Units = Sides<Vec<UnitFacts>>;
+pub(super) type Units = Sides<Vec<UnitFacts>>;
 
 /// The records of the side that was read first, and which side that is.
-struct First {
+pub(super) struct First {
     side: Side,
     index: Index,
 }
 
 /// What the tags say.
-struct Settled {
+pub(super) struct Settled {
     partitions: Vec<SettledPartition>,
     /// Rows to be read again.
-    candidates: Sides<Candidates>,
+    pub(super) candidates: Sides<Candidates>,
     /// Rows that were let go and must be found again.
-    let_go: Sought,
+    pub(super) let_go: Sought,
 }
 
 struct SettledPartition {
@@ -135,7 +114,7 @@ struct SettledPartition {
 }
 
 /// Key tags whose rows are sought.
-struct Sought {
+pub(super) struct Sought {
     sides: Vec<Side>,
     bits: u32,
     /// Keys of a side that were found before.
@@ -155,23 +134,23 @@ impl Sought {
     }
 
     /// The same, but for what was sought, and so found, before.
-    fn without(mut self, before: &Self) -> Self {
+    pub(super) fn without(mut self, before: &Self) -> Self {
         self.found = before.sides.first().map(|side| (*side, before.keys.clone()));
         self
     }
 }
 
 impl Settled {
-    fn agree(&self) -> u64 {
+    pub(super) fn agree(&self) -> u64 {
         self.partitions.iter().map(|partition| partition.agree + partition.unseen.authority).sum()
     }
 
-    fn out_of_scope(&self) -> Sides<u64> {
+    pub(super) fn out_of_scope(&self) -> Sides<u64> {
         Sides::from_fn(|side| self.partitions.iter().map(|partition| partition.out_of_scope.get(side)).sum())
     }
 
     /// Forgets what the tags said of partitions whose rows are all candidates now.
-    fn distrust(&mut self, collided: &Sought) {
+    pub(super) fn distrust(&mut self, collided: &Sought) {
         for (number, partition) in self.partitions.iter_mut().enumerate() {
             if collided.partitions.contains(&number) {
                 partition.agree = 0;
@@ -206,7 +185,20 @@ pub(super) fn record_bits(batch: &Batch<'_>, inputs: &Inputs) -> u32 {
 }
 
 impl<'w> Work<'w> {
-    fn gathered(&self, spill: &'w SpillFile) -> Sides<Gathered<'w>> {
+    /// Room for the records of both sides.
+    pub(super) fn records(&self, spill: &'w SpillFile) -> Sides<Records<'w>> {
+        // The side that asks an index leaves few records or none.
+        let expected = |side| match (self.taken(), self.first()) {
+            (Some(recall), _) => recall.expected().min(self.rows(side)),
+            (None, Some(first)) if first != side => 0,
+            (None, _) => self.rows(side),
+        };
+        // Slots take more than records.
+        let share = if self.first().is_some() { self.budget.limit() / 8 * 7 } else { self.budget.limit() / 2 };
+        Sides::from_fn(|side| Records::new(self.record_bits(), expected(side), share, self.budget, spill))
+    }
+
+    pub(super) fn gathered(&self, spill: &'w SpillFile) -> Sides<Gathered<'w>> {
         Sides::from_fn(|_| Gathered::new(self.spill_bits(), self.record_bits(), self.budget, spill))
     }
 
@@ -219,13 +211,15 @@ impl<'w> Work<'w> {
             .memory_limit
             .is_none_or(|limit| 2 * self.inputs.memory() * self.batch.settings.threads as u64 <= limit / 4);
         match self.batch.settings.tuning.join {
+            // What is read for two comparisons is read unit by unit.
+            _ if self.batch.beside.is_some() => false,
             Some(join) => join == Join::Merge,
             None => self.recall.is_none() && room && self.enough(),
         }
     }
 
     /// Resolves and records what was gathered, and makes sure that the sources are still what they were.
-    fn finish(
+    pub(super) fn finish(
         &self,
         gathered: Sides<Gathered<'_>>,
         units: &Units,
@@ -283,7 +277,7 @@ impl<'w> Work<'w> {
         let keyed = self.inputs.binding.key_count > 0 && self.inputs.row_filter.is_none();
         // What is taken over can be chosen only when both sides' new rows are known, and its values cannot be caught.
         let serves = keyed && self.taken().is_none();
-        let smaller = self.rows(Side::Projection) < self.rows(Side::Authority) / 2;
+        let smaller = !self.beside && self.rows(Side::Projection) < self.rows(Side::Authority) / 2;
         let first = if smaller { Side::Projection } else { Side::Authority };
         let indexed = self.batch.settings.tuning.join.map_or_else(|| self.enough(), |join| join != Join::Sort);
         (serves && indexed).then_some(first)
@@ -313,7 +307,7 @@ impl<'w> Work<'w> {
         units.map(|unit| unit.rows()).sum::<Option<u64>>().unwrap_or(0)
     }
 
-    fn countable(&self) -> Result<(), Halt> {
+    pub(super) fn countable(&self) -> Result<(), Halt> {
         let counts = self.inputs.sides.as_ref().map(|_, input| input.opened.units.len());
         let too_many = counts.iter().find(|(_, count)| **count > Position::UNITS);
         too_many
@@ -321,17 +315,25 @@ impl<'w> Work<'w> {
     }
 
     /// Reads both sides: in turn, or one after the other.
-    fn scan(
+    /// Units of the authority that were `left` are not read again.
+    pub(super) fn scan(
         &self,
         records: &Sides<Records<'_>>,
         gathered: &Sides<Gathered<'_>>,
+        left: Vec<Option<UnitFacts>>,
         tally: &mut Tally<'_>,
     ) -> Result<(Units, Option<First>), Halt> {
-        self.batch.progress.begin(&self.batch.contract.name, "reading", self.bytes());
-        self.batch.progress.expect(self.known_rows());
-        let mut units = self.inputs.sides.as_ref().map(|_, input| vec![None; input.opened.units.len()]);
+        let bytes = |(unit, _): (&Arc<dyn Unit>, _)| unit.bytes();
+        let read = self.inputs.sides.authority.opened.units.iter().zip(&left).filter(|(_, left)| left.is_some());
+        let rows: u64 = left.iter().flatten().map(|facts| facts.rows).sum();
+        let bytes = self.bytes().saturating_sub(read.map(bytes).sum());
+        self.batch.progress.begin(&self.batch.contract.name, "reading", bytes);
+        self.batch.progress.expect(self.known_rows().saturating_sub(rows));
+        let projection = vec![None; self.inputs.sides.projection.opened.units.len()];
+        let mut units = Sides { authority: left, projection };
         let mut halted = None;
-        let mut scan = |some: Vec<(Side, usize)>, index: Option<&Index>| {
+        let mut scan = |mut some: Vec<(Side, usize)>, index: Option<&Index>| {
+            some.retain(|(side, unit)| units.get(*side)[*unit].is_none());
             let recall = self.recall;
             let scanned: Vec<(Side, usize, Result<UnitFacts, Halt>)> = self.batch.threads.install(|| {
                 let one = |(side, unit)| {
@@ -395,7 +397,12 @@ impl<'w> Work<'w> {
     }
 
     /// Asks the tags, a partition at a time.
-    fn settle(&self, records: &Sides<Records<'_>>, units: &Units, first: Option<&First>) -> Result<Settled, Halt> {
+    pub(super) fn settle(
+        &self,
+        records: &Sides<Records<'_>>,
+        units: &Units,
+        first: Option<&First>,
+    ) -> Result<Settled, Halt> {
         let candidates = units.as_ref().map(|_, units| {
             let rows: Vec<u64> = units.iter().map(|unit| unit.rows).collect();
             let candidates = Candidates::new(&rows);
@@ -447,7 +454,7 @@ impl<'w> Work<'w> {
     }
 
     /// Reads the candidates again.
-    fn gather(&self, settled: &Settled, units: &Units, gathered: &Sides<Gathered<'_>>) -> Result<(), Halt> {
+    pub(super) fn gather(&self, settled: &Settled, units: &Units, gathered: &Sides<Gathered<'_>>) -> Result<(), Halt> {
         let all = self.units_of(&Side::BOTH).into_iter();
         let doubted: Vec<_> = all.filter(|(side, unit)| settled.candidates.get(*side).any(*unit)).collect();
         self.again(doubted, |side, unit| {
@@ -463,7 +470,7 @@ impl<'w> Work<'w> {
     }
 
     /// Reads all of a side again for rows that were let go.
-    fn find_again(
+    pub(super) fn find_again(
         &self,
         settled: &Settled,
         units: &Units,
@@ -508,7 +515,7 @@ impl<'w> Work<'w> {
     }
 
     /// The partitions in which a tag has collided: their sums, less those of the candidates, differ.
-    fn collided(&self, settled: &Settled, gathered: &Sides<Gathered<'_>>) -> Sought {
+    pub(super) fn collided(&self, settled: &Settled, gathered: &Sides<Gathered<'_>>) -> Sought {
         let differs = |(number, partition): (usize, &SettledPartition)| {
             let mut rest = partition.sums;
             rest.authority -= gathered.authority.sum(number);

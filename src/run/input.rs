@@ -1,5 +1,6 @@
 //! Opens the two sides of a contract and brings contract and schemas together, before any row is read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -37,6 +38,8 @@ pub(super) struct Inputs {
     pub(super) whole: Option<Arc<AtomicBool>>,
     /// The instant that decided who owns what.
     pub(super) instant: Decided,
+    /// The authority before it was composed, where another copy is held against it too.
+    pub(super) authority: Option<Opened>,
 }
 
 impl Inputs {
@@ -80,6 +83,7 @@ impl Inputs {
             gauges,
             whole: None,
             instant: self.instant,
+            authority: None,
         })
     }
 }
@@ -97,6 +101,25 @@ pub(super) struct Input {
     pub(super) filter: Option<Predicate>,
     /// `captured_at = { column }`, as an index in `columns`.
     pub(super) captured_column: Option<usize>,
+}
+
+impl Input {
+    /// Reads these columns, which are all that it read before, and others.
+    fn read(&mut self, columns: Vec<usize>) {
+        let before = std::mem::replace(&mut self.columns, columns);
+        let within = |place: usize| self.columns.binary_search(&before[place]).expect("it is still read");
+        self.compared.iter_mut().for_each(|column| *column = within(*column));
+        self.captured_column = self.captured_column.map(within);
+        self.carried.moved(within);
+    }
+}
+
+/// Has two comparisons read the same columns of one authority, so that a reading for one serves the other.
+pub(super) fn read_alike(one: &mut Inputs, other: &mut Inputs) {
+    let (one, other) = (&mut one.sides.authority, &mut other.sides.authority);
+    let columns: BTreeSet<usize> = one.columns.iter().chain(&other.columns).copied().collect();
+    one.read(columns.iter().copied().collect());
+    other.read(columns.into_iter().collect());
 }
 
 /// Opens both sides and binds them. Both sides are tried, so that all problems are told at once.
@@ -124,8 +147,32 @@ pub(super) fn open_again(
     open_as(contract, tuning, Clock::Says(now), &OpenOptions { began: Some(began), ..OpenOptions::default() })
 }
 
+/// The same for another projection of an authority that was opened before: its rows, and those of every other owner, are read
+/// in the state in which they were opened then.
+pub(super) fn open_beside(
+    first: &Inputs,
+    contract: &Contract,
+    tuning: &Tuning,
+    now: Timestamp,
+) -> Result<Inputs, Vec<Halt>> {
+    let authority = first.authority.clone().ok_or_else(|| vec![Halt::Contract("there is no authority".to_owned())])?;
+    let projection = open_side(contract, Side::Projection, tuning, &OpenOptions::default());
+    let opened = Sides { authority: Ok(authority), projection };
+    bound(contract, opened, tuning, Clock::Says(now), first.owners.as_ref())
+}
+
 fn open_as(contract: &Contract, tuning: &Tuning, clock: Clock<'_>, options: &OpenOptions) -> Result<Inputs, Vec<Halt>> {
-    let opened = Sides::from_fn(|side| open_side(contract, side, tuning, options));
+    bound(contract, Sides::from_fn(|side| open_side(contract, side, tuning, options)), tuning, clock, None)
+}
+
+/// Composes and binds what was opened; every side that could not be is told.
+fn bound(
+    contract: &Contract,
+    opened: Sides<Result<Opened, Halt>>,
+    tuning: &Tuning,
+    clock: Clock<'_>,
+    before: Option<&Owners>,
+) -> Result<Inputs, Vec<Halt>> {
     let mut halts = Vec::new();
     let mut keep = |result: Result<Opened, Halt>| result.map_err(|halt| halts.push(halt)).ok();
     let (authority, projection) = (keep(opened.authority), keep(opened.projection));
@@ -136,7 +183,8 @@ fn open_as(contract: &Contract, tuning: &Tuning, clock: Clock<'_>, options: &Ope
     };
     let opened = Sides { authority, projection };
     let instant = owners::instant(contract, &opened.projection, clock).map_err(|halt| vec![halt])?;
-    let (effective, opened, owners) = composed(contract, opened, tuning, instant.at)?;
+    let authority = contract.baseline.as_ref().map(|_| opened.authority.clone());
+    let (effective, opened, owners) = composed(contract, opened, tuning, instant.at, before)?;
     let contract = effective.as_ref().unwrap_or(contract);
     let schemas = opened.as_ref().map(|_, opened| &*opened.schema);
     let binding = bind(BindRequest { contract, schemas })
@@ -164,6 +212,7 @@ fn open_as(contract: &Contract, tuning: &Tuning, clock: Clock<'_>, options: &Ope
         gauges,
         whole: None,
         instant,
+        authority,
     })
 }
 
@@ -173,6 +222,7 @@ fn composed(
     opened: Sides<Opened>,
     tuning: &Tuning,
     instant: Timestamp,
+    before: Option<&Owners>,
 ) -> Result<(Option<Contract>, Sides<Opened>, Option<Owners>), Vec<Halt>> {
     if !contract.is_composed() {
         return Ok((None, opened, None));
@@ -181,7 +231,7 @@ fn composed(
     if !resolved.is_composed() {
         return Ok((Some(resolved), opened, None));
     }
-    let composed = owners::compose(resolved, opened, tuning)?;
+    let composed = owners::compose(resolved, opened, tuning, before)?;
     Ok((Some(composed.contract), composed.opened, Some(composed.owners)))
 }
 

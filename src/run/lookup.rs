@@ -128,8 +128,9 @@ fn load(
     let (progress, stop) = (Quiet, Stop::default());
     let budget = settings.budget(owners.memory());
     let began = std::time::Instant::now();
+    let (progress, stop) = (&progress, &stop);
     let batch =
-        Batch { contract, settings: &settings, began, progress: &progress, stop: &stop, threads, budget, notes: None };
+        Batch { contract, settings: &settings, began, progress, stop, threads, budget, notes: None, beside: None };
     let mut tally = Tally::new(contract, &settings);
     owners.load(&batch, &mut tally).map(drop).map_err(|halt| halt.to_string())
 }

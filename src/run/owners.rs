@@ -9,6 +9,7 @@
 //! close: which rows were joined, which keys only the other source knows, how old it is
 //! ```
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
@@ -51,8 +52,14 @@ pub(super) struct ComposedSides {
     pub(super) owners: Owners,
 }
 
-/// Opens every other source and composes the sides. Every problem is told.
-pub(super) fn compose(contract: Contract, opened: Sides<Opened>, tuning: &Tuning) -> Result<ComposedSides, Vec<Halt>> {
+/// Opens every other source and composes the sides. Every problem is told. What another composition of the same authority has
+/// opened `before` is read as that left it.
+pub(super) fn compose(
+    contract: Contract,
+    opened: Sides<Opened>,
+    tuning: &Tuning,
+    before: Option<&Owners>,
+) -> Result<ComposedSides, Vec<Halt>> {
     let mut composer = Composer {
         plans: Sides::from_fn(|_| Vec::new()),
         schemas: opened.as_ref().map(|_, opened| Arc::clone(&opened.schema)),
@@ -60,6 +67,11 @@ pub(super) fn compose(contract: Contract, opened: Sides<Opened>, tuning: &Tuning
         tuning,
         owners: Owners { joins: Vec::new(), crossing: None },
         hidden: Sides::default(),
+        before: before
+            .iter()
+            .flat_map(|owners| owners.opened())
+            .map(|(source, one)| (source.name.clone(), one.clone()))
+            .collect(),
         halts: Vec::new(),
     };
     composer.own_derivations();
@@ -79,6 +91,8 @@ struct Composer<'a> {
     owners: Owners,
     /// Columns that are taken by what is composed.
     hidden: Sides<Vec<String>>,
+    /// Sources that were opened before, in the order in which they are asked for.
+    before: VecDeque<(String, Opened)>,
     halts: Vec<Halt>,
 }
 
@@ -100,6 +114,12 @@ impl Composer<'_> {
             name.push('\'');
         }
         name
+    }
+
+    /// The next source that was opened before, if it is this one.
+    fn opened_before(&mut self, source: &Source) -> Option<Opened> {
+        let is_next = self.before.front().is_some_and(|(name, _)| *name == source.name);
+        self.before.pop_front().filter(|_| is_next).map(|(_, opened)| opened)
     }
 
     /// Derivations over the authority's own columns.
@@ -152,7 +172,9 @@ impl Composer<'_> {
             let attribute = &self.contract.attributes[index];
             json_column(attribute, &attribute.column_at(&group.source.name))
         });
-        let mut other = Other::open(&group.source, as_json.collect(), self.tuning)?;
+        let as_json = as_json.collect();
+        let before = self.opened_before(&group.source);
+        let mut other = Other::open(&group.source, as_json, self.tuning, before)?;
         let pairs = self.pairs(group);
         let null_keys_match = group.role == OwnerRole::Owner && self.contract.null_keys_match;
         let sources = Sides {
@@ -280,7 +302,7 @@ impl Composer<'_> {
             let filter = filter_of(contract.sources.get(side), &opened.schema)?;
             let plan = Arc::new(Plan { side, own: opened.schema.fields().len(), schema, extras, filter });
             opened.schema = Arc::clone(&plan.schema);
-            let composed = |inner| Box::new(Composed { inner, plan: Arc::clone(&plan) }) as Box<dyn source::Unit>;
+            let composed = |inner| Arc::new(Composed { inner, plan: Arc::clone(&plan) }) as Arc<dyn source::Unit>;
             opened.units = std::mem::take(&mut opened.units).into_iter().map(composed).collect();
             Ok(opened)
         })?;

@@ -281,20 +281,20 @@ fn narrow(
     for side in Side::BOTH {
         let input = inputs.sides.get_mut(side);
         let opened = &mut input.opened;
-        let units: Vec<Box<dyn Unit>> = if let Some(picks) = picked.get_mut(side).take() {
+        let units: Vec<Arc<dyn Unit>> = if let Some(picks) = picked.get_mut(side).take() {
             let remote = remote(opened).expect("what was picked has a database");
             let mut all = Some(remote.pick("1 = 1".to_owned(), None));
             let size = left(opened, proved, picks.len() as u64);
-            let unit = |picked: Box<dyn Unit>| -> Box<dyn Unit> {
-                Box::new(Chosen { picked, size, all: all.take(), whole: Arc::clone(&whole) })
+            let unit = |picked: Box<dyn Unit>| -> Arc<dyn Unit> {
+                Arc::new(Chosen { picked, size, all: all.take(), whole: Arc::clone(&whole) })
             };
             picks.into_iter().map(unit).collect()
         } else {
             let choice = Choice::new(&binding, side, extent, chosen).expect("the key has a text");
             let choice = Arc::new(choice);
             let units = std::mem::take(&mut opened.units).into_iter();
-            let unit = |inner: Box<dyn Unit>| -> Box<dyn Unit> {
-                Box::new(Kept { inner, choice: Arc::clone(&choice), whole: Arc::clone(&whole) })
+            let unit = |inner: Arc<dyn Unit>| -> Arc<dyn Unit> {
+                Arc::new(Kept { inner, choice: Arc::clone(&choice), whole: Arc::clone(&whole) })
             };
             units.map(unit).collect()
         };

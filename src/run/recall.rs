@@ -441,12 +441,14 @@ impl std::hash::Hasher for Bytes {
 
 /// What tells each unit of a side from others. One whose file cannot be told from another is only of this run.
 fn unit_ids(batch: &Batch<'_>, inputs: &Inputs, side: Side, (sense, files): (Id, &[Option<Id>])) -> Vec<Id> {
-    let opened = &inputs.sides.get(side).opened;
+    let (opened, columns) = (&inputs.sides.get(side).opened, &inputs.sides.get(side).columns);
     let mut parts = vec![0_u64; opened.files.len()];
     opened.file_of.iter().for_each(|&file| parts[file] += 1);
     let mut next = vec![0_u64; opened.files.len()];
     let each = opened.units.iter().zip(&opened.file_of).enumerate().map(|(index, (unit, &file))| {
-        let within = format!("{side} {} {} {} {:?}", next[file], parts[file], unit.bytes(), unit.rows());
+        let (part, parts) = (next[file], parts[file]);
+        // Which rows of a broken file can be read depends on the columns.
+        let within = format!("{side} {part} {parts} {} {:?} {columns:?}", unit.bytes(), unit.rows());
         next[file] += 1;
         let alone = format!("{} {index}", batch.settings.run_id);
         let file = files[file].as_ref().map_or(alone.as_bytes(), |id| &id.0);

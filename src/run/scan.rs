@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use super::carried::MarkerFacts;
 use super::gather::{Gathered, Pending};
 use super::input::{Input, Inputs};
+use super::pairing::Beside;
 use super::recall::Recall;
 use super::{Batch, Halt};
 use crate::cache::Seen;
@@ -62,7 +63,7 @@ pub(super) struct Scan<'a, 's> {
 }
 
 /// What a scan of one unit works with.
-struct Working<'a, 's> {
+pub(super) struct Working<'a, 's> {
     collector: Collector<'a, 's>,
     pending: Pending,
     questions: Questions,
@@ -216,27 +217,54 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Scans one unit.
+    /// Scans one unit, for the comparison beside this one too where there is one.
     pub(super) fn scan(&self, unit: usize, scan: Scan<'_, '_>) -> Result<UnitFacts, Halt> {
+        let pairing = self.batch.beside.filter(|_| self.side == Side::Authority);
+        let mut beside = pairing.and_then(|pairing| pairing.beside(unit));
+        let mut working = self.begin(unit, scan);
+        self.each_piece(unit, &self.input().columns, |piece| {
+            beside.iter_mut().try_for_each(|beside| beside.take(&piece))?;
+            self.scan_piece(unit, &piece, scan, &mut working)
+        })?;
+        beside.map_or(Ok(()), Beside::end)?;
+        self.end(unit, scan, working)
+    }
+
+    /// What a scan of one unit begins with.
+    pub(super) fn begin<'w, 's>(&self, unit: usize, scan: Scan<'w, 's>) -> Working<'w, 's> {
         let expected = self.input().opened.units[unit].rows().unwrap_or(0);
         // What is noted of a unit lies in memory until the unit is read.
         let noted = expected.saturating_mul(Seen::ROW_BYTES).saturating_mul(self.batch.settings.threads as u64);
         let small = noted <= self.batch.budget / 4;
-        let mut working = Working {
+        Working {
             seen: scan.recall.filter(|_| small).map(|_| Seen::new(scan.records.bits(), expected)),
             collector: scan.records.collector(),
             pending: Pending::of(*self, unit),
             questions: Questions::default(),
             buffers: Buffers::default(),
             facts: UnitFacts::default(),
-        };
-        self.each_piece(unit, &self.input().columns, |piece| match piece {
+        }
+    }
+
+    /// Takes a step of the reading of one unit.
+    pub(super) fn scan_piece(
+        &self,
+        unit: usize,
+        piece: &Piece,
+        scan: Scan<'_, '_>,
+        working: &mut Working<'_, '_>,
+    ) -> Result<(), Halt> {
+        match piece {
             Piece::Unreadable(unreadable) => {
-                working.facts.unreadable.push(unreadable);
+                working.facts.unreadable.push(unreadable.clone());
                 Ok(())
             }
-            Piece::Rows(rows) => self.scan_rows(unit, &rows, scan, &mut working),
-        })?;
+            Piece::Rows(rows) => self.scan_rows(unit, rows, scan, working),
+        }
+    }
+
+    /// The unit was read to its end.
+    pub(super) fn end(&self, unit: usize, scan: Scan<'_, '_>, mut working: Working<'_, '_>) -> Result<UnitFacts, Halt> {
         for share in working.seen.iter().flat_map(Seen::shares) {
             working.collector.add_sum(share.partition, share.sum);
         }

@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use super::input::Inputs;
 use super::pushdown::{leave, needs_every_row, remote};
 use super::scan::Reader;
-use super::tally::{Spanned, Tally};
+use super::tally::{Spanned, Taken, Tally};
 use super::{Batch, Halt};
 use crate::audit::{Kept, Range, Reading};
 use crate::contract::{Contract, Limits, System};
@@ -76,7 +76,7 @@ pub(super) fn read_in_spans(batch: &Batch<'_>, inputs: &mut Inputs, tally: &mut 
             return Ok(false);
         }
     };
-    tally.opened(inputs, None, batch.progress);
+    tally.opened(inputs, Taken::default(), batch.progress);
     let other = earlier.and_then(|earlier| {
         let other = || tally.other_inputs(earlier.kept);
         Some(earlier.not_kept(&earlier.too_old(batch).or_else(other)?))

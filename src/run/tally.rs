@@ -1,7 +1,6 @@
 //! Adds up what is found of one contract, tells the recorder, and closes the books into an audit.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,48 +8,36 @@ use jiff::Timestamp;
 use super::at_risk::{self, AtRisk};
 use super::carried::MarkerFacts;
 use super::controls::{warnings, weigh};
-use super::desk::{Relieved, decided_away, lapsed, open};
+use super::desk::{Relieved, lapsed};
 use super::examples::Examples;
 use super::input::Inputs;
-use super::judge::{Counts, Judged};
 use super::lag::LagCounts;
 use super::privacy::Privacy;
-use super::recall::Recall;
 use super::recheck::Second;
 use super::scan::UnitFacts;
-use super::{Halt, Progress, Settings};
+use super::{Halt, Settings};
 use crate::audit::decision::Decided;
 use crate::audit::lag::Counted;
 use crate::audit::{
-    Baseline, Books, Checksums, ContractAudit, Figures, InputFacts, InputFile, OwnerFacts, PlanCounts, Recorder,
-    SecondLook, Verdict, balanced,
+    Baseline, Books, Checksums, ContractAudit, Figures, InputFacts, OwnerFacts, PlanCounts, SecondLook, Verdict,
+    balanced,
 };
-use crate::causes::{Cause, grouped};
-use crate::classify::{Divergence, judge_schema, judge_unreadable, rule};
+use crate::causes::Cause;
 use crate::contract::{Contract, Kind, Severity};
 use crate::digest::Sum;
 use crate::normalise::SchemaDifference;
-use crate::plan::{Action, Safety};
 use crate::sides::{Side, Sides};
 use crate::source::{self, Unreadable};
 
 mod baseline;
+mod opened;
 mod owners;
+mod record;
 mod segments;
+mod verdict;
 
-use owners::columns_of;
+pub(super) use opened::Taken;
 pub(super) use segments::Spanned;
-
-/// What a database tells of the state that is read.
-fn described(opened: &source::Opened) -> Option<String> {
-    opened.snapshot.as_ref().map(|snapshot| snapshot.described.clone())
-}
-
-fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
-    for (key, count) in more {
-        *counts.entry(key).or_default() += count;
-    }
-}
 
 /// What is known of one contract so far.
 pub(super) struct Tally<'a> {
@@ -63,6 +50,7 @@ pub(super) struct Tally<'a> {
     /// Of those the ones that are in flight.
     excused: BTreeMap<Severity, u64>,
     attributes: Vec<(String, u64)>,
+    attribute_owners: BTreeMap<String, String>,
     key_count: usize,
     examples: Examples,
     plan: PlanCounts,
@@ -117,6 +105,7 @@ impl<'a> Tally<'a> {
             keys_by_severity: BTreeMap::new(),
             excused: BTreeMap::new(),
             attributes: Vec::new(),
+            attribute_owners: BTreeMap::new(),
             key_count: 0,
             examples: Examples::new(
                 settings.examples,
@@ -164,51 +153,6 @@ impl<'a> Tally<'a> {
     /// Says what is worth a word.
     pub(super) fn warn(&mut self, warning: String) {
         self.warnings.push(warning);
-    }
-
-    /// Both sides are open and bound.
-    pub(super) fn opened(&mut self, inputs: &Inputs, recall: Option<&Recall>, progress: &dyn Progress) {
-        let bound = inputs.contract.as_ref().unwrap_or(self.contract);
-        let privacy = Privacy::new(self.contract, self.settings.pii_key).bound(bound, &inputs.binding);
-        self.privacy = Arc::new(privacy);
-        self.schema.clone_from(&inputs.binding.schema);
-        self.key_count = inputs.binding.key_count;
-        let names = inputs.binding.attributes.iter().skip(inputs.binding.key_count);
-        self.attributes = names.map(|attribute| (attribute.name.clone(), 0)).collect();
-        for (side, input) in inputs.sides.iter() {
-            self.warnings.extend(input.opened.warnings.iter().map(|warning| format!("{side}: {warning}")));
-            let known = |file| recall.and_then(|recall| recall.digest_of(side, file));
-            let taken_over = (0..input.opened.files.len()).filter(|file| known(*file).is_some()).count();
-            let digests = if self.settings.digest_inputs {
-                let unknown = input.opened.files.iter().enumerate().filter(|(file, _)| known(*file).is_none());
-                let bytes = unknown.map(|(_, file)| file.bytes).sum();
-                progress.begin(&self.contract.name, "digesting", bytes);
-                source::digest_files(&input.opened, known, &|bytes| progress.advance(0, bytes))
-            } else {
-                Ok(Vec::new())
-            };
-            progress.end();
-            self.inputs.get_mut(side).taken_over.digests =
-                if self.settings.digest_inputs { taken_over as u64 } else { 0 };
-            let digests = digests.unwrap_or_else(|error| {
-                self.warnings.push(format!("{side}: its content could not be digested: {error}"));
-                Vec::new()
-            });
-            let mut digests = digests.into_iter();
-            self.inputs.get_mut(side).columns = columns_of(&input.opened);
-            self.inputs.get_mut(side).snapshot = described(&input.opened);
-            self.inputs.get_mut(side).files = input
-                .opened
-                .files
-                .iter()
-                .map(|file| InputFile {
-                    path: self.privacy.path(&self.contract.secrets.redact(&file.shown)),
-                    bytes: file.bytes,
-                    modified: file.modified,
-                    blake3: digests.next().unwrap_or_default(),
-                })
-                .collect();
-        }
     }
 
     /// The files of each side, as reports name them.
@@ -298,112 +242,6 @@ impl<'a> Tally<'a> {
             .map(|side, books| books.unreadable == 0 && (side == Side::Projection || self.unreadable_owners == 0))
     }
 
-    /// Records the columns that are not compared.
-    pub(super) fn schema(&mut self, recorder: &mut dyn Recorder) -> Result<(), Halt> {
-        let schema = std::mem::take(&mut self.schema);
-        let judged = schema.iter().map(|difference| judge_schema(self.contract, difference)).collect();
-        self.tell_all(judged, recorder)
-    }
-
-    /// Records the rows that could not be read.
-    pub(super) fn unreadable(&mut self, recorder: &mut dyn Recorder) -> Result<(), Halt> {
-        let mut judged = Vec::new();
-        for (side, range) in std::mem::take(&mut self.unreadable) {
-            let secrets = &self.contract.secrets;
-            let (place, problem) = (secrets.redact(&range.place), secrets.redact(&range.problem));
-            let (place, problem) = (self.privacy.path(&place), self.privacy.scrubbed(&problem));
-            if self.first_unreadable.len() < Self::UNREADABLE_SHOWN {
-                self.first_unreadable.push(format!("{side}: {place}: {problem}"));
-            }
-            let divergence = judge_unreadable(self.contract, side, &place, &problem);
-            *self.keys.entry(Kind::Unreadable).or_default() += range.rows - 1;
-            judged.push(divergence);
-            if judged.len() == Self::TOLD_AT_ONCE {
-                self.tell_all(std::mem::take(&mut judged), recorder)?;
-            }
-        }
-        self.tell_all(judged, recorder)
-    }
-
-    /// No examples yet, of which those will be kept that could still be among this contract's.
-    pub(super) fn examples(&self) -> Examples {
-        self.examples.below()
-    }
-
-    /// Records what one partition gave.
-    pub(super) fn record(&mut self, judged: Judged, recorder: &mut dyn Recorder) -> io::Result<()> {
-        for side in Side::BOTH {
-            self.books.get_mut(side).agree += judged.agree;
-        }
-        self.leave_out(judged.out_of_scope);
-        self.add(judged.counts);
-        self.at_risk.merge(&judged.at_risk);
-        self.examples.take(judged.examples);
-        self.lag.join(judged.lag);
-        for (divergences, actions) in judged.findings {
-            for divergence in &divergences {
-                recorder.divergence(&self.contract.name, &self.privacy.divergence(divergence))?;
-            }
-            for action in actions {
-                let clear = recorder.reveals().then(|| action.clone());
-                let written = self.privacy().action(action);
-                clear.iter().for_each(|clear| recorder.revealed(&written, clear));
-                self.act(&written, recorder)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, counts: Counts) {
-        for (side, more) in counts.books.iter() {
-            let books = self.books.get_mut(side);
-            books.unpaired += more.unpaired;
-            books.null_key += more.null_key;
-            books.tombstone += more.tombstone;
-            books.duplicate += more.duplicate;
-            books.differ += more.differ;
-        }
-        add(&mut self.keys, counts.keys);
-        add(&mut self.severities, counts.severities);
-        add(&mut self.keys_by_severity, counts.keys_by_severity);
-        add(&mut self.relieved, counts.relieved);
-        self.decided.add(counts.decided);
-        add(&mut self.excused, counts.excused);
-        for ((_, count), more) in self.attributes.iter_mut().zip(counts.attributes.into_iter().skip(self.key_count)) {
-            *count += more;
-        }
-    }
-
-    /// How many lines that stand by themselves are judged by rules at once.
-    const TOLD_AT_ONCE: usize = 1024;
-
-    fn tell_all(&mut self, mut judged: Vec<Divergence>, recorder: &mut dyn Recorder) -> Result<(), Halt> {
-        rule(self.contract, &mut judged.iter_mut().collect::<Vec<_>>()).map_err(Halt::Contract)?;
-        judged.iter().try_for_each(|divergence| self.tell(divergence, recorder)).map_err(Halt::Record)
-    }
-
-    fn tell(&mut self, divergence: &Divergence, recorder: &mut dyn Recorder) -> io::Result<()> {
-        let mut counts = Counts::new(0);
-        counts.count(divergence.kind, std::iter::once(divergence.severity));
-        self.add(counts);
-        if recorder.keeps() {
-            recorder.divergence(&self.contract.name, &self.privacy.divergence(divergence))?;
-        }
-        self.examples.offer(divergence);
-        Ok(())
-    }
-
-    fn act(&mut self, action: &Action, recorder: &mut dyn Recorder) -> io::Result<()> {
-        match action.safety {
-            Safety::Safe => self.plan.safe += 1,
-            Safety::Review => self.plan.review += 1,
-            Safety::Manual => self.plan.manual += 1,
-        }
-        self.actions += 1;
-        let most = self.contract.repair.max_actions.unwrap_or(u64::MAX);
-        if self.actions <= most { recorder.action(action) } else { Ok(()) }
-    }
-
     pub(super) fn captured_at(&self, side: Side) -> Option<Timestamp> {
         let nanoseconds = (*self.captured.get(side))?;
         Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()
@@ -438,9 +276,6 @@ impl<'a> Tally<'a> {
     pub(super) fn compared(&mut self) {
         self.compared = true;
     }
-
-    /// How many of the rows that could not be read a summary names.
-    const UNREADABLE_SHOWN: usize = 3;
 
     /// The contract was compared to the end.
     pub(super) fn finished(mut self) -> ContractAudit {
@@ -495,66 +330,6 @@ impl<'a> Tally<'a> {
             },
             _ => halt.to_string(),
         }
-    }
-
-    fn verdict(&self) -> (Verdict, String) {
-        let unreadable = self.books.authority.unreadable + self.books.projection.unreadable + self.unreadable_owners;
-        if unreadable > 0 {
-            return (Verdict::Unverified, format!("{} could not be read", counted(unreadable, "row")));
-        }
-        if let Some(columns) = self.keys.get(&Kind::Schema) {
-            let besides: u64 = self.keys.iter().filter(|(kind, _)| **kind != Kind::Schema).map(|(_, keys)| keys).sum();
-            let besides = if besides > 0 { format!("; {} besides", diverge(besides)) } else { String::new() };
-            return (Verdict::Drifted, format!("{} could not be compared{besides}", counted(*columns, "column")));
-        }
-        let nothing_in_scope = self.books.iter().all(|(_, books)| books.read == 0 && books.out_of_scope > 0);
-        if nothing_in_scope {
-            return (Verdict::Agreed, "no row satisfies `--where`, so nothing was compared".to_owned());
-        }
-        match self.exceeded() {
-            Some(because) => (Verdict::Drifted, because),
-            None if self.keys.is_empty() => (Verdict::Agreed, "every row agrees".to_owned()),
-            None if self.keys.keys().all(|kind| *kind == Kind::InFlight) => {
-                (Verdict::Agreed, "what differs may still be on its way".to_owned())
-            }
-            None if self.decided.away() > 0 => (Verdict::Agreed, decided_away(&self.decided)),
-            None => (Verdict::Agreed, "what diverges is within what the contract allows".to_owned()),
-        }
-    }
-
-    /// Which allowance is exceeded, if any. What is not allowed anything is allowed none.
-    fn exceeded(&self) -> Option<String> {
-        let (allow, fail_on) = (&self.contract.allow, self.contract.fail_on);
-        let excused = |severity: &Severity| self.excused.get(severity).copied().unwrap_or(0);
-        let unexcused = |(severity, keys): (&Severity, &u64)| (*severity, keys - excused(severity));
-        let open = open(&self.keys_by_severity.iter().map(unexcused).collect(), &self.relieved);
-        let failing: u64 = open.range(fail_on..).map(|(_, keys)| keys).sum();
-        for (&severity, &keys) in open.iter().rev() {
-            match allow.severity.get(&severity) {
-                Some(&allowed) if keys > allowed => {
-                    return Some(format!(
-                        "{} of severity {}, {} are allowed",
-                        counted(keys, "key"),
-                        severity.name(),
-                        grouped(allowed)
-                    ));
-                }
-                None if allow.keys.is_none() && allow.ratio.is_none() && severity >= fail_on => {
-                    return Some(format!("{} at or above {}", diverge(failing), fail_on.name()));
-                }
-                _ => {}
-            }
-        }
-        if let Some(allowed) = allow.keys.filter(|&allowed| failing > allowed) {
-            let (diverge, allowed) = (diverge(failing), grouped(allowed));
-            return Some(format!("{diverge} at or above {}, {allowed} are allowed", fail_on.name()));
-        }
-        let ratio = allow.ratio.filter(|ratio| ratio.less_than(failing, self.books.authority.read))?;
-        Some(format!(
-            "{} of {} authority rows diverge, a ratio of {ratio} is allowed",
-            grouped(failing),
-            grouped(self.books.authority.read)
-        ))
     }
 
     /// Takes personal values out of the places of what was read.
@@ -624,7 +399,7 @@ impl<'a> Tally<'a> {
             keys: self.keys,
             severities: self.severities,
             keys_by_severity: self.keys_by_severity,
-            attribute_owners: attribute_owners(self.contract, &self.attributes),
+            attribute_owners: self.attribute_owners,
             attributes: self.attributes,
             key: self.contract.key.clone(),
             examples: self.examples.chosen().into_iter().map(|one| privacy.masked(one)).collect(),
@@ -644,19 +419,4 @@ impl<'a> Tally<'a> {
             segments,
         }
     }
-}
-
-/// The source that owns each attribute that was compared.
-fn attribute_owners(contract: &Contract, attributes: &[(String, u64)]) -> BTreeMap<String, String> {
-    attributes.iter().map(|(name, _)| (name.clone(), contract.owner_of(name).name.clone())).collect()
-}
-
-/// So many keys diverge.
-fn diverge(keys: u64) -> String {
-    if keys == 1 { "1 key diverges".to_owned() } else { format!("{} keys diverge", grouped(keys)) }
-}
-
-/// A count with its noun.
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(count)) }
 }

@@ -80,7 +80,7 @@ impl Extra {
 
 /// A part of a composed side.
 pub(super) struct Composed {
-    pub(super) inner: Box<dyn Unit>,
+    pub(super) inner: Arc<dyn Unit>,
     pub(super) plan: Arc<Plan>,
 }
 

@@ -17,7 +17,8 @@ use super::super::Halt;
 impl Composer<'_> {
     /// Maps the key of both sides.
     pub(super) fn cross(&mut self, crosswalk: &Crosswalk) -> Result<(), Halt> {
-        let mut other = Other::open(&crosswalk.source, Vec::new(), self.tuning)?;
+        let before = self.opened_before(&crosswalk.source);
+        let mut other = Other::open(&crosswalk.source, Vec::new(), self.tuning, before)?;
         for column in crosswalk.columns.iter().flat_map(|(_, columns)| columns) {
             other.take(column, "crosswalk")?;
         }

@@ -45,10 +45,16 @@ pub(super) struct Facts {
 }
 
 impl Other {
-    /// Opens a source; `as_json` are the columns that are compared under `type = "json"`.
-    pub(super) fn open(source: &Arc<Source>, as_json: Vec<String>, tuning: &Tuning) -> Result<Self, Halt> {
+    /// Opens a source, or takes it as it was opened before; `as_json` are the columns that are compared under `type = "json"`.
+    pub(super) fn open(
+        source: &Arc<Source>,
+        as_json: Vec<String>,
+        tuning: &Tuning,
+        before: Option<Opened>,
+    ) -> Result<Self, Halt> {
         let options = OpenOptions { as_json, batch_rows: tuning.batch_rows, ..OpenOptions::default() };
-        let opened = source::open(source, &options).map_err(|error| failed(source, &error))?;
+        let anew = || source::open(source, &options).map_err(|error| failed(source, &error));
+        let opened = before.map_or_else(anew, Ok)?;
         let said = |said| Halt::Contract(format!("source `{}`, filter: {said}", source.name));
         // The filter of a database was applied there.
         let filter = source.filter_here().map(Predicate::parse).transpose().map_err(said)?;

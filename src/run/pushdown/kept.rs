@@ -59,7 +59,7 @@ impl Choice {
 
 /// A unit without the rows that are not read.
 pub(super) struct Kept {
-    pub(super) inner: Box<dyn Unit>,
+    pub(super) inner: Arc<dyn Unit>,
     pub(super) choice: Arc<Choice>,
     /// While it is set all rows are read.
     pub(super) whole: Arc<AtomicBool>,

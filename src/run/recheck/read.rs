@@ -194,8 +194,8 @@ impl Work<'_> {
         });
         if let Some(conditions) = conditions {
             let columns = &self.inputs.sides.get(side).columns;
-            let unit = |condition: String| remote.pick(condition, Some(columns));
-            let units: Vec<Box<dyn Unit>> = conditions.into_iter().map(unit).collect();
+            let unit = |condition: String| remote.pick(condition, Some(columns)).into();
+            let units: Vec<Arc<dyn Unit>> = conditions.into_iter().map(unit).collect();
             opened.file_of.clear();
             opened.units = units;
         }

@@ -49,7 +49,7 @@ impl Tally<'_> {
             location: secrets.redact(source.location.shown()).into_owned(),
             files,
             columns: columns_of(opened),
-            snapshot: super::described(opened),
+            snapshot: super::opened::described(opened),
             ..InputFacts::default()
         }
     }
@@ -89,7 +89,7 @@ impl Tally<'_> {
             };
             let mut say = |rows: u64, said: &str| {
                 if rows > 0 {
-                    let rows = super::counted(rows, "row");
+                    let rows = super::verdict::counted(rows, "row");
                     self.warnings.push(format!("{what} `{name}`: {rows} {said}"));
                 }
             };

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::super::resume::{identity, other_inputs};
-use super::{Tally, counted};
+use super::Tally;
+use super::verdict::counted;
 use crate::audit::{Kept, Reading, Segments, Verdict};
 use crate::sides::Side;
 

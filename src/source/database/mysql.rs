@@ -189,7 +189,7 @@ impl Reading<'_> {
 fn opened(schema: SchemaRef, units: Vec<Box<dyn Unit>>, warnings: Vec<String>, snapshot: Snapshot) -> Opened {
     Opened {
         schema,
-        units,
+        units: crate::source::shared(units),
         files: Vec::new(),
         file_of: Vec::new(),
         warnings,

@@ -71,7 +71,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
     Ok(Opened {
         schema,
         file_of: Vec::new(),
-        units,
+        units: crate::source::shared(units),
         files: Vec::new(),
         warnings: untold.into_iter().collect(),
         snapshot: Some(begun.snapshot),

@@ -60,7 +60,7 @@ pub(super) fn open(source: &Source, database: &Database, options: &OpenOptions) 
         schema,
         files: Vec::new(),
         file_of: Vec::new(),
-        units,
+        units: super::super::shared(units),
         warnings,
         snapshot: Some(snapshot),
         witnesses: Vec::new(),
