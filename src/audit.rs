@@ -94,6 +94,12 @@ impl Audit {
         }
         self.contracts.iter().map(|contract| contract.verdict).max().unwrap_or(Verdict::Unverified)
     }
+
+    /// The predicate that left out a part of the keys, where there was one.
+    #[must_use]
+    pub fn narrowed(&self) -> Option<&str> {
+        self.settings.get("where").map(String::as_str)
+    }
 }
 
 /// An earlier run that another one goes on from.
@@ -215,6 +221,8 @@ pub struct InputFacts {
     pub taken_over: TakenOver,
     /// Its columns, by name and type, in the source's order; empty where it did not open.
     pub columns: Vec<Column>,
+    /// Those of them that were not compared, because an option says so, sorted; empty where it did not open.
+    pub left_out: Vec<String>,
 }
 
 /// One column of a source.

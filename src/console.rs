@@ -6,6 +6,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use clap::ValueEnum;
 
+use crate::report::escape::visible;
+
 mod gauge;
 mod progress;
 
@@ -157,7 +159,7 @@ impl Console {
     fn say_all(&mut self, (label, color): (&str, &str), message: &str, excerpt: &[&str], hint: Option<&str>) {
         self.say(label, color, message);
         for line in excerpt {
-            self.write_talk(&format!("{line}\n"));
+            self.write_talk(&format!("{}\n", visible(line)));
         }
         for line in hint.iter().flat_map(|hint| hint.lines()) {
             self.say("hint", "1;36", line);
@@ -167,7 +169,7 @@ impl Console {
     /// What happened, in passing.
     pub fn note(&mut self, message: &str) {
         if !self.quiet {
-            self.write_talk(&format!("{message}\n"));
+            self.write_talk(&format!("{}\n", harmless(message)));
         }
     }
 
@@ -189,6 +191,7 @@ impl Console {
     }
 
     fn say(&mut self, label: &str, color: &str, message: &str) {
+        let message = harmless(message);
         let line = if self.color_talk {
             format!("\u{1b}[{color}m{label}:\u{1b}[0m {message}\n")
         } else {
@@ -203,6 +206,11 @@ impl Console {
         let _ = self.out.flush();
         let _ = self.talk.write_all(line.as_bytes());
     }
+}
+
+/// A message whose lines stay apart and in which nothing else out of data can move the cursor or hide.
+fn harmless(message: &str) -> String {
+    message.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
 /// Bars where they can be drawn, else a line now and then.
@@ -360,6 +368,20 @@ mod tests {
         console.error("place: broken", Some("one\ntwo"));
         assert_eq!(talk.text(), "error: place: broken\nhint: one\nhint: two\n");
         assert_eq!(out.text(), "");
+    }
+
+    #[test]
+    fn nothing_that_is_said_can_control_the_terminal() {
+        let talk = Shared::default();
+        let mut console = Console::of_streams(Box::new(io::sink()), Box::new(talk.clone()), Wishes::default());
+        console.error("column \u{1b}[2Jx\r: first\nsecond", Some("did you mean `\u{1b}[31mred`?"));
+        console.fault("place", &["   1 | a\u{202e}b"], None);
+        console.note("folder \u{9b}31m is in\ttwo");
+        assert_eq!(
+            talk.text(),
+            "error: column \\u{1b}[2Jx\\r: first\nsecond\nhint: did you mean `\\u{1b}[31mred`?\nerror: place\n   1 | a\\u{202e}b\n\
+             folder \\u{9b}31m is in\\ttwo\n"
+        );
     }
 
     #[test]

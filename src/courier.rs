@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What is sent, and where.
@@ -119,20 +119,76 @@ fn told(error: &ureq::Error, timeout: Duration) -> (String, bool) {
 }
 
 /// Writes a file that others read at any moment: aside, to the disk, then renamed. It may be read by all, as the file of a
-/// collector must be.
+/// collector must be. A link stays, and what it leads to is written; what is no file (a pipe, a device) is written straight into.
 ///
 /// # Errors
 /// What kept it from being written; then what was there before is still there.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let path = match place_of(path)? {
+        Place::File(path) => path,
+        Place::Stream(path) => return fs::OpenOptions::new().append(true).open(path)?.write_all(bytes),
+    };
+    let folder = folder_of(&path);
     // Its name ends otherwise than those that a collector reads.
-    let mut aside = tempfile::Builder::new().prefix(".reconcile-").suffix(".partial").tempfile_in(folder)?;
+    let aside = tempfile::Builder::new().prefix(".reconcile-").suffix(".partial").tempfile_in(folder);
+    // Its error would name the file aside.
+    let mut aside = aside.map_err(|error| named_by_number(&error))?;
     aside.write_all(bytes)?;
     readable_by_all(aside.as_file())?;
     aside.as_file().sync_all()?;
-    aside.persist(path).map_err(|error| error.error)?;
+    aside.persist(&path).map_err(|error| error.error)?;
     // Only Unix lets a folder be opened and synced.
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// The folder that a file is in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// Where bytes go that are written to a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file, there or not, behind all links.
+    File(PathBuf),
+    /// A pipe, a device, or what the process has open, which nothing may be put in the place of.
+    Stream(PathBuf),
+}
+
+/// More links than these lead nowhere.
+const LINKS_MAX: usize = 40;
+
+/// Follows the links of a path, also where the last leads to what is not there yet.
+///
+/// # Errors
+/// What kept it from being followed.
+pub fn place_of(path: &Path) -> io::Result<Place> {
+    let mut place = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match fs::symlink_metadata(&place) {
+            Ok(found) if found.is_symlink() => {
+                // Those of the system (`/dev/stdout`) lead to what is open, not to what has a name.
+                let from = std::path::absolute(&place)?;
+                if from.starts_with("/dev") || from.starts_with("/proc") {
+                    return Ok(Place::Stream(path.to_owned()));
+                }
+                place = folder_of(&place).join(fs::read_link(&place)?);
+            }
+            Ok(found) if found.is_file() || found.is_dir() => return Ok(Place::File(place)),
+            Ok(_) => return Ok(Place::Stream(place)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::File(place)),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("more links than can be followed"))
+}
+
+/// The same error by the system's number, without the path that a library put before it.
+fn named_by_number(error: &io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(std::error::Error::source);
+    let number = inner.and_then(|inner| inner.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error);
+    number.or(error.raw_os_error()).map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 #[cfg(unix)]

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::audit::Audit;
 
@@ -14,6 +14,7 @@ mod consistency;
 mod decisions;
 mod dossier;
 mod export;
+mod find;
 mod findings;
 mod fingerprints;
 mod folder;
@@ -48,11 +49,13 @@ pub use decisions::{
 };
 pub use dossier::{Dossier, Recorded, WantedKey, dossier};
 pub use export::{Exported, Extras, export};
+pub use find::locate;
 pub use findings::{Finding, Findings, Plan, Planned, Proposals, Proposed, Severities, newest_run, run_folder};
 pub use folder::RunFolder;
 pub use owners::{PastOwners, last_owners};
 pub use pages::{LineRef, Pages};
 pub use parity::{Condition, Gate, Status, parity};
+pub use place::plain;
 pub use proof::{Against, Included, Proof, prove};
 pub use prune::{Retention, prune};
 pub use reproduce::{Comparison, Evidence, Retelling, compare, evidence};
@@ -65,20 +68,31 @@ pub use trail::{Entry, Facts, Kept, Trail};
 pub use trend::{Point, State, Trend, trends};
 pub use verify::{Verification, verify, verify_signed, verify_signed_from};
 
+use find::find;
 use ledger::Ledger;
 use manifest::Manifest;
-use place::{at, invalid, names};
+use place::{at, invalid};
 
-/// The newest verdict of each contract, with its run id, from the ledger's runs.
+/// The newest verdict of each contract, with its run id, from the ledger's runs. A run that `--where` narrowed says nothing of the
+/// whole and is passed over, as `Standing::of` does.
 ///
 /// # Errors
 /// What could not be read.
 pub fn last_verdicts(reports: &Path) -> io::Result<BTreeMap<String, (String, String)>> {
-    let ledger = Ledger::read(reports)?;
     let mut verdicts = BTreeMap::new();
-    for (_, run) in ledger.runs() {
-        for contract in &run.contracts {
-            verdicts.insert(contract.name.clone(), (contract.verdict.clone(), run.run_id.clone()));
+    let Some(trail) = Trail::open(reports)? else { return Ok(verdicts) };
+    for entry in trail.runs().rev() {
+        if entry.contracts().all(|name| verdicts.contains_key(name)) {
+            continue;
+        }
+        if let Facts::Whole(kept) = entry.read()?
+            && kept.narrowed().is_some()
+        {
+            continue;
+        }
+        for name in entry.contracts() {
+            let said = (entry.verdict_of(name).unwrap_or_default().to_owned(), entry.run_id().to_owned());
+            verdicts.entry(name.to_owned()).or_insert(said);
         }
     }
     Ok(verdicts)
@@ -107,7 +121,7 @@ pub fn load(reports: &Path, run: &str) -> io::Result<Audit> {
 /// Where the ledger beside a run folder does not know the run. A manifest other than the one it knows is an error.
 fn unlike_the_ledger(beside: &Path, folder: &Path, manifest: &Manifest, bytes: &[u8]) -> io::Result<Option<String>> {
     let ledger_path = beside.join(ledger::FILE);
-    if !ledger_path.exists() {
+    if !ledger_path.try_exists().map_err(at(&ledger_path))? {
         return Ok(None);
     }
     let ledger = Ledger::read(beside)?;
@@ -137,52 +151,4 @@ fn unlike_the_ledger(beside: &Path, folder: &Path, manifest: &Manifest, bytes: &
         return Ok(None);
     };
     Ok(Some(format!("{}: {problem}; `reconcile audit verify` says more", folder.display())))
-}
-
-/// The folder of a published run: by its id, the beginning of it, `latest`, or a path.
-///
-/// # Errors
-/// That there is no such run.
-pub fn locate(reports: &Path, run: &str) -> io::Result<PathBuf> {
-    find(reports, run)
-}
-
-fn find(reports: &Path, run: &str) -> io::Result<PathBuf> {
-    let is_run = |folder: &Path| folder.join(manifest::FILE).is_file();
-    let not_found = |problem: String| Err(io::Error::new(io::ErrorKind::NotFound, problem));
-    if run.is_empty() {
-        return not_found("an empty run id, expected a run id, its beginning, `latest`, or a path".to_owned());
-    }
-    let as_path = Path::new(run);
-    if as_path.components().count() > 1 || run.starts_with('.') {
-        if is_run(as_path) {
-            // Absolute, so that the ledger beside it is found also from within the folder.
-            return std::path::absolute(as_path).map_err(at(as_path));
-        }
-        return not_found(format!("{run}: not a run folder, it holds no {}", manifest::FILE));
-    }
-    if is_run(&reports.join(run)) {
-        return Ok(reports.join(run));
-    }
-    let mut runs = names(reports)?;
-    runs.retain(|name| !name.starts_with('.') && is_run(&reports.join(name)));
-    if run == "latest" {
-        // A run id sorts by time.
-        return match runs.pop() {
-            Some(newest) => Ok(reports.join(newest)),
-            None => not_found(format!("{}: holds no runs", reports.display())),
-        };
-    }
-    let matching: Vec<_> = runs.iter().filter(|name| name.starts_with(run)).collect();
-    match (matching.as_slice(), runs.as_slice()) {
-        ([one], _) => Ok(reports.join(one)),
-        ([], [.., newest]) => {
-            not_found(format!("{}: no run `{run}` (the newest of {} is `{newest}`)", reports.display(), runs.len()))
-        }
-        ([], []) => not_found(format!("{}: no run `{run}`, it holds no runs", reports.display())),
-        ([first, second, ..], _) => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("run `{run}`: {} runs begin like that (`{first}`, `{second}`, …)", matching.len()),
-        )),
-    }
 }

@@ -10,6 +10,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 mod lag;
+mod left_out;
 pub mod markdown;
 pub mod notice;
 pub mod openlineage;

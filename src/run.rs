@@ -313,6 +313,8 @@ pub struct Settings {
 impl Settings {
     /// Below this a run cannot hold its buffers.
     pub const LEAST_MEMORY: u64 = 256 << 20;
+    /// How many divergences of each contract the files of a run show.
+    pub const USUAL_EXAMPLES: usize = 20;
     /// What may be held where no limit is given.
     pub const USUAL_MEMORY: u64 = 4 << 30;
 

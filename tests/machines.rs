@@ -388,7 +388,7 @@ fn what_cannot_be_told_by_its_contract_is_said_before_anything_is_compared() {
 #[test]
 fn a_comment_of_a_pull_request_never_grows_too_long() {
     let workspace = Workspace::new();
-    let columns: Vec<String> = (0..800).map(|number| format!("attribute_with_a_long_name_{number:04}")).collect();
+    let columns: Vec<String> = (0..2_000).map(|number| format!("attribute_with_a_long_name_{number:04}")).collect();
     for (name, value) in [("a.csv", "x"), ("b.csv", "y")] {
         let row = vec![format!("{value}{}", "v".repeat(40)); columns.len()];
         workspace.file(name, &format!("id,{}\n1,{}\n", columns.join(","), row.join(",")));

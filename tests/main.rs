@@ -36,6 +36,18 @@ mod init;
 /// One test for each exit status, through the binary.
 mod exit_status;
 
+/// A run over some keys does not pass for one over all.
+mod narrowed;
+
+/// What to do next, and what was left out.
+mod advice;
+
+/// `latest` is the ledger's newest run.
+mod newest;
+
+/// What is printed, what is written elsewhere, and what is said on stderr, each in its place.
+mod outputs;
+
 /// Every bad input gets one clear message, status 2, and leaves nothing half-written.
 mod bad_input;
 

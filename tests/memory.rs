@@ -5,6 +5,7 @@
 //! process of its own, which is small (`support::alone`). What is spilled has no name; it is seen among the open files.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -332,4 +333,27 @@ fn a_control_group_is_a_limit_that_nobody_had_to_ask_for() {
     let outcome = Outcome::of(&output);
     outcome.expect(1, &[]);
     only(&serde_json::from_str(&outcome.stdout).unwrap(), "diff", "mismatch", 24_000);
+}
+
+#[test]
+fn every_command_that_reads_rows_keeps_to_the_control_group() {
+    // A key that takes a gibibyte to open, as it says itself, is refused before that is tried: so who heeds the group is seen.
+    let key = include_str!("../src/history/sign/locked.key");
+    let encoded = key.lines().nth(1).unwrap();
+    let greedy = format!("{}AEAA{}", &encoded[..64], &encoded[68..]);
+    let workspace = Workspace::pair(("a.csv", b"id,name\n1,Anna\n"), ("b.csv", b"id,name\n1,Bert\n"));
+    workspace.reconcile(["run"]).expect(1, &[]);
+    let path = workspace.file("minisign.key", &key.replace(encoded, &greedy));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    let text = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    let sign = "version = 1\n[run.sign]\nkey = \"minisign.key\"\npassword = \"word\"\n";
+    workspace.file("reconcile.toml", &text.replacen("version = 1\n", sign, 1));
+    let group = ControlGroup::new("commands", 384 << 20).expect("a control group can be made, as above");
+    let inside = format!("echo $$ > '{}/cgroup.procs' && exec \"$@\"", group.0.display());
+    for words in [&["audit", "prune", "--keep-runs", "1"][..], &["apply", "latest", "--execute"], &["run"]] {
+        let mut command = Command::new("sh");
+        command.args(["-c", &inside, "sh", env!("CARGO_BIN_EXE_reconcile")]).args(words);
+        let outcome = Outcome::of(&command.current_dir(workspace.path()).stdin(Stdio::null()).output().unwrap());
+        outcome.expect(2, &["run.sign: ", "opening the key takes 1024 MiB, more than the memory limit of 326 MiB"]);
+    }
 }

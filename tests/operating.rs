@@ -94,6 +94,13 @@ fn systemd_accepts_its_units() {
     let start = service.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
     takes(&nightly(), &arguments(start), &[1]);
     assert!(service.contains("SuccessExitStatus=1\n"), "drift is no failure of the unit");
+    // What the run may write to is there before the first night, or may be missing: else the unit fails before it runs.
+    let mut writable: Vec<&str> = service.lines().filter_map(|line| line.strip_prefix("ReadWritePaths=")).collect();
+    assert!(writable.iter().all(|path| path.starts_with("-/")), "{writable:?}");
+    let reports = writable.remove(0).trim_start_matches('-');
+    let made = service.lines().find_map(|line| line.strip_prefix("ExecStartPre=+/usr/bin/install -d ")).unwrap();
+    assert!(made.ends_with(reports), "{made} makes another folder than {reports}");
+    assert!(made.contains("-o reconcile ") && service.contains("User=reconcile\n"), "{made}");
     folder.file("reconcile.service", &service.replace("/usr/local/bin/reconcile", env!("CARGO_BIN_EXE_reconcile")));
     folder.file("reconcile.timer", &text("reconcile.timer"));
     let verified = Command::new("systemd-analyze")

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::failure::{self, Failure};
+use super::outcome::ambient_limit;
 use super::{Apply, ExitStatus, Global, configuration, signing};
 use crate::apply::deed::Deed;
 use crate::apply::journal::Begun;
@@ -52,8 +53,9 @@ pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Re
         return undo::run(&call, &reports, receipt, console);
     }
     let wanted = choose::plan_of(options.plan.as_deref().unwrap_or("latest"));
-    let proved = history::proved(&reports, &wanted)
-        .map_err(|error| Failure::path(&reports, &format!("the plan of run `{wanted}` cannot be applied"), &error))?;
+    let proved = history::proved(&reports, &wanted).map_err(|error| {
+        Failure::of_runs(&reports, &format!("the plan of run `{wanted}` cannot be applied"), &error)
+    })?;
     choose::may_be_applied(&call, &proved)?;
     let picked = choose::actions(&call, &proved)?;
     if let Some(out) = &options.out {
@@ -74,7 +76,8 @@ pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Re
 /// What will sign the line of what is executed; a dry run records nothing.
 fn signer(options: &Apply, global: &Global, configuration: &Configuration) -> Result<Option<Arc<Signer>>, Failure> {
     let sign = configuration.run.sign.as_ref().filter(|_| options.execute);
-    signing::signer(sign, &configuration.contracts, global.memory_limit.or(configuration.run.memory_limit))
+    let memory_limit = global.memory_limit.or(configuration.run.memory_limit).or_else(ambient_limit);
+    signing::signer(sign, &configuration.contracts, memory_limit)
 }
 
 /// The targets with the places of their actions, and what has none.

@@ -1,6 +1,5 @@
 //! `reconcile contracts`: what is agreed, who owns it, and how it last went. It compares nothing.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,11 +22,8 @@ pub(super) fn run(options: &Contracts, global: &Global, console: &mut Console) -
         return draw(&configuration, language, global, console);
     }
     let reports = options.reports.reports.as_ref().unwrap_or(&configuration.run.reports);
-    let verdicts = if reports.exists() {
-        history::last_verdicts(reports).map_err(|error| Failure::path(reports, "the ledger cannot be read", &error))?
-    } else {
-        BTreeMap::new()
-    };
+    let verdicts =
+        history::last_verdicts(reports).map_err(|error| Failure::path(reports, "the ledger cannot be read", &error))?;
     let standings = standings(&configuration, reports)?;
     let pairs = configuration.contracts.iter().zip(&standings);
     let lines: Vec<Listed> = pairs
@@ -159,6 +155,8 @@ fn shown_span(span: Span) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::contract::{
         Allow, CapturedAt, Compare, CsvOptions, Location, Options, RepairPolicy, RunSettings, Severity, Source, Tell,

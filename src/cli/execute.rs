@@ -117,7 +117,7 @@ fn check_threads(global: &Global) -> Result<(), Failure> {
 }
 
 /// Under the formats of machines, stdout holds a document also where there is no result.
-fn write_document(failure: &Failure, format: Format, console: &mut Console) -> std::io::Result<()> {
+pub(super) fn write_document(failure: &Failure, format: Format, console: &mut Console) -> std::io::Result<()> {
     let document = failure.document();
     match format {
         Format::Json => writeln!(console.out(), "{document:#}")?,

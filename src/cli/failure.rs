@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::contract::{Errors, Problem};
+pub(super) use crate::history::plain;
 use crate::source;
 
 /// Everything that kept a command from its work.
@@ -35,6 +36,17 @@ impl Failure {
     /// What kept a folder or file from being used.
     pub(super) fn path(path: &Path, what: &str, error: &io::Error) -> Self {
         Self::new(path_message(path, what, error))
+    }
+
+    /// What kept a run from being used. Before the first run there is no folder of reports, which is no fault of anything.
+    pub(super) fn of_runs(reports: &Path, what: &str, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound && reports.try_exists().is_ok_and(|there| !there) {
+            return Self::with_hint(
+                format!("{}: is not there, so there are no runs", shown(reports)),
+                "the first `reconcile run` makes it; `--reports DIR` names another folder",
+            );
+        }
+        Self::path(reports, what, error)
     }
 
     /// The document that stands on stdout under `--format json` where there is no result.
@@ -66,15 +78,6 @@ impl From<source::Error> for Failure {
 pub(super) fn path_message(path: &Path, what: &str, error: &io::Error) -> String {
     let (shown, said) = (shown(path), plain(error));
     if said.contains(&shown) { said } else { format!("{shown}: {what}: {said}") }
-}
-
-/// An error of the operating system as a sentence part: without its number, in lower case.
-pub(super) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let Some(code) = error.raw_os_error() else { return text };
-    let text = text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text);
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
 /// One problem on one line, the place first.

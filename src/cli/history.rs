@@ -62,8 +62,9 @@ pub(super) fn run(options: &History, global: &Global, console: &mut Console) -> 
             .collect::<String>(),
     };
     console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))?;
+    // They decide the status, so they are said also where somebody asked for quiet.
     for problem in &problems {
-        console.warning(problem, Some("`reconcile audit verify` says more"));
+        console.error(problem, Some("`reconcile audit verify` says more"));
     }
     Ok(if problems.is_empty() { ExitStatus::Agreed } else { ExitStatus::Unverified })
 }
@@ -80,12 +81,17 @@ fn unknown(name: &str, trail: &Trail, standings: &BTreeMap<String, Standing>) ->
     }
 }
 
-/// `never ran`, or when it ran last and what came of it; and whether it ought to have run since.
+/// `never ran`, or when it ran last and what came of it; and whether it ought to have run since. A run over some keys does not speak
+/// for the whole.
 fn last(trend: &Trend, standing: Option<&Standing>) -> String {
-    let mut text = match trend.points.last() {
-        Some(point) => format!("{} in {}", point.verdict, point.run_id),
-        None => "never ran".to_owned(),
+    let mut text = match (&trend.whole, &trend.narrowed) {
+        (Some((verdict, run)), _) => format!("{verdict} in {run}"),
+        (None, Some(_)) => "never ran as a whole".to_owned(),
+        (None, None) => "never ran".to_owned(),
     };
+    if let Some((verdict, run)) = &trend.narrowed {
+        text.push_str(&format!("; {verdict} in {run}, narrowed by --where"));
+    }
     if let Some((_, every)) = standing.filter(|standing| standing.overdue).and_then(|standing| standing.every.as_ref())
     {
         text.push_str(&format!(", overdue: it must run every {every}"));

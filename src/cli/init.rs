@@ -13,9 +13,11 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::failure::{self, Failure};
+use super::outcome::ambient_limit;
 use super::{ExitStatus, Format, Global, Init, values};
 use crate::console::Console;
 use crate::contract::{self, Contract};
+use crate::report::escape::visible;
 use crate::run;
 use crate::sides::Sides;
 
@@ -45,7 +47,8 @@ pub(super) fn run(options: &Init, global: &Global, console: &mut Console) -> Res
     let threads = values::threads(global.threads).unwrap_or(0);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| Failure::new(format!("threads cannot be started: {error}")))?;
-    let memory = global.memory_limit.unwrap_or(USUAL_MEMORY);
+    let ambient = || ambient_limit().map_or(USUAL_MEMORY, |limit| limit.min(USUAL_MEMORY));
+    let memory = global.memory_limit.unwrap_or_else(ambient);
     let mut draft = pool.install(|| propose::propose(options, memory))?;
     let contract = checked(&mut draft, &out)?;
     unwritten::take(&mut draft);
@@ -149,15 +152,16 @@ fn sentences(draft: &Draft, contract: &Contract, out: &Path) -> String {
     let key = if contract.key.is_empty() {
         "rows as a multiset".to_owned()
     } else {
-        format!("key {}", contract.key.join(", "))
+        format!("key {}", visible(&contract.key.join(", ")))
     };
     let compared = draft.pairs.len() - draft.key_count;
     let file = failure::shown(out);
+    let file = visible(&file);
     let config = if file == "reconcile.toml" { String::new() } else { format!(" --config {file}") };
     format!(
         "{file}: contract \"{}\": {key}, {} compared, {} left out\n\nNext:\n  reconcile check --sources{config}\n  \
          reconcile run{config}\n",
-        draft.name,
+        visible(&draft.name),
         counted(compared, "attribute"),
         counted(draft.left_out.len(), "column"),
     )

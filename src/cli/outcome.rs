@@ -17,7 +17,7 @@ use super::interrupt::Interrupt;
 use super::resume::Resume;
 use super::tell::{Draft, Teller};
 use super::{Comparison, ExitStatus, Format, Global, cgroup, people, scripts, signing};
-use crate::audit::{Audit, ContractAudit, LineCounts, Measured, Recorder};
+use crate::audit::{Audit, ContractAudit, LineCounts, Measured, Recorder, Verdict};
 use crate::classify::Divergence;
 use crate::console::{Bars, Console};
 use crate::contract::{Contract, ContractFile, PiiKey, Sign, Tell};
@@ -28,8 +28,10 @@ use crate::report::escape::visible;
 use crate::report::prometheus::Whole;
 use crate::run::{self, Earlier, Progress, Settings, Stop, Tuning};
 
-/// How many divergences of each contract are printed where nothing else is said.
-pub(super) const LIMIT: usize = 20;
+mod limit;
+
+/// How many divergences of each contract are printed where nothing else is said, and how many the files of a run show.
+pub(super) const LIMIT: usize = Settings::USUAL_EXAMPLES;
 
 /// One batch, as `run` or `diff` asks for it.
 pub(super) struct Batch<'a> {
@@ -109,6 +111,8 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     let mut audit = outcome.map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
     audit.warnings.splice(0..0, warnings);
     note(&batch, &mut audit);
+    // The files of a run are the same whatever is printed.
+    let printed = limit::beyond_files(&mut audit, settings.examples);
     if let Some(folder) = &mut folder {
         folder.over_time(&mut audit, &batch.cadences).map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
         scripts::write(folder, &batch.contracts, &mut audit)
@@ -125,15 +129,41 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     drop(bars);
     interrupt.end_patience();
     let written = teller.write(&drafts);
-    failed_line.map_or(Ok(()), |error| Err(Failure::stdout(&error)))?;
-    let browsable = kept.as_deref().filter(|_| console.width().is_some()).map(failure::shown);
-    print(&mut audit, (global.format, browsable.as_deref()), batch.comparison.limit, console)?;
+    limit::printed(&mut audit, printed);
+    limit::say(batch.comparison.limit, settings.examples, global.format, console);
+    say_all(&mut audit, (&batch, kept.as_deref(), failed_line), global, console)?;
+    Ok(ended(&audit, written, console))
+}
+
+/// Prints the run. It is published whether or not that can be written, so where it is kept is said all the same.
+fn say_all(
+    audit: &mut Audit,
+    (batch, kept, failed_line): (&Batch<'_>, Option<&Path>, Option<io::Error>),
+    global: &Global,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let browsable = kept.filter(|_| console.width().is_some()).map(failure::shown);
+    let printed = match failed_line {
+        Some(error) => Err(Failure::stdout(&error)),
+        None => print(audit, (global.format, browsable.as_deref()), batch.comparison.limit, console),
+    };
     if let Some(kept) = kept {
         renew_index(batch.reports.as_deref(), console);
-        console.note(&format!("run {} is in {}", audit.run_id, failure::shown(&kept)));
+        console.note(&format!("run {} is in {}", audit.run_id, failure::shown(kept)));
     }
-    written?;
-    Ok(ExitStatus::of_audit(&audit))
+    printed
+}
+
+/// How the process ends. A file that could not be written is said on stderr alone, because the document of the run stands on stdout.
+fn ended(audit: &Audit, written: Result<(), Failure>, console: &mut Console) -> ExitStatus {
+    let status = ExitStatus::of_audit(audit);
+    match written {
+        Ok(()) => status,
+        Err(failure) => {
+            failure.problems.iter().for_each(|problem| failure::say(problem, console));
+            status.max(ExitStatus::Unverified)
+        }
+    }
 }
 
 /// What the record says besides: the run that it goes on from, and the keys that it was narrowed to.
@@ -202,17 +232,17 @@ fn settings(batch: &Batch<'_>) -> Settings {
     if let Some(limit) = comparison.limit {
         shown.insert("limit".to_owned(), limit.to_string());
     }
+    let memory_limit = batch.memory_limit.or_else(ambient_limit);
     Settings {
         run_id: run_id(started_at),
         started_at,
         command: batch.command.to_owned(),
         threads,
-        memory_limit: batch.memory_limit.or_else(ambient_limit),
+        memory_limit,
         // What is spilled has no name, so not even a killed process leaves anything behind.
         spill_folder: std::env::temp_dir(),
         cache: (!comparison.no_cache).then(|| comparison.cache.clone().or_else(|| batch.cache.clone())).flatten(),
-        // A small `--limit` shortens what is printed, not the files, which show the usual number.
-        examples: comparison.limit.unwrap_or(LIMIT).max(LIMIT),
+        examples: limit::held(comparison.limit, memory_limit),
         draft_plan: !comparison.no_plan,
         // Evidence is for a run that is kept; an operator's quick check need not read its inputs twice.
         digest_inputs: batch.reports.is_some(),
@@ -232,10 +262,12 @@ fn run_id(started_at: Timestamp) -> String {
 }
 
 pub(super) fn unwritable(reports: &Path, error: &io::Error) -> Failure {
-    Failure::with_hint(
-        failure::path_message(reports, "the folder of reports cannot be written", error),
-        "nothing was compared; name another folder with `--out DIR`",
-    )
+    let message = if reports.is_file() {
+        format!("{}: is a file, expected the folder of reports", failure::shown(reports))
+    } else {
+        failure::path_message(reports, "the folder of reports cannot be written", error)
+    };
+    Failure::with_hint(message, "nothing was compared; name another folder with `--out DIR`")
 }
 
 fn unpublished(reports: Option<&Path>, error: &io::Error) -> Failure {
@@ -292,8 +324,11 @@ pub(super) fn print(
     rendered.and_then(|()| console.out().write_all(&text)).map_err(|error| Failure::stdout(&error))
 }
 
-/// What kept a contract from being compared, for whoever reads no data.
+/// What kept a contract from being compared, for whoever reads no data. Where no error did, the sentence of its verdict tells.
 fn say_error(contract: &ContractAudit, console: &mut Console) {
+    if contract.error.is_none() && contract.verdict == Verdict::Unverified {
+        console.error(&format!("contract \"{}\": {}", contract.name, visible(&contract.because)), None);
+    }
     let mut lines = contract.error.iter().flat_map(|error| error.lines()).peekable();
     while let Some(line) = lines.next() {
         let mut hints = Vec::new();

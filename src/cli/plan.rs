@@ -5,23 +5,29 @@ use std::io;
 
 use super::failure::{Failure, nearest};
 use super::{ExitStatus, Format, Global, Plan, configuration, table};
-use crate::apply::given::Action;
-use crate::audit::Audit;
 use crate::console::Console;
 use crate::contract::{Kind, Severity};
 use crate::history::{self, Planned, Severities};
+
+mod replay;
 
 /// How many actions are printed where nothing else is said.
 const LIMIT: usize = 20;
 const SAFETIES: [&str; 3] = ["safe", "review", "manual"];
 
 pub(super) fn run(options: &Plan, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    if options.replay && matches!(global.format, Format::Json | Format::Markdown) {
+        return Err(Failure::with_hint(
+            "plan --replay: prints a JSON line for each command, expected `--format ndjson` or none",
+            "the plan itself is one document: `reconcile plan --format json`",
+        ));
+    }
     known("--kind", &options.kinds, &Kind::ALL.map(Kind::name))?;
     known("--severity", &options.severities, &Severity::ALL.map(Severity::name))?;
     known("--safety", &options.safeties, &SAFETIES)?;
     let reports = configuration::reports(&options.reports, global)?;
     let cannot = |error: &io::Error| {
-        Failure::path(&reports, &format!("the plan of run `{}` cannot be shown", options.run), error)
+        Failure::of_runs(&reports, &format!("the plan of run `{}` cannot be shown", options.run), error)
     };
     let folder = history::run_folder(&reports, &options.run).map_err(|error| cannot(&error))?;
     let audit = history::load(&reports, &options.run).map_err(|error| cannot(&error))?;
@@ -43,7 +49,7 @@ pub(super) fn run(options: &Plan, global: &Global, console: &mut Console) -> Res
             continue;
         }
         if options.replay {
-            if let Some(line) = command(&planned, &audit) {
+            for line in replay::commands(&planned, &audit) {
                 writeln!(console.out(), "{line}").map_err(|error| Failure::stdout(&error))?;
             }
             continue;
@@ -112,28 +118,6 @@ fn fits(options: &Plan, planned: &Planned, severity: &str) -> bool {
         && asked(&options.kinds, &planned.kind)
         && asked(&options.severities, severity)
         && asked(&options.safeties, &planned.proposed.safety)
-}
-
-/// What the owner's own tools are asked to do, with a key under which doing it twice is doing it once; None where the action is
-/// none for them. Keys are put in as they stand, because they may have more digits than any number here.
-fn command(planned: &Planned, audit: &Audit) -> Option<String> {
-    if planned.proposed.op != "replay" {
-        return None;
-    }
-    let action = Action::parse(&planned.line).ok()?;
-    let contract = audit.contracts.iter().find(|contract| contract.name == planned.contract)?;
-    let text = |text: &str| serde_json::Value::from(text).to_string();
-    let attributes: Vec<String> = action.attributes().into_iter().map(text).collect();
-    Some(format!(
-        "{{\"command\":\"replay\",\"idempotency_key\":{},\"run_id\":{},\"contract\":{},\"owner\":{},\"kind\":{},\"key\":{},\"attributes\":[{}]}}",
-        text(&action.id),
-        text(&audit.run_id),
-        text(&planned.contract),
-        text(&contract.inputs.authority.source),
-        text(&planned.kind),
-        planned.key,
-        attributes.join(","),
-    ))
 }
 
 /// What was asked for and cannot be there is an error, never an empty answer.

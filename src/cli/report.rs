@@ -6,9 +6,15 @@ use crate::console::Console;
 use crate::{history, report};
 
 pub(super) fn run(options: &Report, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    if options.open && global.format != Format::Text {
+        return Err(Failure::with_hint(
+            "report --open: shows the page of a run, so `--format` is of no use with it",
+            "`reconcile report RUN --format json` prints the run instead",
+        ));
+    }
     let reports = configuration::reports(&options.reports, global)?;
     let mut audit = history::load(&reports, &options.run)
-        .map_err(|error| Failure::path(&reports, &format!("run `{}` cannot be shown", options.run), &error))?;
+        .map_err(|error| Failure::of_runs(&reports, &format!("run `{}` cannot be shown", options.run), &error))?;
     if global.format == Format::Ndjson {
         for contract in &audit.contracts {
             let shown = contract.examples.len().min(options.limit.unwrap_or(usize::MAX));

@@ -23,9 +23,15 @@ mod sheet;
 use sheet::{COLUMNS, Decided, escaped};
 
 pub(super) fn export(options: &ReviewExport, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
+    if global.format != Format::Text {
+        return Err(Failure::with_hint(
+            "review export: writes CSV, so `--format` is of no use with it",
+            "`reconcile plan --format json` and `reconcile report RUN --format ndjson` are for programs",
+        ));
+    }
     let reports = configuration::reports(&Reports { reports: options.reports.clone() }, global)?;
     let cannot =
-        |error: &io::Error| Failure::path(&reports, &format!("run `{}` cannot be exported", options.run), error);
+        |error: &io::Error| Failure::of_runs(&reports, &format!("run `{}` cannot be exported", options.run), error);
     let folder = history::run_folder(&reports, &options.run).map_err(|error| cannot(&error))?;
     let run_id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let audit = history::load(&reports, &options.run).map_err(|error| cannot(&error))?;

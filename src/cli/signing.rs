@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::failure::{self, Failure};
+use super::outcome::ambient_limit;
 use super::{Global, configuration};
 use crate::contract::{Contract, Sign};
 use crate::history::Signer;
@@ -31,7 +32,7 @@ pub(super) fn of_file(global: &Global, reports_named: bool) -> Result<Option<Arc
     match configuration::present(global, reports_named)? {
         None => Ok(None),
         Some(configuration) => {
-            let memory_limit = global.memory_limit.or(configuration.run.memory_limit);
+            let memory_limit = global.memory_limit.or(configuration.run.memory_limit).or_else(ambient_limit);
             signer(configuration.run.sign.as_ref(), &configuration.contracts, memory_limit)
         }
     }

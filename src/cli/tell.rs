@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::failure::{self, Failure};
 use super::otlp::Otlp;
 use super::outcome::Batch;
 use crate::audit::Audit;
 use crate::contract::{Endpoint, NoticeShape, Notify, Secrets};
-use crate::courier::{self, Letter, Patience};
+use crate::courier::{self, Letter, Patience, Place};
 use crate::history;
 use crate::report::notice::Notice;
 use crate::report::prometheus::{self, Whole};
@@ -31,6 +31,25 @@ pub(super) struct Teller {
     notify: Option<Notify>,
     reports: Option<PathBuf>,
     secrets: Secrets,
+}
+
+/// No letter to a catalogue or collector is begun later than that after the first.
+const BUDGET: Duration = Duration::from_secs(30);
+
+/// How much time is left.
+#[derive(Clone, Copy)]
+struct Haste<'a> {
+    /// Nothing is tried twice.
+    hurry: &'a dyn Fn() -> bool,
+    /// Nothing more is begun.
+    over: &'a dyn Fn() -> bool,
+}
+
+impl Haste<'_> {
+    /// Why a letter is not begun.
+    fn late(self) -> Result<(), String> {
+        if (self.over)() { Err("there was no time left, or a signal came".to_owned()) } else { Ok(()) }
+    }
 }
 
 /// A file that is written when the run is published.
@@ -59,10 +78,10 @@ impl Teller {
             secrets: batch.contracts.first().map(|contract| contract.secrets.clone()).unwrap_or_default(),
         };
         for path in teller.metrics.iter().chain(&teller.junit) {
-            let folder =
-                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-            if path.is_dir() || !folder.is_dir() {
-                let problem = if path.is_dir() { "is a folder, expected a file" } else { "its folder is not there" };
+            let place = courier::place_of(path).map_err(|error| teller.unwritten(path, &error))?;
+            let Place::File(file) = place else { continue };
+            if file.is_dir() || !courier::folder_of(&file).is_dir() {
+                let problem = if file.is_dir() { "is a folder, expected a file" } else { "its folder is not there" };
                 let shown = failure::shown(path);
                 let message = teller.secrets.redact(&format!("{shown}: {problem}")).into_owned();
                 return Err(Failure::with_hint(message, "nothing was compared; make the folder, or name another file"));
@@ -80,8 +99,12 @@ impl Teller {
     /// twice.
     pub(super) fn send(&self, whole: &Whole<'_>, hurry: &dyn Fn() -> bool) -> Vec<String> {
         let mut warnings = Vec::new();
-        warnings.extend(self.otlp.as_ref().and_then(|otlp| send_otlp(otlp, whole, hurry).err()));
-        warnings.extend(self.openlineage.as_ref().and_then(|endpoint| send_lineage(endpoint, whole, hurry).err()));
+        // A run that a signal stopped is told of all the same, once each; a signal that comes now ends the telling.
+        let (began, stopped) = (Instant::now(), hurry());
+        let over = || began.elapsed() >= BUDGET || (hurry() && !stopped);
+        let in_time = Haste { hurry: &|| hurry() || over(), over: &over };
+        warnings.extend(self.otlp.as_ref().and_then(|otlp| send_otlp(otlp, whole, in_time).err()));
+        warnings.extend(self.openlineage.as_ref().and_then(|endpoint| send_lineage(endpoint, whole, in_time).err()));
         if let Some(notify) = &self.notify {
             self.notify(notify, whole.audit, hurry, &mut warnings);
         }
@@ -151,19 +174,21 @@ impl Teller {
     }
 }
 
-fn send_otlp(to: &Otlp, whole: &Whole<'_>, hurry: &dyn Fn() -> bool) -> Result<(), String> {
+fn send_otlp(to: &Otlp, whole: &Whole<'_>, haste: Haste<'_>) -> Result<(), String> {
     let patience = Patience { timeout: to.timeout, attempts: 2, pause: Patience::PAUSE };
     let bodies = [("traces", otlp::traces(whole, &to.resource)), ("metrics", otlp::metrics(whole, &to.resource))];
     for (signal, body) in bodies {
         let endpoint = to.endpoint.joined(&format!("v1/{signal}"));
         let letter = Letter { url: endpoint.reveal(), content_type: PROTOBUF, headers: &to.headers, body: &body };
-        courier::send(&letter, patience, hurry)
-            .map_err(|undelivered| format!("OTLP: {signal} did not reach {}: {undelivered}", endpoint.shown()))?;
+        let sent = haste.late().and_then(|()| {
+            courier::send(&letter, patience, haste.hurry).map_err(|undelivered| undelivered.to_string())
+        });
+        sent.map_err(|problem| format!("OTLP: {signal} did not reach {}: {problem}", endpoint.shown()))?;
     }
     Ok(())
 }
 
-fn send_lineage(to: &Endpoint, whole: &Whole<'_>, hurry: &dyn Fn() -> bool) -> Result<(), String> {
+fn send_lineage(to: &Endpoint, whole: &Whole<'_>, haste: Haste<'_>) -> Result<(), String> {
     let endpoint = if to.is_bare() { to.joined(LINEAGE_PATH) } else { to.clone() };
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let namespace = set("OPENLINEAGE_NAMESPACE").unwrap_or_else(|| openlineage::NAMESPACE.to_owned());
@@ -174,9 +199,12 @@ fn send_lineage(to: &Endpoint, whole: &Whole<'_>, hurry: &dyn Fn() -> bool) -> R
     for (sent, event) in events.iter().enumerate() {
         let body = event.to_string();
         let letter = Letter { url: endpoint.reveal(), content_type: JSON, headers: &headers, body: body.as_bytes() };
-        courier::send(&letter, patience, hurry).map_err(|undelivered| {
+        let arrived = haste.late().and_then(|()| {
+            courier::send(&letter, patience, haste.hurry).map_err(|undelivered| undelivered.to_string())
+        });
+        arrived.map_err(|problem| {
             let (left, all) = (events.len() - sent, events.len());
-            format!("OpenLineage: {left} of {all} events did not reach {}: {undelivered}", endpoint.shown())
+            format!("OpenLineage: {left} of {all} events did not reach {}: {problem}", endpoint.shown())
         })?;
     }
     Ok(())

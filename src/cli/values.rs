@@ -1,5 +1,7 @@
 //! Parses the values of options: lists of columns, pairs, sizes. It never looks at files.
 
+use crate::contract::parse_size;
+
 /// A CSV list of columns, so that a name may hold a comma.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns(pub Vec<String>);
@@ -107,7 +109,7 @@ pub(super) fn column_type(text: &str) -> Result<ColumnType, String> {
 pub(super) fn length(text: &str) -> Result<jiff::SignedDuration, String> {
     let days = text.trim().strip_suffix('d').and_then(|days| days.trim().parse::<i64>().ok());
     let length = match days {
-        Some(days) => days.checked_mul(24).map(jiff::SignedDuration::from_hours),
+        Some(days) => days.checked_mul(24 * 60 * 60).map(jiff::SignedDuration::from_secs),
         None => text.trim().parse().ok(),
     };
     length
@@ -115,33 +117,9 @@ pub(super) fn length(text: &str) -> Result<jiff::SignedDuration, String> {
         .ok_or_else(|| "expected a length of time like `24h` or `90m`".to_owned())
 }
 
-/// Reads a size like `4GiB`, `512 MB` or `1048576` into bytes. Decimal and binary units are kept apart.
+/// Reads a size like `4GiB`, `512 MB` or `1048576` into bytes, as the contract file does.
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    let expected = || "expected a size like `4GiB`, `512 MB` or a number of bytes".to_owned();
-    let text = text.trim();
-    let digits_end = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits_end);
-    let unit_bytes: u128 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1000,
-        "m" | "mb" => 1000_u128.pow(2),
-        "g" | "gb" => 1000_u128.pow(3),
-        "t" | "tb" => 1000_u128.pow(4),
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        "tib" => 1 << 40,
-        _ => return Err(expected()),
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    // Nine digits after the point are more than any size means, and keep the product within 128 bits.
-    if whole.is_empty() || whole.len() > 18 || fraction.len() > 9 || fraction.contains('.') {
-        return Err(expected());
-    }
-    let scale = (0..fraction.len()).fold(1_u128, |scale, _| scale * 10);
-    let scaled: u128 = format!("{whole}{fraction}").parse().map_err(|_| expected())?;
-    let bytes = u64::try_from(scaled * unit_bytes / scale).map_err(|_| "is too large".to_owned())?;
-    if bytes == 0 { Err("must be more than nothing".to_owned()) } else { Ok(bytes) }
+    parse_size(text)
 }
 
 /// `--threads` as the batch takes it; what is too large was refused before.
@@ -221,6 +199,8 @@ mod tests {
             ("1048576", 1_048_576),
             ("1b", 1),
             ("2TB", 2_000_000_000_000),
+            ("1G", 1 << 30),
+            ("1T", 1 << 40),
         ];
         for (text, bytes) in cases {
             assert_eq!(size(text), Ok(bytes), "{text}");

@@ -242,7 +242,7 @@ pub(super) fn span(node: &Node) -> Checked<Span> {
         .and_then(|span| if span.0 > 0 { Ok(span) } else { Err(expected("a length of time above zero")) })
 }
 
-const SIZES: [(&str, u64); 13] = [
+const SIZES: [(&str, u64); 14] = [
     ("", 1),
     ("B", 1),
     ("KB", 1_000),
@@ -256,6 +256,7 @@ const SIZES: [(&str, u64); 13] = [
     ("K", 1 << 10),
     ("M", 1 << 20),
     ("G", 1 << 30),
+    ("T", 1 << 40),
 ];
 
 /// Reads a size in bytes as `memory_limit` and `--memory-limit` take it: `4 GiB`, `512MB`, `1048576`.

@@ -346,14 +346,15 @@ fn adopt(reports: &Path, ledger: &mut Ledger, lock: &Lock) -> io::Result<Vec<Str
 }
 
 /// Folders that the ledger does not know, sorted by name: those whose name has the form of a run id, whatever they hold,
-/// and those that hold a manifest.
+/// and those that hold a manifest, unless they say that they are no run.
 pub(super) fn without_line(reports: &Path, ledger: &Ledger) -> io::Result<Vec<String>> {
     let known: std::collections::BTreeSet<_> = ledger.runs().map(|(_, run)| run.run_id.as_str()).collect();
     let mut unknown = names(reports)?;
     unknown.retain(|name| !name.starts_with('.') && !known.contains(name.as_str()));
     unknown.retain(|name| {
         let folder = reports.join(name);
-        folder.join(manifest::FILE).is_file() || (is_run_id(name) && folder.is_dir())
+        let is_run = folder.join(manifest::FILE).is_file() || (is_run_id(name) && folder.is_dir());
+        is_run && !is_set_aside(reports, name)
     });
     Ok(unknown)
 }
@@ -369,9 +370,8 @@ pub(super) fn strays(reports: &Path, ledger: &Ledger, without_line: &[String]) -
     let mut strays = Vec::new();
     for name in names(reports)? {
         let staging = name.starts_with('.') && name.ends_with(PARTIAL) && reports.join(&name).is_dir();
-        // What is kept here and is no run says so itself.
-        let marked = !is_run_id(&name) && reports.join(&name).join(NO_RUN).is_file();
-        let ours = known.contains(name.as_str()) || marked || (staging && lives(&reports.join(&name))?);
+        let ours =
+            known.contains(name.as_str()) || is_set_aside(reports, &name) || (staging && lives(&reports.join(&name))?);
         if !ours {
             strays.push(name);
         }
@@ -379,8 +379,13 @@ pub(super) fn strays(reports: &Path, ledger: &Ledger, without_line: &[String]) -
     Ok(strays)
 }
 
+/// Whether a folder is kept here and says itself that it is no run. One with the name of a run cannot say so.
+pub(super) fn is_set_aside(reports: &Path, name: &str) -> bool {
+    !is_run_id(name) && reports.join(name).join(NO_RUN).is_file()
+}
+
 /// The form of a run id: the instant of its begin in UTC, `Z-`, and what tells runs of the same instant apart.
-fn is_run_id(name: &str) -> bool {
+pub(super) fn is_run_id(name: &str) -> bool {
     let digits = |text: &str, least: usize| text.len() >= least && text.bytes().all(|byte| byte.is_ascii_digit());
     let parts = name.split_once('T').and_then(|(day, rest)| Some((day, rest.split_once("Z-")?)));
     parts.is_some_and(|(day, (time, salt))| {

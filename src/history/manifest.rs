@@ -163,6 +163,9 @@ struct InputRecord {
     /// Empty where the source did not open, and in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     columns: Vec<ColumnRecord>,
+    /// Likewise; empty too where every column was compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -385,6 +388,7 @@ impl InputRecord {
             snapshot: input.snapshot.clone(),
             taken_over: TakenOverRecord::of(input.taken_over),
             columns: columns.collect(),
+            left_out: input.left_out.clone(),
         }
     }
 
@@ -405,6 +409,7 @@ impl InputRecord {
             captured_at: self.captured_at.as_deref().map(instant).transpose()?,
             table_digest: self.table_digest,
             columns: columns.collect(),
+            left_out: self.left_out,
         })
     }
 }

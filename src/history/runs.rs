@@ -39,9 +39,10 @@ pub fn renew_index(reports: &Path) -> io::Result<()> {
 
 fn listing(trail: &Trail, reports: &Path) -> io::Result<Listing> {
     let mut complaints = trail.complaints();
-    let mut runs = Vec::new();
+    let mut runs: Vec<Listed> = Vec::new();
     for (place, entry) in trail.runs().rev().take(SHOWN).enumerate() {
-        let facts = if place < READ { Some(entry.read()?) } else { None };
+        // The newest that speaks for all keys stands above the others, however many narrowed ones came after it.
+        let facts = if place < READ || runs.iter().all(|run| run.narrowed) { Some(entry.read()?) } else { None };
         if let Some(Facts::Damaged(problem)) = &facts {
             complaints.push(problem.clone());
         }
@@ -74,5 +75,6 @@ fn listed(entry: Entry<'_>, facts: Option<&Facts>, reports: &Path) -> Listed {
         keys,
         page: folder.join(PAGE).is_file(),
         note,
+        narrowed: matches!(facts, Some(Facts::Whole(kept)) if kept.narrowed().is_some()),
     }
 }

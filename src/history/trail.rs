@@ -27,7 +27,9 @@ impl Trail {
     /// # Errors
     /// What kept it from being read.
     pub fn open(reports: &Path) -> io::Result<Option<Self>> {
-        if !reports.join(ledger::FILE).exists() {
+        let path = reports.join(ledger::FILE);
+        // A folder that may not be entered is not one without a ledger.
+        if !path.try_exists().map_err(at(&path))? {
             return Ok(None);
         }
         let lock = ledger::lock_shared(reports)?;
@@ -199,7 +201,7 @@ impl Kept {
     /// The predicate that left out a part of the keys, where there was one.
     #[must_use]
     pub fn narrowed(&self) -> Option<&str> {
-        self.audit.settings.get("where").map(String::as_str)
+        self.audit.narrowed()
     }
 
     /// What it found of a contract.

@@ -17,6 +17,10 @@ pub struct Trend {
     pub points: Vec<Point>,
     /// How many runs of it the ledger holds.
     pub runs: usize,
+    /// The verdict of the newest run over all keys, and the run, whether or not it is among the points.
+    pub whole: Option<(String, String)>,
+    /// The same of a newer one that `--where` narrowed.
+    pub narrowed: Option<(String, String)>,
 }
 
 /// One run of a contract.
@@ -60,6 +64,17 @@ impl Point {
 }
 
 impl Trend {
+    /// Takes the verdict of a run, which is older than all that were taken before.
+    fn spoke(&mut self, entry: Entry<'_>, name: &str, facts: &Facts) {
+        let narrowed = matches!(facts, Facts::Whole(kept) if kept.narrowed().is_some());
+        let said = || (entry.verdict_of(name).unwrap_or_default().to_owned(), entry.run_id().to_owned());
+        match (&self.whole, narrowed) {
+            (Some(_), _) => {}
+            (None, true) => self.narrowed = self.narrowed.take().or_else(|| Some(said())),
+            (None, false) => self.whole = Some(said()),
+        }
+    }
+
     /// Where the newest major version begins among the points, with the version before it, where there is one.
     #[must_use]
     pub fn anew(&self) -> Option<(usize, &str)> {
@@ -85,12 +100,14 @@ pub fn trends(trail: &Trail, named: &[String], last: usize) -> io::Result<(BTree
         for name in wanted {
             let trend = trends.entry(name.to_owned()).or_default();
             trend.runs += 1;
-            if trend.points.len() < last {
+            let shown = trend.points.len() < last;
+            if shown || trend.whole.is_none() {
                 let facts = match &facts {
                     Some(facts) => facts,
                     None => facts.insert(entry.read()?),
                 };
-                trend.points.push(point(entry, name, facts));
+                trend.spoke(entry, name, facts);
+                trend.points.extend(shown.then(|| point(entry, name, facts)));
             }
         }
         if let Some(Facts::Damaged(problem)) = facts {

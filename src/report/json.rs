@@ -145,6 +145,9 @@ struct Summary<'a> {
     /// Only of a run that goes on from another.
     #[serde(skip_serializing_if = "Option::is_none")]
     resumed: Option<ResumedRecord>,
+    /// Only where it left out a part of the keys.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    narrowed: Option<&'a str>,
 }
 
 impl<'a> Summary<'a> {
@@ -161,6 +164,7 @@ impl<'a> Summary<'a> {
             warnings: &audit.warnings,
             interrupted: audit.interrupted,
             resumed: audit.resumed.as_ref().map(ResumedRecord::of),
+            narrowed: audit.narrowed(),
         }
     }
 }
@@ -188,6 +192,9 @@ struct ContractSummary<'a> {
     books: SidesRecord<BooksRecord>,
     captured_at: SidesRecord<Option<String>>,
     plan_truncated: bool,
+    /// Only where a column was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<SidesRecord<Vec<String>>>,
     /// Only what the contract asks for.
     #[serde(flatten)]
     figures: FiguresRecord,
@@ -247,6 +254,11 @@ impl<'a> ContractSummary<'a> {
             books: SidesRecord::of(&contract.books, BooksRecord::of),
             captured_at: SidesRecord::of(&contract.inputs, captured_at),
             plan_truncated: contract.plan_truncated,
+            left_out: contract
+                .inputs
+                .iter()
+                .any(|(_, input)| !input.left_out.is_empty())
+                .then(|| SidesRecord::of(&contract.inputs, |input| input.left_out.clone())),
             figures: FiguresRecord::of(&contract.figures),
             taken_over: contract
                 .inputs

@@ -41,6 +41,9 @@ pub fn render(audit: &Audit, measured: &Measured, out: &mut dyn Write) -> io::Re
     {
         writeln!(out, "      <property name=\"{name}\" value=\"{}\"/>", text(value))?;
     }
+    if let Some(predicate) = audit.narrowed() {
+        writeln!(out, "      <property name=\"where\" value=\"{}\"/>", text(predicate))?;
+    }
     writeln!(out, "    </properties>")?;
     for contract in &audit.contracts {
         case(contract, measured, out)?;
@@ -73,7 +76,9 @@ fn case(contract: &ContractAudit, measured: &Measured, out: &mut dyn Write) -> i
             block(&story(contract))
         )?;
     }
-    let mut said = vec![counts(contract)];
+    // Of what agreed nothing else tells why.
+    let why = (contract.verdict == Verdict::Agreed).then(|| contract.because.clone());
+    let mut said: Vec<String> = why.into_iter().chain([counts(contract)]).collect();
     said.extend(contract.warnings.iter().map(|warning| format!("warning: {warning}")));
     writeln!(out, "      <system-out>{}</system-out>", block(&said))?;
     writeln!(out, "    </testcase>")

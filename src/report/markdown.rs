@@ -20,6 +20,9 @@ mod owners;
 
 pub use fit::{COMMENT, fit};
 
+/// How many columns of a side are named that were left out.
+const LEFT_OUT: usize = 100;
+
 /// Writes the audit.
 ///
 /// # Errors
@@ -32,6 +35,9 @@ pub fn render(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
     }
     if let Some(told) = super::segments::of_run(audit) {
         writeln!(out, "The run {}.\n", plain(&told))?;
+    }
+    if let Some(predicate) = audit.narrowed() {
+        writeln!(out, "Only keys that satisfy `--where` were compared: {}\n", plain(predicate))?;
     }
     if !audit.contracts.is_empty() {
         overview(audit, out)?;
@@ -150,6 +156,9 @@ fn compared(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "| tombstones without a partner | {authority} | {projection} |")?;
     }
     writeln!(out, "\nRows in pairs: {}.\n", count(matched(&contract.books)))?;
+    if let Some(told) = super::left_out::told(contract, LEFT_OUT) {
+        writeln!(out, "Columns left out: {}.\n", plain(&told))?;
+    }
     for (label, text) in lag::sentences(contract) {
         writeln!(out, "- {label}: {}", plain(&text))?;
     }

@@ -48,7 +48,7 @@ impl Notice<'_> {
     /// The contracts that agree again.
     #[must_use]
     pub fn recovered(&self) -> Vec<&str> {
-        if self.audit.settings.contains_key("where") {
+        if self.audit.narrowed().is_some() {
             return Vec::new();
         }
         let was_off = |name: &String| self.before.get(name).is_some_and(|verdict| verdict != Verdict::Agreed.name());
@@ -75,7 +75,7 @@ impl Notice<'_> {
                     .collect::<serde_json::Map<_, _>>(),
             })
         };
-        json!({
+        let mut notice = json!({
             "format_version": 1,
             "events": self.of().iter().map(|event| event.name()).collect::<Vec<_>>(),
             "run_id": audit.run_id,
@@ -86,7 +86,11 @@ impl Notice<'_> {
             "tool_version": env!("CARGO_PKG_VERSION"),
             "recovered": self.recovered(),
             "contracts": audit.contracts.iter().map(contract).collect::<Vec<_>>(),
-        })
+        });
+        if audit.narrowed().is_some() {
+            notice["narrowed"] = json!(true);
+        }
+        notice
     }
 
     /// As a message that Slack and what is like it take.
@@ -94,7 +98,8 @@ impl Notice<'_> {
     pub fn slack(&self) -> Value {
         let audit = self.audit;
         let total = audit.contracts.len() as u64;
-        let heading = format!("reconcile: {}, {}", audit.verdict().name(), counted(total, "contract"));
+        let part = if audit.narrowed().is_some() { ", only keys that satisfy --where" } else { "" };
+        let heading = format!("reconcile: {}, {}{part}", audit.verdict().name(), counted(total, "contract"));
         let mut lines = vec![format!("*{heading}*")];
         let mut worst: Vec<&ContractAudit> =
             audit.contracts.iter().filter(|contract| contract.verdict != Verdict::Agreed).collect();

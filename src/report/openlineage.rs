@@ -52,6 +52,9 @@ fn of_contract(audit: &Audit, contract: &ContractAudit, measured: &Measured, nam
         insert(&mut facets, "parent", "1-1-0/ParentRunFacet.json", parent.clone());
         let engine = json!({"name": "reconcile", "version": env!("CARGO_PKG_VERSION")});
         insert(&mut facets, "processing_engine", "1-1-1/ProcessingEngineRunFacet.json", engine);
+        if audit.narrowed().is_some() {
+            facets.insert("reconcile_scope".to_owned(), scope(contract, found));
+        }
         if found && contract.error.is_some() {
             // What a source or a predicate said may quote a row, so it stays in the run's own files.
             let message = format!("{}; run {} says what kept it", contract.because, audit.run_id);
@@ -65,11 +68,25 @@ fn of_contract(audit: &Audit, contract: &ContractAudit, measured: &Measured, nam
             "schemaURL": SCHEMA,
             "run": {"runId": run_id, "facets": facets},
             "job": job(contract, namespace),
-            "inputs": inputs(contract, found),
+            "inputs": inputs(contract, (found, audit.narrowed().is_some())),
             "outputs": [],
         })
     };
     [event("START", began, false), event(ending, ended, true)]
+}
+
+/// A facet of our own: a predicate narrowed the run, and what it left out. The predicate's text may hold a value.
+fn scope(contract: &ContractAudit, found: bool) -> Value {
+    let mut scope = json!({
+        "_producer": PRODUCER,
+        "_schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunFacet",
+        "narrowed": true,
+    });
+    if found {
+        let rows = contract.books.as_ref().map(|_, books| books.out_of_scope);
+        scope["rowsOutOfScope"] = json!({"authority": rows.authority, "projection": rows.projection});
+    }
+    scope
 }
 
 fn job(contract: &ContractAudit, namespace: &str) -> Value {
@@ -97,21 +114,21 @@ fn job(contract: &ContractAudit, namespace: &str) -> Value {
 }
 
 /// The authority's sources, then the projection, then the old copy.
-fn inputs(contract: &ContractAudit, found: bool) -> Vec<Value> {
+fn inputs(contract: &ContractAudit, (found, narrowed): (bool, bool)) -> Vec<Value> {
     let sides = &contract.inputs;
-    let mut inputs = vec![dataset(&sides.authority, quality(contract, Side::Authority, found))];
+    let mut inputs = vec![dataset(&sides.authority, quality(contract, Side::Authority, (found, narrowed)))];
     for owner in &contract.owners {
         let rows = metrics(&owner.input, owner.books.read);
         inputs.push(dataset(&owner.input, if found { vec![rows] } else { Vec::new() }));
     }
-    inputs.push(dataset(&sides.projection, quality(contract, Side::Projection, found)));
+    inputs.push(dataset(&sides.projection, quality(contract, Side::Projection, (found, narrowed))));
     inputs.extend(contract.baseline.iter().map(|baseline| dataset(&baseline.input, Vec::new())));
     inputs
 }
 
 type Facet = (&'static str, &'static str, Value);
 
-fn quality(contract: &ContractAudit, side: Side, found: bool) -> Vec<Facet> {
+fn quality(contract: &ContractAudit, side: Side, (found, narrowed): (bool, bool)) -> Vec<Facet> {
     if !found {
         return Vec::new();
     }
@@ -119,7 +136,7 @@ fn quality(contract: &ContractAudit, side: Side, found: bool) -> Vec<Facet> {
     // What could not be compared was not tested.
     if side == Side::Projection && contract.verdict != Verdict::Unverified {
         let file = "1-0-1/DataQualityAssertionsDatasetFacet.json";
-        facets.push(("dataQualityAssertions", file, json!({"assertions": assertions(contract)})));
+        facets.push(("dataQualityAssertions", file, json!({"assertions": assertions(contract, narrowed)})));
     }
     facets
 }
@@ -134,9 +151,9 @@ fn metrics(input: &InputFacts, rows: u64) -> Facet {
 }
 
 /// What was tested of the projection: the contract as a whole, each kind, each attribute, control totals, invariants.
-fn assertions(contract: &ContractAudit) -> Vec<Value> {
-    let mut tested =
-        vec![json!({"assertion": "agrees with its authority", "success": contract.verdict == Verdict::Agreed})];
+fn assertions(contract: &ContractAudit, narrowed: bool) -> Vec<Value> {
+    let whole = if narrowed { "agrees with its authority where --where holds" } else { "agrees with its authority" };
+    let mut tested = vec![json!({"assertion": whole, "success": contract.verdict == Verdict::Agreed})];
     let pairs = matched(&contract.books);
     for kind in Kind::ALL {
         let keys = contract.keys.get(&kind).copied().unwrap_or(0);
@@ -265,6 +282,18 @@ mod tests {
         assert_eq!(tested[0]["success"], false);
         assert!(tested.iter().any(|test| test["column"] == "premium" && test["success"] == false), "{tested:?}");
         assert!(!events[5].to_string().contains("dataQualityAssertions"), "what was not compared was not tested");
+    }
+
+    #[test]
+    fn a_run_that_a_predicate_narrowed_says_so_and_not_the_predicate() {
+        let mut audit = sample::audit();
+        audit.settings.insert("where".to_owned(), "holder = 'Anna'".to_owned());
+        audit.contracts[0].books.authority.out_of_scope = 7;
+        let events = events(&audit, &Measured::default(), NAMESPACE);
+        let scope = &events[1]["run"]["facets"]["reconcile_scope"];
+        assert_eq!((&scope["narrowed"], &scope["rowsOutOfScope"]["authority"]), (&json!(true), &json!(7)));
+        let text = Value::from(events).to_string();
+        assert!(text.contains("agrees with its authority where --where holds") && !text.contains("Anna"), "{text}");
     }
 
     #[test]

@@ -80,11 +80,18 @@ fn run_metrics(audit: &Audit) -> Vec<Metric<'_>> {
         ("command", audit.command.as_str()),
         ("tool_version", env!("CARGO_PKG_VERSION")),
     ];
+    // What the predicate says may hold values, so only that there is one is told.
+    let narrowed = audit.narrowed().map(|_| (vec![], "1".to_owned()));
     vec![
         Metric {
             name: "reconcile_run_info",
             help: "The run that these figures are of; always 1.",
             samples: vec![(labels, "1".to_owned())],
+        },
+        Metric {
+            name: "reconcile_run_narrowed",
+            help: "The run compared only keys that satisfy a predicate; always 1.",
+            samples: narrowed.into_iter().collect(),
         },
         metric(
             "reconcile_run_verdict",

@@ -221,6 +221,7 @@ fn inputs(name: &str, captured_at: Option<Timestamp>) -> Sides<InputFacts> {
         table_digest: "cd".repeat(32),
         taken_over: TakenOver::default(),
         columns: vec![Column { name: "policy_id".to_owned(), data_type: "Int64".to_owned() }],
+        left_out: Vec::new(),
     })
 }
 

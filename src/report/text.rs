@@ -7,6 +7,7 @@ use super::decided;
 use super::escape::{columns, count, counted, elapsed, lines, percent, shorten, visible};
 use super::json::matched;
 use super::lag;
+use super::left_out;
 use super::sum::{severities, signal_name, sum};
 use super::told::{Told, rows_sentence, taken_over};
 use crate::audit::{Audit, ContractAudit, InputFacts, Verdict};
@@ -78,6 +79,10 @@ pub fn render(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Result<()
         baseline::examples(contract, style, out)?;
         writeln!(out)?;
     }
+    if let Some(predicate) = audit.narrowed() {
+        let told = format!("narrowed by --where: {}", visible(predicate));
+        lines(&told, WIDTH).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    }
     for warning in &audit.warnings {
         for (index, line) in lines(&visible(warning), WIDTH - WARNING.len()).iter().enumerate() {
             let label = if index == 0 { WARNING } else { "" };
@@ -146,6 +151,9 @@ fn facts(contract: &ContractAudit, style: Style, out: &mut dyn Write) -> io::Res
     labelled("coverage", &percent(contract.coverage), out)?;
     for (label, text) in lag::sentences(contract) {
         sentence(label, &text, out)?;
+    }
+    if let Some(told) = left_out::told(contract, if style.verbose { usize::MAX } else { ATTRIBUTES_NAMED }) {
+        sentence("left out", &told, out)?;
     }
     if let Some(told) = taken_over(contract) {
         sentence("not read", &told, out)?;
@@ -308,15 +316,34 @@ fn plan(contract: &ContractAudit, out: &mut dyn Write) -> io::Result<()> {
 fn next_command(audit: &Audit, style: Style) -> Option<String> {
     let drifted = audit.contracts.iter().filter(|contract| contract.verdict == Verdict::Drifted);
     let worst = drifted.filter_map(|contract| contract.examples.first()).max_by_key(|divergence| divergence.severity);
+    if let Some(next) = mend(audit) {
+        return Some(next);
+    }
     match (audit.verdict(), style.kept) {
         (Verdict::Agreed, _) => None,
-        (Verdict::Unverified, _) if super::segments::is_open(audit) => {
-            Some(format!("reconcile run --resume {}", word(&audit.run_id)))
-        }
-        (Verdict::Unverified, _) if audit.command == "run" => Some("reconcile check --sources".to_owned()),
         (_, Some(kept)) if worst.is_some() => Some(format!("reconcile browse {}", word(kept))),
         _ => worst.map(|divergence| format!("reconcile explain {}", divergence.kind.name())),
     }
+}
+
+/// What helps where a contract could not be compared: to go on from what was finished; `check` of sources that did not open; nothing
+/// else of what a signal stopped.
+fn mend(audit: &Audit) -> Option<String> {
+    if audit.verdict() == Verdict::Unverified && super::segments::is_open(audit) {
+        return Some(format!("reconcile run --resume {}", word(&audit.run_id)));
+    }
+    if audit.interrupted.is_some() {
+        return None;
+    }
+    let unverified = || audit.contracts.iter().filter(|contract| contract.verdict == Verdict::Unverified);
+    let closed = |contract: &ContractAudit| contract.inputs.iter().any(|(_, input)| input.columns.is_empty());
+    if audit.command == "run" && unverified().any(closed) {
+        let config = audit.settings.get("config").filter(|file| *file != "reconcile.toml");
+        let config = config.map(|file| format!(" --config {}", word(file))).unwrap_or_default();
+        return Some(format!("reconcile check --sources{config}"));
+    }
+    let unreadable = unverified().any(|contract| contract.keys.contains_key(&Kind::Unreadable));
+    unreadable.then(|| format!("reconcile explain {}", Kind::Unreadable.name()))
 }
 
 /// A path as a shell takes it.
@@ -444,7 +471,7 @@ mod tests {
         unverified  claims-view      projection could not be read
         agreed      billing-view     1 key at or above `low`, 10 are allowed
 
-        next: reconcile check --sources
+        next: reconcile explain missing
         3 contracts: 1 agreed (1 low), 1 drifted (2 critical, 2 medium), 1 unverified
         "#);
     }

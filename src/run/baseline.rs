@@ -231,7 +231,7 @@ impl Baseline {
             let masked = if once == divergence { privacy.divergence(&divergence).into_owned() } else { once };
             shortened(&masked)
         };
-        let parity = self.weighed(most, masked).map_err(Halt::Spill)?;
+        let parity = self.weighed(most.min(Settings::USUAL_EXAMPLES), masked).map_err(Halt::Spill)?;
         tally.three_way(parity);
         Ok(())
     }

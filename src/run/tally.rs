@@ -33,6 +33,7 @@ mod baseline;
 mod opened;
 mod owners;
 mod record;
+mod scope;
 mod segments;
 mod verdict;
 
@@ -96,6 +97,9 @@ impl<'a> Tally<'a> {
             ..InputFacts::default()
         });
         let harmless = contract.unserved.iter().filter(|option| !option.hides);
+        // Values that are yet to be masked are held whole, so no more of them than are always shown.
+        let whole = contract.attributes.iter().any(|attribute| attribute.pii.is_some());
+        let examples = if whole { settings.examples.min(Settings::USUAL_EXAMPLES) } else { settings.examples };
         Self {
             contract,
             settings,
@@ -107,10 +111,7 @@ impl<'a> Tally<'a> {
             attributes: Vec::new(),
             attribute_owners: BTreeMap::new(),
             key_count: 0,
-            examples: Examples::new(
-                settings.examples,
-                contract.attributes.iter().any(|attribute| attribute.pii.is_some()),
-            ),
+            examples: Examples::new(examples, whole),
             plan: PlanCounts::default(),
             actions: 0,
             inputs,
@@ -283,7 +284,8 @@ impl<'a> Tally<'a> {
             return self.halted(&Halt::Unbalanced(unbalanced));
         }
         self.warn_of_owners();
-        let (verdict, because) = weigh(self.contract, &self.figures, self.verdict());
+        let (verdict, because) =
+            weigh(self.contract, &self.figures, scope::told(self.contract, &self.books, self.verdict()));
         let because = self.resting_on(because);
         let mut told = self.first_unreadable.clone();
         if !told.is_empty() {

@@ -17,8 +17,9 @@ process ends with 0. It says nothing about columns that the contract ignores, no
 rows that a `filter` or `--where` leaves out.",
     causes: "\
 - The copies agree.
-- The contract is lax: a wide tolerance, `ignore = [\"*\"]`, a high `fail_on`. The
-  report lists what was compared and what was left out, and counts what was tolerated.
+- The contract is lax: a wide tolerance, much that is ignored, `compare = \"declared\"`,
+  a high `fail_on`. The report says what was compared and which columns were left out,
+  and counts what was tolerated.
 - People decided the divergences away (`accept-projection`, `ignore-until`); the report
   says how many, by whom and until when.",
     example: "    authority   policy_id 1042 | premium 300.00

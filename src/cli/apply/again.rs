@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::failure::Failure;
+use super::super::outcome::ambient_limit;
 use super::{Call, configured_key, narrow};
 use crate::apply::Outcome;
 use crate::apply::given::Action as Given;
@@ -153,7 +154,7 @@ fn compared(
         started_at: Timestamp::now(),
         command: "apply".to_owned(),
         threads,
-        memory_limit: call.global.memory_limit.or(call.configuration.run.memory_limit),
+        memory_limit: call.global.memory_limit.or(call.configuration.run.memory_limit).or_else(ambient_limit),
         spill_folder: std::env::temp_dir(),
         cache: None,
         examples: 0,

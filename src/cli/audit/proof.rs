@@ -13,7 +13,7 @@ use crate::history::{self, Against, Consistency, Continued, End, Extras, Include
 
 pub(in super::super) fn prove(options: &Prove, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let reports = configuration::reports(&Reports { reports: options.reports.clone() }, global)?;
-    let failed = |error| Failure::path(&reports, "nothing can be proved", &error);
+    let failed = |error| Failure::of_runs(&reports, "nothing can be proved", &error);
     let (text, what) = match (&options.run, options.since) {
         (Some(run), _) => {
             let proof = history::prove(&reports, run, options.line).map_err(failed)?;
@@ -140,13 +140,13 @@ pub(in super::super) fn export(
     // The secret key is opened only where nobody named the public one.
     let signer = if keys.is_empty() { signing::of_file(global, options.reports.is_some())? } else { None };
     let run = history::run_folder(&reports, &options.run)
-        .map_err(|error| Failure::path(&reports, "nothing can be exported", &error))?;
+        .map_err(|error| Failure::of_runs(&reports, "nothing can be exported", &error))?;
     let run = run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let out = options.out.clone().unwrap_or_else(|| format!("evidence-{run}.tar").into());
     let folder = configured.map(|configured| configured.file.parent().map(Path::to_path_buf).unwrap_or_default());
     let extras = Extras { keys: keys.with(signer.as_deref()), contract_folder: folder, line: options.line };
     let exported = history::export(&reports, &run, &out, &extras)
-        .map_err(|error| Failure::path(&reports, "nothing can be exported", &error))?;
+        .map_err(|error| Failure::of_runs(&reports, "nothing can be exported", &error))?;
     for note in &exported.notes {
         console.warning(note, None);
     }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::super::execute;
 use super::super::failure::{self, Failure};
 use super::super::interrupt::Interrupt;
+use super::super::outcome::ambient_limit;
 use super::super::{ExitStatus, Format, Global, Reproduce, configuration, people, values};
 use crate::audit::{Audit, ContractAudit};
 use crate::console::Console;
@@ -23,7 +25,7 @@ pub(in super::super) fn run(
     let configuration = configuration::load(global)?;
     let reports = options.reports.reports.clone().unwrap_or_else(|| configuration.run.reports.clone());
     let then = history::evidence(&reports, &options.run)
-        .map_err(|error| Failure::path(&reports, "the run cannot be reproduced", &error))?;
+        .map_err(|error| Failure::of_runs(&reports, "the run cannot be reproduced", &error))?;
     let contracts = as_then(&then.audit, &configuration, options.row_filter.as_deref())?;
     let settings = settings(&then.audit, &contracts, &configuration, &reports, global)?;
     if then.tool_version != env!("CARGO_PKG_VERSION") {
@@ -42,6 +44,11 @@ pub(in super::super) fn run(
     let divergences = retelling.finish().map_err(failed)?;
     interrupt.end_patience();
     if let Some(signal) = now.interrupted {
+        let stopped =
+            format!("run {}: a signal stopped it before it was done again, so nothing is known", then.audit.run_id);
+        let failure = Failure::new(stopped);
+        failure.problems.iter().for_each(|problem| failure::say(problem, console));
+        execute::write_document(&failure, global.format, console).map_err(|error| Failure::stdout(&error))?;
         return Ok(ExitStatus::of_signal(signal));
     }
     let told = history::compare(&then, &now, &divergences);
@@ -164,7 +171,7 @@ fn settings(
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             threads => threads,
         },
-        memory_limit: global.memory_limit.or(configuration.run.memory_limit),
+        memory_limit: global.memory_limit.or(configuration.run.memory_limit).or_else(ambient_limit),
         spill_folder: std::env::temp_dir(),
         cache: None,
         examples: 1,

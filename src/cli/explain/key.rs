@@ -39,7 +39,10 @@ pub(super) fn run(
     };
     let wanted = WantedKey::parse(key);
     let dossier = history::dossier(&reports, run, &wanted).map_err(|error| {
-        let failure = Failure::path(&reports, &format!("run `{run}` cannot be explained"), &error);
+        let failure = Failure::of_runs(&reports, &format!("run `{run}` cannot be explained"), &error);
+        if failure.problems.iter().any(|problem| problem.hint.is_some()) {
+            return failure;
+        }
         let message = format!("explain: {}", failure.problems.first().map_or("", |problem| &problem.message));
         Failure::with_hint(message, "`reconcile explain RUN KEY` takes a run id, the start of one, `latest` or a path; `reconcile explain` alone lists the words that can be explained")
     })?;

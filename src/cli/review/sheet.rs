@@ -97,11 +97,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Decided>, Problems> {
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                problems.push((error.position().map_or(0, csv::Position::line), format!("cannot be read: {error}")));
+                let line = error.position().map_or(0, |position| line_at(bytes, position));
+                problems.push((line, format!("cannot be read: {error}")));
                 break;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |position| line_at(bytes, position));
         let cell = |name: &str| {
             let cell = place(name).and_then(|index| record.get(index)).unwrap_or_default();
             unescaped(cell).unwrap_or_default().to_owned()
@@ -126,6 +127,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Decided>, Problems> {
         });
     }
     if problems.is_empty() { Ok(decided) } else { Err(problems) }
+}
+
+/// The line that a record begins in. The reader's own count stands before the line feed that ends the line before, where that ends in
+/// CR LF.
+fn line_at(bytes: &[u8], position: &csv::Position) -> u64 {
+    let start = usize::try_from(position.byte()).unwrap_or(bytes.len()).min(bytes.len());
+    let breaks = bytes[start..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+    1 + memchr::memchr_iter(b'\n', &bytes[..start + breaks]).count() as u64
 }
 
 #[cfg(test)]
@@ -179,6 +188,19 @@ mod tests {
         assert_eq!([unescaped(""), unescaped("'"), unescaped("''")], [None, Some(""), Some("'")]);
         assert_eq!(unescaped("'t Hooft"), Some("'t Hooft"));
         assert_eq!(unescaped(&escaped(Some("'t Hooft"))), Some("'t Hooft"));
+    }
+
+    #[test]
+    fn a_line_is_named_by_its_number_however_lines_end() {
+        let row = |decision: &str| row("a", decision, "amy", "one\ntwo");
+        let plain = String::from_utf8(file(&[row("reopen"), row(""), row("reopen")])).expect("text");
+        // Rows of two lines each, and an empty line before the last.
+        let spaced = plain.trim_end().rsplit_once("\n\"a\"").map(|(head, tail)| format!("{head}\n\n\"a\"{tail}\n"));
+        let mac = plain.replace('\n', "\r\n");
+        for (text, lines) in [(plain, [2, 6]), (mac, [2, 6]), (spaced.expect("rows"), [2, 7])] {
+            let read = read(text.as_bytes()).expect("a file");
+            assert_eq!(read.iter().map(|decided| decided.line).collect::<Vec<_>>(), lines, "{text:?}");
+        }
     }
 
     #[test]

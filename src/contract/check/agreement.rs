@@ -189,17 +189,22 @@ fn check_ignore(
     for node in nodes {
         let Ok(entry) = values::ignore(node) else { continue };
         let literal = !entry.glob.glob().glob().contains(['*', '?', '[', '{', '\\']);
-        for (name, role, columns) in named_columns(key, attributes) {
+        for (name, is_key, columns) in named_columns(key, attributes) {
             let hit = Side::BOTH
                 .into_iter()
                 .any(|side| entry.side.is_none_or(|only| only == side) && entry.glob.is_match(columns.get(side)));
             if !hit {
                 continue;
             }
+            let role = if is_key { "key attribute" } else { "attribute" };
             let message =
                 format!("ignore \"{}\" leaves out {role} \"{name}\", which the contract names", entry.written);
             if literal {
                 problems.add(&node.at, Some(about), message, Some("take it out of one of the two".to_owned()));
+            } else if is_key {
+                // Every run would end unverified.
+                let hint = "a key is always compared: name the columns that are meant, or say `compare = \"declared\"`";
+                problems.add(&node.at, Some(about), message, Some(hint.to_owned()));
             } else {
                 warnings.add(&node.at, Some(about), message, None);
             }
@@ -209,16 +214,15 @@ fn check_ignore(
     entries
 }
 
-/// Every attribute that the contract names, with its column on each side.
-fn named_columns<'a>(key: &'a [String], attributes: &'a [Attribute]) -> Vec<(&'a str, &'static str, Sides<&'a str>)> {
-    let role = |name: &String| if key.contains(name) { "key attribute" } else { "attribute" };
+/// Every attribute that the contract names, whether it is of the key, and its column on each side.
+fn named_columns<'a>(key: &'a [String], attributes: &'a [Attribute]) -> Vec<(&'a str, bool, Sides<&'a str>)> {
     let top = |path: &'a [String]| path.first().map_or("", String::as_str);
     let declared = attributes.iter().map(|attribute| {
         let columns = Sides { authority: top(&attribute.column), projection: top(&attribute.projected_as) };
-        (attribute.name.as_str(), role(&attribute.name), columns)
+        (attribute.name.as_str(), key.contains(&attribute.name), columns)
     });
     let undeclared = key.iter().filter(|name| attributes.iter().all(|attribute| attribute.name != **name));
-    let undeclared = undeclared.map(|name| (name.as_str(), "key attribute", Sides::from_fn(|_| name.as_str())));
+    let undeclared = undeclared.map(|name| (name.as_str(), true, Sides::from_fn(|_| name.as_str())));
     declared.chain(undeclared).collect()
 }
 

@@ -87,6 +87,7 @@ fn compared(contract: &ContractAudit) -> Value {
         "accounts": accounts,
         "said": said,
         "taken_over": taken_over(contract),
+        "left_out": super::super::left_out::told(contract, 100),
     })
 }
 

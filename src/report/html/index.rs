@@ -35,6 +35,8 @@ pub struct Listed {
     pub page: bool,
     /// What became of its folder, where it is not as it was.
     pub note: Option<&'static str>,
+    /// Whether `--where` left out a part of the keys, as far as its folder tells.
+    pub narrowed: bool,
 }
 
 /// So many contracts of a run are named.
@@ -42,10 +44,13 @@ const NAMED: usize = 12;
 
 pub(super) fn view(listing: &Listing) -> Value {
     let most = listing.runs.iter().filter_map(|run| run.keys).max().unwrap_or(0);
-    let newest = listing.runs.first();
+    // A run over some keys does not speak for the copies.
+    let newest = listing.runs.iter().find(|run| !run.narrowed).or(listing.runs.first());
+    let since = listing.runs.iter().take_while(|run| run.narrowed).count() as u64;
     json!({
         "verdict": newest.map_or("unverified", |run| run.verdict.as_str()),
-        "newest": newest.map(|run| json!({"run": run.run_id, "at": run.at.map(minute)})),
+        "newest": newest.map(|run| json!({"run": run.run_id, "at": run.at.map(minute), "narrowed": run.narrowed})),
+        "narrowed_since": newest.filter(|run| !run.narrowed && since > 0).map(|_| counted(since, "later run")),
         "runs": listing.runs.iter().map(|run| row(run, most)).collect::<Vec<_>>(),
         "shown": counted(listing.runs.len() as u64, "run"),
         "all": counted(listing.all as u64, "run"),
@@ -77,5 +82,6 @@ fn row(run: &Listed, most: u64) -> Value {
         "keys": run.keys.map(count),
         "bar": Bar::new([0.0, 0.0, width, 1.0], run.verdict.clone(), String::new()),
         "note": run.note,
+        "narrowed": run.narrowed,
     })
 }

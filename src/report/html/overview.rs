@@ -32,6 +32,7 @@ pub(super) fn view(audit: &Audit, extras: &Extras<'_>) -> Value {
         "took": elapsed(audit.elapsed_ms),
         "command": audit.command,
         "warnings": audit.warnings,
+        "narrowed": audit.narrowed(),
         "contracts": contracts,
         "tiles": [
             json!({"figure": count(rows), "what": "rows read on both sides"}),
@@ -66,6 +67,10 @@ fn outcome(audit: &Audit) -> String {
         (some, all) => format!("{} of {} {what}.", count(some), counted(all, "contract")),
     };
     match audit.verdict() {
+        Verdict::Agreed if audit.narrowed().is_some() => parts(
+            Verdict::Agreed,
+            "compared for the keys that satisfy --where, and nothing among them diverges beyond what is allowed",
+        ),
         Verdict::Agreed => parts(Verdict::Agreed, "compared to the end, and nothing diverges beyond what is allowed"),
         Verdict::Drifted => {
             parts(Verdict::Drifted, "diverged beyond what is allowed; everything was compared to the end")

@@ -88,6 +88,7 @@ fn an_index_says_how_many_runs_it_does_not_show() {
         keys: Some(1_200),
         page: true,
         note: None,
+        narrowed: false,
     };
     let listing = Listing { runs: vec![run; 200], all: 1_234, complaints: vec!["line 3 was changed".to_owned()] };
     let mut out = Vec::new();

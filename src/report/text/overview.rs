@@ -23,7 +23,7 @@ pub(super) fn write(audit: &Audit, style: Style, out: &mut dyn Write) -> io::Res
     if open.is_empty() {
         return Ok(());
     }
-    if !audit.warnings.is_empty() || audit.interrupted.is_some() || style.verbose {
+    if !audit.warnings.is_empty() || audit.narrowed().is_some() || audit.interrupted.is_some() || style.verbose {
         writeln!(out)?;
     }
     if audit.contracts.len() > 1 {
