@@ -2,8 +2,10 @@
 //! under their guards with a journal, and undoes them. Nothing is written unless it is asked for, and a row that has moved
 //! since the plan is never overwritten. It compares no tables and decides no action.
 
+mod backwards;
 pub mod copy;
 pub mod deed;
+mod doubt;
 pub mod engine;
 pub mod given;
 pub mod journal;

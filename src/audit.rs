@@ -223,6 +223,8 @@ pub struct InputFacts {
     pub columns: Vec<Column>,
     /// Those of them that were not compared, because an option says so, sorted; empty where it did not open.
     pub left_out: Vec<String>,
+    /// Of a database: a digest of where it is, so that no plan is carried out elsewhere.
+    pub place: Option<String>,
 }
 
 /// One column of a source.

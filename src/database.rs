@@ -5,6 +5,7 @@ pub mod dialect;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod native;
+mod place;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 pub mod refused;
@@ -14,3 +15,4 @@ pub(crate) mod runtime;
 pub mod sqlite;
 
 pub use native::{Native, SQLITE_LANE, SQLITE_MD5};
+pub use place::place;

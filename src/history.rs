@@ -41,7 +41,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use applied::{Applied, Proved, may_append, proved, receipt, receipt_path, record_apply, unfinished};
+pub use applied::{Applied, Proved, Receipt, may_append, proved, receipt, receipt_path, record_apply, unfinished};
 pub use consistency::{Consistency, Continued, End, prove_continued};
 pub use decisions::{
     Line as DecisionLine, decisions, decisions_before, line as decision_line, personal_key, personal_key_made,

@@ -40,7 +40,9 @@ pub use ground::describe;
 pub use marker::{Clock, Flag, Greatest, Mark, Marker, Marks};
 pub use number::{ExactSum, Number};
 pub use owned::{local_time, owned_value};
-pub use reading::{Reading, Readings, collapsed, in_form, is_local, spelled_number, without_case, without_ends};
+pub use reading::{
+    Reading, Readings, as_compared, collapsed, in_form, is_local, spelled_number, without_case, without_ends,
+};
 pub use rules::SideRules;
 
 use column::Converted;

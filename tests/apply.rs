@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use reconcile::apply::deed::Deed;
+use reconcile::apply::deed::{Deed, place_of};
 use reconcile::apply::given::Action;
 use reconcile::apply::journal::{Begun, FORMAT_VERSION, Story};
 use reconcile::apply::work::{Chosen, Target, Told, prepare, scripts};
@@ -17,6 +17,10 @@ mod broken;
 mod cascades;
 /// Through the binary: run, apply, run again.
 mod command;
+/// Plans, receipts and journals of another database than the one that a name stands for now.
+mod elsewhere;
+/// What a row or a value must be for it to be written: whose it is, how it is stored and spelled.
+mod held;
 /// Applies that are killed at every step, on every system.
 mod killed;
 /// Touched keys are looked up, and the tables around them are not read.
@@ -92,7 +96,7 @@ impl Stage {
     fn undo(&self, of: &str, id: &str, steps: &dyn Steps) -> Told {
         let mut target = prepare(self.database(), &[]).unwrap();
         let story = Story::read(&self.folder.join(format!("reports/applied/{of}.ndjson"))).unwrap();
-        target.undo(&story).unwrap();
+        target.undo(&story, &|_| self.configuration.contracts[0].sources.projection.filter.clone()).unwrap();
         self.carry_out(target, id, Some(of), steps)
     }
 
@@ -108,12 +112,13 @@ impl Stage {
             }
             taken
         }));
-        deed.settle(&mut target, &self.database().shown).unwrap();
+        deed.settle(&mut target, self.database()).unwrap();
         let begun = Begun {
             format_version: FORMAT_VERSION,
             apply_id: id.to_owned(),
             run_id: "run".to_owned(),
             target: self.database().shown.clone(),
+            place: Some(place_of(self.database())),
             plan: "plan".to_owned(),
             started_at: "2026-11-21T17:00:00Z".to_owned(),
             rolls_back: undoes.map(str::to_owned),

@@ -106,6 +106,35 @@ fn long_texts(workspace: &Workspace, side: &str, rows: i64, id: fn(i64) -> i64) 
     write_parquet(&workspace.path().join(format!("{side}.parquet")), columns, 1_000);
 }
 
+/// A plan of all rows of a database that is empty: its scripts hold what fits, and an apply takes on as much, and both say so.
+#[test]
+fn a_plan_that_is_larger_than_the_limit_is_taken_on_in_parts() {
+    let workspace = Workspace::new();
+    let filler = "x".repeat(TEXT);
+    let rows: String = (0..14_000).map(|id| format!("{id},{filler}\n")).collect();
+    workspace.file("a.csv", &format!("id,body\n{rows}"));
+    drop(rows);
+    let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)";
+    rusqlite::Connection::open(workspace.path().join("p.db")).unwrap().execute_batch(table).unwrap();
+    workspace.file(
+        "reconcile.toml",
+        "version = 1\n[source.a]\nlocation = \"a.csv\"\n[source.p]\nlocation = \"sqlite:p.db\"\ntable = \"t\"\n[contract.t]\n\
+         version = \"1.0.0\"\nauthority = \"a\"\nprojection = \"p\"\nkey = [\"id\"]\nrepair = { missing = \"auto\" }\n",
+    );
+    let limit = LIMIT.to_string();
+    let common = ["--memory-limit", &limit, "--threads", "2"];
+    let said = [
+        (&["run"][..], "actions more than `plan.sql` holds"),
+        (&["apply", "latest"], "more actions of the plan were left"),
+    ];
+    for (arguments, words) in said {
+        let measured = measured(&workspace, &[arguments, &common].concat());
+        measured.outcome.unbroken().expect(1, &[words]);
+        let peak = measured.peak >> 20;
+        assert!(measured.peak <= LIMIT / 100 * 115, "{arguments:?}: its peak was {peak} MiB");
+    }
+}
+
 /// Two sides of 24,000 rows and about 100 MB each, of which every row differs.
 fn dense() -> Workspace {
     let workspace = Workspace::new();

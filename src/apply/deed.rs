@@ -8,9 +8,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::engine::{Outcome, Steps};
-use super::journal::{Begun, Ended, Story};
+use super::journal::{Begun, Ended, Story, remove_unborn};
 use super::work::{Again, Recording, Target, Told};
+use crate::contract::Database;
 use crate::history::{self, Applied, Signer};
+
+pub use crate::database::place as place_of;
 
 /// What every deed needs.
 pub struct Deed<'a> {
@@ -53,6 +56,7 @@ impl Deed<'_> {
         let (told, ended) = target.write(&self.recording(&path, begun.clone()), again)?;
         if told.halted.is_none() {
             self.record(begun, &ended)?;
+            target.link.release();
         }
         Ok(told)
     }
@@ -61,15 +65,14 @@ impl Deed<'_> {
     ///
     /// # Errors
     /// What kept one from being ended, as a sentence.
-    pub fn settle(&self, target: &mut Target, shown: &str) -> Result<Vec<Settled>, String> {
+    pub fn settle(&self, target: &mut Target, database: &Database) -> Result<Vec<Settled>, String> {
         let mut settled = Vec::new();
         for path in history::unfinished(self.reports).map_err(|error| error.to_string())? {
             let Some(begun) = Story::read(&path).map_err(|error| error.to_string())?.begun else {
-                // Nothing is written to a target before the first line is whole.
-                std::fs::remove_file(&path).map_err(|error| error.to_string())?;
+                remove_unborn(&path).map_err(|error| error.to_string())?;
                 continue;
             };
-            if begun.target != shown {
+            if !begun.is_of(database) {
                 continue;
             }
             let (story, ended) = target.settle(&path, &self.recording(&path, begun.clone()))?;

@@ -24,6 +24,9 @@ const ROUNDS: usize = 8;
 /// How many rows in a row may be given up because a statement took too long, before it is the target that is too slow.
 const SLOW_ROWS: u32 = 5;
 
+/// How many rows are looked at that may be of a key in another spelling.
+const SPELLINGS: usize = 1_000;
+
 /// How often a transaction is tried that fails for what passes.
 const ATTEMPTS: u32 = 4;
 
@@ -261,7 +264,10 @@ impl Engine<'_> {
         let repair = &item.repair;
         let skipped = |why: &str| Ok((Outcome::Skipped(why.to_owned()), None, false));
         let waits = |why: String| Ok((Outcome::Skipped(why), None, true));
-        let before = self.select(table, &repair.at(table), true)?;
+        let before = self.select(table, &repair.within(table), true)?;
+        if let Some(why) = if before.is_empty() { self.beside(table, repair)? } else { None } {
+            return skipped(why);
+        }
         let wanted_now = match repair.write {
             Write::Delete => before.is_empty(),
             Write::Insert | Write::Update => !before.is_empty() && self.count(table, &repair.as_wanted(table))? == 1,
@@ -285,7 +291,7 @@ impl Engine<'_> {
             }
         }
         let count = self.link.write(&repair.statement(table, &row))?;
-        let after = self.select(table, &repair.at(table), false)?;
+        let after = self.select(table, &repair.within(table), false)?;
         let kept = match repair.write {
             Write::Delete => after.is_empty(),
             Write::Insert | Write::Update => after.len() == 1 && self.count(table, &repair.as_wanted(table))? == 1,
@@ -298,11 +304,45 @@ impl Engine<'_> {
             (_, 1) => {}
             _ => return waits("the target wrote another number of rows than one, so nothing was".to_owned()),
         }
+        if !kept && repair.scope.is_some() && after.is_empty() {
+            return skipped(
+                "with this the row would leave those that the source's filter takes, so nothing was written",
+            );
+        }
         if !kept {
             return skipped("the target does not keep the values as they were written, so nothing was");
         }
         let written = self.written(item, before.first(), after.first());
         Ok((Outcome::Done, Some(written), false))
+    }
+
+    /// What stands where no row of the key was found among those of the source: one that the filter leaves out, or one of the
+    /// same key in another spelling.
+    fn beside(&mut self, table: &Table, repair: &Repair) -> Result<Option<&'static str>, Refused> {
+        if repair.scope.is_some() && self.count(table, &repair.at(table))? > 0 {
+            return Ok(Some(
+                "the row has moved since: the only row of this key is not among those that the source's filter takes",
+            ));
+        }
+        if repair.spellings.is_empty() {
+            return Ok(None);
+        }
+        let list: Vec<String> = repair.spellings.iter().map(|spelling| spelling.reading(table)).collect();
+        let (list, condition) = (list.join(", "), repair.nearly_at(table));
+        let rows =
+            self.link.rows(&format!("SELECT {list} FROM {} WHERE {condition} LIMIT {}", table.sql, SPELLINGS + 1))?;
+        let is = |row: &super::link::Answer| {
+            repair
+                .spellings
+                .iter()
+                .zip(row)
+                .all(|(spelling, text)| text.as_deref().is_some_and(|text| spelling.is(text)))
+        };
+        if rows.iter().any(is) {
+            return Ok(Some("the row has moved since: there is one of this key now, in another spelling"));
+        }
+        let many = "more rows than can be looked at may be of this key in another spelling, so it is left for a person";
+        Ok((rows.len() > SPELLINGS).then_some(many))
     }
 
     fn select(&mut self, table: &Table, condition: &str, lock: bool) -> Result<Vec<super::link::Answer>, Refused> {
@@ -361,10 +401,13 @@ impl Engine<'_> {
             };
             let key: Option<Vec<Cell>> = columns.iter().map(|name| cell(table, before_or_after, name)).collect();
             let Some(key) = key.filter(|key| !key.is_empty()) else { continue };
-            let at = Repair { write: Write::Delete, key, seen: Vec::new(), wanted: Vec::new() }.at(table);
+            let at = Repair::of_key(key).at(table);
             let rows = self.select(table, &at, false)?;
-            let now = rows.first().map(|row| image(table, row, open_columns(before_or_after).as_deref(), &self.key));
-            match (now == written.after, now == written.before) {
+            let open = open_columns(before_or_after);
+            let now: Vec<Image> = rows.iter().map(|row| image(table, row, open.as_deref(), &self.key)).collect();
+            // Rows of the same key that the source's filter leaves out may lie beside it.
+            let is = |then: &Option<Image>| then.as_ref().map_or(now.is_empty(), |then| now.contains(then));
+            match (is(&written.after), is(&written.before)) {
                 (true, false) => _ = seen.insert(true),
                 (false, true) => _ = seen.insert(false),
                 _ => {}

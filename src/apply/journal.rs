@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Database;
+use crate::database::place;
+
 /// Of the lines.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -78,6 +81,9 @@ pub struct Begun {
     pub run_id: String,
     /// The target, without any secret.
     pub target: String,
+    /// The digest of where that is, which tells it from every other one; None in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// BLAKE3 of the plan, or of the receipt that is rolled back.
     pub plan: String,
     /// When it began.
@@ -85,6 +91,17 @@ pub struct Begun {
     /// The apply that it undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolls_back: Option<String>,
+}
+
+impl Begun {
+    /// Whether it is of this database. A name that a variable is part of tells nothing of where it led.
+    #[must_use]
+    pub fn is_of(&self, database: &Database) -> bool {
+        match &self.place {
+            Some(known) => *known == place(database),
+            None => self.target == database.shown && !self.target.contains("${"),
+        }
+    }
 }
 
 /// The last line.
@@ -227,6 +244,10 @@ impl Journal {
     pub fn begin(path: &Path, begun: &Begun) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| named(path, &error))?;
         alone(&file, path)?;
+        // Whoever takes away what was left of an apply may have come between.
+        if !path.exists() {
+            return Err(named(path, &io::Error::new(io::ErrorKind::NotFound, "was taken away while it was begun")));
+        }
         let mut journal = Self { path: path.to_owned(), file };
         journal.write(&Line::Apply(begun.clone()))?;
         if let Some(folder) = path.parent() {
@@ -251,10 +272,39 @@ impl Journal {
     /// # Errors
     /// What kept it from being written.
     pub fn write(&mut self, line: &Line) -> io::Result<()> {
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
+        self.write_all(std::iter::once(line))
+    }
+
+    /// Writes lines and brings them to the disk at once.
+    ///
+    /// # Errors
+    /// What kept them from being written.
+    pub fn write_all<L: std::borrow::Borrow<Line>>(&mut self, lines: impl Iterator<Item = L>) -> io::Result<()> {
+        let mut text = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut text, line.borrow())?;
+            text.push(b'\n');
+        }
         self.file.write_all(&text).and_then(|()| self.file.sync_data()).map_err(|error| named(&self.path, &error))
     }
+}
+
+/// Takes away a journal without a first line; nothing is written to a target before that is whole. One that somebody is just
+/// beginning is left.
+///
+/// # Errors
+/// What kept it from being taken away.
+pub fn remove_unborn(path: &Path) -> io::Result<()> {
+    let file = match OpenOptions::new().append(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(named(path, &error)),
+    };
+    // Where a file system has no locks, nobody knows whose it is: it does no harm there.
+    if file.try_lock().is_err() || Story::read(path)?.begun.is_some() {
+        return Ok(());
+    }
+    std::fs::remove_file(path).map_err(|error| named(path, &error))
 }
 
 /// Holds a journal for this process alone, so that no other takes it for one that was left. A file system without locks has

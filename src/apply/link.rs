@@ -79,6 +79,9 @@ pub trait Link {
     /// What the server refused.
     fn take(&mut self) -> Result<bool, Refused>;
 
+    /// Gives it back, before the session ends. That it cannot be is no news: it goes with the session.
+    fn release(&mut self) {}
+
     /// What begins a transaction in which repairs are written.
     fn begin(&self) -> &'static [&'static str];
 
@@ -112,6 +115,8 @@ pub fn preamble(system: System) -> &'static [&'static str] {
             "SET TimeZone = 'UTC'",
             "SET extra_float_digits = 3",
             "SET bytea_output = 'hex'",
+            // Rows that a policy hides are an error, never rows that are not there: the server's own deletes see them.
+            "SET row_security = off",
         ],
         System::Mysql => &[
             "SET NAMES utf8mb4",

@@ -1,6 +1,7 @@
 //! The statements of one repair: what it finds, writes and leaves, and how it is undone. Every write is guarded by what was
 //! seen. It only makes text, and says of what it cannot make why.
 
+use super::doubt::{Spelling, other_spellings, stored_as};
 use super::given::{Action, Given, Members};
 use super::literal::{as_read, holds, literal, names, reading};
 use super::table::{Column, Family, Referring, Table, Unique};
@@ -37,6 +38,10 @@ pub struct Repair {
     pub seen: Vec<Cell>,
     /// What ought to be.
     pub wanted: Vec<Cell>,
+    /// The source's filter, in the dialect: whose rows are repaired.
+    pub scope: Option<String>,
+    /// Of an insert: what of its key may be there in another spelling.
+    pub spellings: Vec<Spelling>,
 }
 
 /// Brings an action into the table's terms.
@@ -62,10 +67,19 @@ pub fn repair(contract: &Contract, table: &Table, action: &Action) -> Result<Rep
         Write::Update => cells(contract, table, &action.key)?,
         Write::Delete => cells(contract, table, &own_key(action, before))?,
     };
+    let spellings = match write {
+        Write::Insert => other_spellings(contract, table, &own_key(action, after), &key)?,
+        _ => Vec::new(),
+    };
     if key.is_empty() {
         return Err("the row cannot be addressed by a key".to_owned());
     }
-    let repair = Repair { write, key, seen: cells(contract, table, before)?, wanted: cells(contract, table, after)? };
+    let (seen, wanted) = (cells(contract, table, before)?, cells(contract, table, after)?);
+    if let Some(why) = table.unseen.as_ref().filter(|_| write == Write::Delete) {
+        return Err(why.clone());
+    }
+    let scope = contract.sources.projection.filter.clone();
+    let repair = Repair { write, key, seen, wanted, scope, spellings };
     repair.writable(table)?;
     Ok(repair)
 }
@@ -88,10 +102,25 @@ fn cell(contract: &Contract, table: &Table, attribute: &str, value: &Given) -> R
         Some(_) => return Err(format!("`{attribute}` is a part of a column, which is not written by itself")),
     };
     let column = table.column(name).ok_or_else(|| format!("`{name}` is no column of the table"))?;
-    Ok(Cell { column, literal: literal(table.system, &table.columns[column], value)? })
+    let options = declared.map_or(&contract.attribute_defaults, |one| &one.options);
+    let literal = match table.columns[column].family {
+        Family::Anything => {
+            let family = stored_as(options, &table.columns[column], value)?;
+            literal(table.system, &Column { family, ..table.columns[column].clone() }, value)?
+        }
+        _ => literal(table.system, &table.columns[column], value)?,
+    };
+    Ok(Cell { column, literal })
 }
 
 impl Repair {
+    /// One that only names a row.
+    #[must_use]
+    pub fn of_key(key: Vec<Cell>) -> Self {
+        let (seen, wanted, spellings) = (Vec::new(), Vec::new(), Vec::new());
+        Self { write: Write::Delete, key, seen, wanted, scope: None, spellings }
+    }
+
     fn writable(&self, table: &Table) -> Result<(), String> {
         if self.write == Write::Delete {
             return Ok(());
@@ -127,16 +156,34 @@ impl Repair {
         self.key.iter().map(one).collect::<Vec<_>>().join(" AND ")
     }
 
+    /// The condition that rows satisfy which may have this key in another spelling.
+    #[must_use]
+    pub fn nearly_at(&self, table: &Table) -> String {
+        let one = |cell: &Cell| match self.spellings.iter().find(|spelling| spelling.column == cell.column) {
+            Some(spelling) => spelling.may_be(table),
+            None => names(table.system, &table.columns[cell.column], &table.name(cell.column), &cell.literal),
+        };
+        self.key.iter().map(one).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// The condition that names the row among those that the source's filter takes: others are not the contract's.
+    #[must_use]
+    pub fn within(&self, table: &Table) -> String {
+        // Whatever ends the filter, a comment even, ends on its line.
+        let scope = self.scope.as_ref().map(|filter| format!(" AND ({filter}\n)"));
+        self.at(table) + &scope.unwrap_or_default()
+    }
+
     /// The condition that names the row as it was seen.
     #[must_use]
     pub fn as_seen(&self, table: &Table) -> String {
-        with(self.at(table), table, &self.seen)
+        with(self.within(table), table, &self.seen)
     }
 
     /// The condition that names the row as it ought to be.
     #[must_use]
     pub fn as_wanted(&self, table: &Table) -> String {
-        with(self.at(table), table, &self.wanted)
+        with(self.within(table), table, &self.wanted)
     }
 
     /// The statement that writes. A delete holds the row to `row` too, where it is known: all its columns as they were read.
@@ -228,7 +275,9 @@ pub fn referring(table: &Table, row: &[Cell], at: &str) -> Vec<(String, String)>
 pub fn update(table: &Table, cells: &[Cell], condition: &str) -> String {
     let writable = cells.iter().filter(|cell| !table.columns[cell.column].generated);
     let set: Vec<String> = writable.map(|cell| format!("{} = {}", table.name(cell.column), cell.literal)).collect();
-    format!("UPDATE {} SET {} WHERE {condition}", table.sql, set.join(", "))
+    // A constraint may say that another row makes way, or that the whole transaction does: not here.
+    let or = if table.system == System::Sqlite { "UPDATE OR ABORT" } else { "UPDATE" };
+    format!("{or} {} SET {} WHERE {condition}", table.sql, set.join(", "))
 }
 
 /// An insert where no row of the condition is there.

@@ -23,6 +23,8 @@ pub struct Table {
     pub referring: Vec<Referring>,
     /// Triggers, and foreign keys of other tables that act on their own: each a sentence part for people.
     pub by_itself: Vec<String>,
+    /// Why no row can be removed: tables may refer to it that cannot be seen, and whose rows might go with it.
+    pub unseen: Option<String>,
     /// Why none of its rows can be repaired (a view, say).
     pub refused: Option<String>,
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
+use super::backwards::Backwards;
 use super::engine::{Engine, Halt, Item, Outcome, Steps, cell, op};
 use super::given::Action;
 use super::journal::{Begun, Ended, Image, Journal, Line, Story, Value, Written};
@@ -76,21 +77,22 @@ pub fn prepare(database: &Database, chosen: &[Chosen<'_>]) -> Result<Target, Ref
         .collect();
     let order = order(&bare, &ordered);
     manual.extend(order.refused.iter().map(|(index, why)| (repairs[*index].0, why.clone())));
-    let item = |(index, tied): (&usize, &bool)| {
-        let (place, table, repair) = &repairs[*index];
-        let one = &chosen[*place];
+    let mut repairs: Vec<Option<(usize, usize, Repair)>> = repairs.into_iter().map(Some).collect();
+    let item = |(index, tied): (usize, bool)| {
+        let (place, table, repair) = repairs[index].take()?;
+        let one = &chosen[place];
         let item = Item {
             id: one.action.id.clone(),
             contract: one.contract.name.clone(),
             key: one.action.key_text.clone(),
-            table: *table,
-            open: open_columns(one, &tables[*table].1, repair),
-            repair: repair.clone(),
-            tied: *tied,
+            table,
+            open: open_columns(one, &tables[table].1, &repair),
+            repair,
+            tied,
         };
-        (*place, item)
+        Some((place, item))
     };
-    let items = order.places.iter().zip(&order.tied).map(item).collect();
+    let items = order.places.into_iter().zip(order.tied).filter_map(item).collect();
     let told = |(name, table): &(String, Table)| {
         table.by_itself.iter().map(|what| format!("table `{name}`: {what}")).collect::<Vec<_>>()
     };
@@ -162,9 +164,8 @@ impl Target {
     ) -> io::Result<(Told, Ended)> {
         let mut journal = Journal::begin(recording.path, &recording.begun)?;
         recording.steps.taken("journal begun");
-        let items: Vec<Item> = self.items.iter().map(|(_, item)| item.clone()).collect();
+        let (places, items): (Vec<usize>, Vec<Item>) = std::mem::take(&mut self.items).into_iter().unzip();
         let mut told = Told::default();
-        let places: Vec<usize> = self.items.iter().map(|(place, _)| *place).collect();
         let ended = {
             let mut engine = Engine {
                 link: &mut *self.link,
@@ -183,12 +184,12 @@ impl Target {
             Err(Halt::Journal(error)) => return Err(error),
             Err(Halt::Server(refused)) => told.halted = Some(refused.message),
         }
-        let by_place: BTreeMap<usize, &Item> = self.items.iter().map(|(place, item)| (*place, item)).collect();
-        for (place, outcome) in &told.outcomes {
-            if let (Outcome::Skipped(why), Some(item)) = (outcome, by_place.get(place)) {
-                journal.write(&Line::Skipped { action_id: item.id.clone(), why: why.clone() })?;
-            }
-        }
+        let by_place: BTreeMap<usize, &Item> = places.iter().copied().zip(&items).collect();
+        let skipped = |(place, outcome): &(usize, Outcome)| match (outcome, by_place.get(place)) {
+            (Outcome::Skipped(why), Some(item)) => Some(Line::Skipped { action_id: item.id.clone(), why: why.clone() }),
+            _ => None,
+        };
+        journal.write_all(told.outcomes.iter().filter_map(skipped))?;
         let count = |wanted: fn(&Outcome) -> bool| told.outcomes.iter().filter(|(_, one)| wanted(one)).count() as u64;
         let done = count(|one| *one == Outcome::Done);
         let mut ended = Ended {
@@ -282,11 +283,11 @@ impl Target {
         Ok(self.tables.len() - 1)
     }
 
-    /// Puts what undoes a receipt in place of the items, the last first.
+    /// Puts what undoes a receipt in place of the items, the last first. `scope` is the filter of a contract's projection.
     ///
     /// # Errors
     /// A table that is not there any more.
-    pub fn undo(&mut self, story: &Story) -> Result<(), Refused> {
+    pub fn undo(&mut self, story: &Story, scope: &dyn Fn(&str) -> Option<String>) -> Result<(), Refused> {
         self.items.clear();
         self.manual.clear();
         // What was tied to the one before it has that one behind it now.
@@ -294,7 +295,7 @@ impl Target {
         for (place, written) in story.written().rev().enumerate() {
             let tied = std::mem::replace(&mut tied_on, written.tied);
             let table = self.know(&written.table)?;
-            match undoing(&self.tables[table].1, written) {
+            match undoing(&self.tables[table].1, written, scope(&written.contract)) {
                 Ok(repair) => {
                     let personal = written.before.iter().chain(&written.after).any(is_personal);
                     let open = || repair.key.iter().chain(&repair.seen).chain(&repair.wanted);
@@ -322,7 +323,7 @@ fn is_personal(image: &Image) -> bool {
 }
 
 /// The repair that brings a row back to what it was, where it is still what it became.
-fn undoing(table: &Table, written: &Written) -> Result<Repair, String> {
+fn undoing(table: &Table, written: &Written, scope: Option<String>) -> Result<Repair, String> {
     let hidden = || "the receipt holds no personal value, so it cannot bring it back".to_owned();
     let of = |image: &Option<Image>, names: &[String]| -> Result<Vec<Cell>, String> {
         let image = image.as_ref().ok_or_else(hidden)?;
@@ -334,25 +335,19 @@ fn undoing(table: &Table, written: &Written) -> Result<Repair, String> {
     };
     let of_key = if written.after.is_some() { &written.after } else { &written.before };
     let key = of(of_key, &written.key_columns)?;
-    let repair = match written.op.as_str() {
-        "insert" => {
-            Repair { write: Write::Delete, key, seen: of(&written.after, &all(&written.after))?, wanted: Vec::new() }
-        }
-        "delete" => {
-            Repair { write: Write::Insert, key, seen: Vec::new(), wanted: of(&written.before, &all(&written.before))? }
-        }
+    let (write, seen, wanted) = match written.op.as_str() {
+        "insert" => match &table.unseen {
+            Some(why) => return Err(why.clone()),
+            None => (Write::Delete, of(&written.after, &all(&written.after))?, Vec::new()),
+        },
+        "delete" => (Write::Insert, Vec::new(), of(&written.before, &all(&written.before))?),
         _ => {
             let mut names = written.columns.clone();
             names.extend(changed_besides(table, written));
-            Repair {
-                write: Write::Update,
-                key,
-                seen: of(&written.after, &names)?,
-                wanted: of(&written.before, &names)?,
-            }
+            (Write::Update, of(&written.after, &names)?, of(&written.before, &names)?)
         }
     };
-    Ok(repair)
+    Ok(Repair { write, seen, wanted, scope, ..Repair::of_key(key) })
 }
 
 /// Columns that changed with a row although the repair did not write them: the server or a trigger did.
@@ -384,7 +379,7 @@ pub fn scripts(
     plan: &mut dyn io::Write,
     rollback: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let mut undo = Vec::new();
+    let mut undo = Backwards::new()?;
     for line in head(
         target,
         title,
@@ -397,15 +392,14 @@ pub fn scripts(
         let key = comment(&action.key_text);
         writeln!(plan, "-- manual: {} {} {key}: {}", action.contract, action.kind, comment(why))?;
     }
-    let items: Vec<Item> = target.items.iter().map(|(_, item)| item.clone()).collect();
+    let items: Vec<Item> = std::mem::take(&mut target.items).into_iter().map(|(_, item)| item).collect();
     for batch in super::engine::batches(&items, &target.tables) {
         let mut undo_batch = Vec::new();
         begin(target, plan)?;
         for item in &items[batch] {
             let table = &target.tables[item.table].1;
-            if may_show_people(item, table) {
-                let key = comment(&item.key);
-                writeln!(plan, "-- manual: {} {key}: {}", comment(&item.contract), HIDDEN)?;
+            if let Some(why) = hidden(item, table, chosen) {
+                writeln!(plan, "-- manual: {} {}: {why}", comment(&item.contract), comment(&item.key))?;
                 continue;
             }
             let row =
@@ -419,21 +413,39 @@ pub fn scripts(
             undo_batch.push(format!("{about}\n{};", item.repair.undo(table, &row)));
         }
         writeln!(plan, "COMMIT;")?;
-        undo.push(undo_batch);
+        undo.add(undo_batch)?;
     }
     for line in head(target, title, "undoes `plan.sql`, where its rows are still what it made of them") {
         writeln!(rollback, "{line}")?;
     }
-    for batch in undo.iter().rev() {
+    undo.write(|batch| {
         begin(target, rollback)?;
-        batch.iter().rev().try_for_each(|statement| writeln!(rollback, "{statement}"))?;
-        writeln!(rollback, "COMMIT;")?;
-    }
-    Ok(())
+        io::copy(batch, rollback)?;
+        writeln!(rollback, "COMMIT;")
+    })
 }
 
 const HIDDEN: &str = "its row has columns that the plan does not name and that may be personal, so a script to delete it would show \
     them: `reconcile apply` does it";
+
+const SECRET: &str =
+    "the source's filter holds a value of the environment, which no file shows: `reconcile apply` does it";
+
+const SPELLED: &str =
+    "the row may be there with its key in another spelling, which a script cannot look for: `reconcile apply` does it";
+
+/// Why no script may hold what repairs a row.
+fn hidden(item: &Item, table: &Table, chosen: &[Chosen<'_>]) -> Option<&'static str> {
+    let filter = item.repair.scope.as_deref().unwrap_or_default();
+    let of = chosen.iter().find(|one| one.contract.name == item.contract);
+    if of.is_some_and(|one| one.contract.secrets.redact(filter) != filter) {
+        return Some(SECRET);
+    }
+    if !item.repair.spellings.is_empty() {
+        return Some(SPELLED);
+    }
+    may_show_people(item, table).then_some(HIDDEN)
+}
 
 /// Whether a script that deletes a row would hold values of columns of which nobody says that they are not personal.
 fn may_show_people(item: &Item, table: &Table) -> bool {
@@ -460,7 +472,7 @@ fn comment(text: &str) -> String {
 /// A row that a delete removes, all its columns; empty where it is not there any more.
 fn whole(link: &mut dyn Link, table: &Table, item: &Item) -> io::Result<Vec<Cell>> {
     let list = super::statement::readings(table);
-    let query = format!("SELECT {list} FROM {} WHERE {} LIMIT 2", table.sql, item.repair.at(table));
+    let query = format!("SELECT {list} FROM {} WHERE {} LIMIT 2", table.sql, item.repair.within(table));
     let rows = link.rows(&query).map_err(|refused| io::Error::other(refused.message))?;
     Ok(match rows.as_slice() {
         [row] => super::statement::row_cells(table, row),

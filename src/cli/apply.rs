@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::failure::{self, Failure};
 use super::outcome::ambient_limit;
 use super::{Apply, ExitStatus, Global, configuration, signing};
-use crate::apply::deed::Deed;
+use crate::apply::deed::{Deed, place_of};
 use crate::apply::journal::Begun;
 use crate::apply::work::{Chosen, Target, Told, prepare};
 use crate::apply::{Outcome, Quietly};
@@ -25,6 +25,7 @@ mod narrow;
 mod shown;
 mod undo;
 
+pub(super) use choose::most_bytes;
 use shown::Line;
 
 /// How many actions one apply takes on; the rest is said, and the next apply takes it on.
@@ -57,16 +58,23 @@ pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Re
         Failure::of_runs(&reports, &format!("the plan of run `{wanted}` cannot be applied"), &error)
     })?;
     choose::may_be_applied(&call, &proved)?;
-    let picked = choose::actions(&call, &proved)?;
+    let mut picked = choose::actions(&call, &proved)?;
     if let Some(out) = &options.out {
-        return copy::run(&call, &proved, &picked, out, console);
+        return copy::run(&call, &proved, picked, out, console);
     }
     let (mut lines, targets) = split(&picked.chosen);
-    let chosen = again::in_clear(&call, &proved, &picked.chosen)?;
+    let chosen = again::in_clear(&call, &proved, std::mem::take(&mut picked.chosen))?;
+    let mut chosen: Vec<Option<Chosen<'_>>> = chosen.into_iter().map(Some).collect();
     let mut status = if picked.left > 0 { ExitStatus::Drifted } else { ExitStatus::Agreed };
-    for (database, places) in targets {
-        let part: Vec<Chosen<'_>> = places.iter().map(|&place| chosen[place].clone()).collect();
-        let came = one_target(&call, &proved, &database, &part, console)?;
+    let alone = targets.len() == 1;
+    for (number, (database, places)) in targets.iter().enumerate() {
+        let part: Vec<Chosen<'_>> = places.iter().filter_map(|&place| chosen[place].take()).collect();
+        let came = match one_target(&call, &proved, (number, database), &part, console) {
+            Err(failure) if alone => return Err(failure),
+            // What was written to the others is said all the same.
+            Err(failure) => Came::failed(&part, &failure, console),
+            Ok(came) => came,
+        };
         status = status.max(came.status);
         lines.extend(came.lines.into_iter().map(|(place, line)| (places[place], line)));
     }
@@ -104,10 +112,23 @@ struct Came {
     status: ExitStatus,
 }
 
+impl Came {
+    /// Of a target that could not be worked on at all.
+    fn failed(part: &[Chosen<'_>], failure: &Failure, console: &mut Console) -> Self {
+        for problem in &failure.problems {
+            console.error(&failure::line(problem), problem.hint.as_deref());
+        }
+        let why: Vec<&str> = failure.problems.iter().map(|problem| problem.message.as_str()).collect();
+        let why = why.join("; ");
+        let lines = part.iter().enumerate().map(|(place, one)| (place, Line::skipped(&one.action, &why)));
+        Self { lines: lines.collect(), status: ExitStatus::Unverified }
+    }
+}
+
 fn one_target(
     call: &Call<'_>,
     proved: &Proved,
-    database: &Database,
+    (number, database): (usize, &Database),
     part: &[Chosen<'_>],
     console: &mut Console,
 ) -> Result<Came, Failure> {
@@ -131,8 +152,8 @@ fn one_target(
     }
     taken(&mut target, database)?;
     settle(call, &proved.reports, &mut target, database, console)?;
-    let apply_id = apply_id(call.started_at, &database.shown);
-    let begun = begun(call, &apply_id, &proved.audit.run_id, &proved.plan, &database.shown, None);
+    let apply_id = apply_id(call.started_at, database, number);
+    let begun = begun(call, &apply_id, &proved.audit.run_id, &proved.plan, database, None);
     let touched: Vec<&Chosen<'_>> = part.iter().collect();
     let (told, applied) = carry_out(call, &proved.reports, &mut target, begun, console, &touched)?;
     for (place, outcome) in &told.outcomes {
@@ -175,22 +196,23 @@ fn taken(target: &mut Target, database: &Database) -> Result<(), Failure> {
 }
 
 /// The first line of a journal.
-fn begun(call: &Call<'_>, id: &str, run_id: &str, plan: &str, target: &str, rolls_back: Option<&str>) -> Begun {
+fn begun(call: &Call<'_>, id: &str, run_id: &str, plan: &str, database: &Database, rolls_back: Option<&str>) -> Begun {
     Begun {
         format_version: crate::apply::journal::FORMAT_VERSION,
         apply_id: id.to_owned(),
         run_id: run_id.to_owned(),
         plan: plan.to_owned(),
-        target: target.to_owned(),
+        target: database.shown.clone(),
+        place: Some(place_of(database)),
         started_at: call.started_at.to_string(),
         rolls_back: rolls_back.map(ToOwned::to_owned),
     }
 }
 
-/// Sorts by time; the digits at the end tell targets apart.
-fn apply_id(started_at: Timestamp, target: &str) -> String {
-    let target = blake3::hash(target.as_bytes()).to_hex();
-    format!("A{}{:03}Z-{}", started_at.strftime("%Y%m%dT%H%M%S"), started_at.subsec_millisecond(), &target[..4])
+/// Sorts by time; the digits at the end tell the targets of one call apart.
+fn apply_id(started_at: Timestamp, database: &Database, number: usize) -> String {
+    let target = blake3::hash(format!("{} {number}", place_of(database)).as_bytes()).to_hex();
+    format!("A{}{:03}Z-{}", started_at.strftime("%Y%m%dT%H%M%S"), started_at.subsec_millisecond(), &target[..8])
 }
 
 /// Writes what the target holds, compares the touched keys again, and records the receipt. How many of them agree and diverge,
@@ -235,7 +257,7 @@ fn settle(
     let key = again::any_key(reports, call)?;
     let deed = Deed { reports, key, now: &Timestamp::now, steps: &Quietly, signer: call.signer.as_ref() };
     let settled = deed
-        .settle(target, &database.shown)
+        .settle(target, database)
         .map_err(|said| Failure::new(format!("an apply that did not end cannot be ended: {said}")))?;
     for one in settled {
         console.warning(

@@ -115,7 +115,7 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     let printed = limit::beyond_files(&mut audit, settings.examples);
     if let Some(folder) = &mut folder {
         folder.over_time(&mut audit, &batch.cadences).map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
-        scripts::write(folder, &batch.contracts, &mut audit)
+        scripts::write(folder, &batch.contracts, settings.memory_limit, &mut audit)
             .map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
         folder.measured(measured.clone());
     }

@@ -6,18 +6,24 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::apply::most_bytes;
 use crate::apply::given::Action;
 use crate::apply::work::{Chosen, prepare, scripts};
 use crate::audit::Audit;
 use crate::contract::{Contract, Database};
 use crate::history::{Plan, RunFolder};
 
-/// How many actions a script holds at most, and how many bytes of the plan.
+/// How many actions a script holds at most.
 const MOST: usize = 100_000;
-const MOST_BYTES: usize = 128 << 20;
 
-/// Writes them where there is anything to repair.
-pub(super) fn write(folder: &mut RunFolder, contracts: &[Arc<Contract>], audit: &mut Audit) -> io::Result<()> {
+/// Writes them where there is anything to repair. What does not fit into the memory that may be taken is said.
+pub(super) fn write(
+    folder: &mut RunFolder,
+    contracts: &[Arc<Contract>],
+    memory_limit: Option<u64>,
+    audit: &mut Audit,
+) -> io::Result<()> {
+    let most_bytes = most_bytes(memory_limit);
     let targets = targets(contracts);
     if targets.is_empty() || audit.command != "run" {
         return Ok(());
@@ -29,7 +35,7 @@ pub(super) fn write(folder: &mut RunFolder, contracts: &[Arc<Contract>], audit: 
         for (source, database) in &targets {
             let of = if targets.len() == 1 { String::new() } else { format!("-{}", file_name(source)) };
             let files = [format!("plan{of}.sql"), format!("rollback{of}.sql")];
-            let Some((chosen, left)) = chosen(folder, contracts, database)? else { continue };
+            let Some((chosen, left)) = chosen(folder, contracts, database, most_bytes)? else { continue };
             if left > 0 {
                 said.push(format!("{}: {left} actions more than `{}` holds", files[0], files[0]));
             }
@@ -78,6 +84,7 @@ fn chosen<'a>(
     folder: &Path,
     contracts: &'a [Arc<Contract>],
     database: &Database,
+    most_bytes: usize,
 ) -> io::Result<Option<(Vec<Chosen<'a>>, usize)>> {
     let (mut chosen, mut left, mut bytes) = (Vec::new(), 0, 0);
     for planned in Plan::open(folder)? {
@@ -88,7 +95,7 @@ fn chosen<'a>(
         };
         let Some(contract) = of.filter(there) else { continue };
         bytes += planned.line.len();
-        if chosen.len() >= MOST || bytes > MOST_BYTES {
+        if chosen.len() >= MOST || (bytes > most_bytes && !chosen.is_empty()) {
             left += 1;
             continue;
         }

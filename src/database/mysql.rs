@@ -20,13 +20,16 @@ use url::{Tls, Wanted};
 /// How long reaching a server may take where the URL does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After how long a silence the other end is asked whether it is still there.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// What every session begins with, whatever the server's defaults and its `init_connect` say: every character as it is,
-/// instants in UTC, one dialect, zero dates as they stand, all rows, of now, nothing cut short, and a server that waits while rows
-/// are read slowly. Only MariaDB reads what stands behind `M!`; DEFAULT is there the present, and no global value.
+/// instants in UTC, one dialect, zero dates as they stand, all rows, of now, nothing cut short, a server that waits while rows
+/// are read slowly, and none that waits a day for a table that somebody locked. Only MariaDB reads what stands behind `M!`; DEFAULT is there the present, and no global value.
 const SESSION: [&str; 3] = [
     "SET NAMES utf8mb4",
     "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', lc_time_names = 'en_US', \
-     default_week_format = 0, net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 86400",
+     default_week_format = 0, net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 86400, lock_wait_timeout = 30",
     "SET sql_select_limit = 18446744073709551615, group_concat_max_len = 1073741824, sql_auto_is_null = 0, \
      sql_safe_updates = 0, completion_type = 0 /*M!100304 , system_versioning_asof = DEFAULT */",
 ];
@@ -64,6 +67,7 @@ impl Access {
             .prefer_socket(Some(wanted.socket.is_some()))
             .connect_attribute("program_name", "reconcile")
             .stmt_cache_size(Some(4))
+            .tcp_keepalive(Some(SILENCE))
             .secure_auth(true);
         // What does not leave this machine needs none.
         let ssl = if wanted.socket.is_some() { None } else { ssl(&wanted)? };

@@ -39,6 +39,19 @@ pub struct Applied {
     pub receipt: String,
 }
 
+/// A receipt that is proved to be the one that was written.
+#[derive(Debug)]
+pub struct Receipt {
+    /// Its file.
+    pub path: PathBuf,
+    /// What the ledger says of it.
+    pub applied: Applied,
+    /// The apply that undid it already, unless that was undone in turn.
+    pub undone_by: Option<String>,
+    /// Receipts of the same call, of other targets.
+    pub beside: Vec<String>,
+}
+
 /// A run whose files are proved to be those that were written.
 #[derive(Debug)]
 pub struct Proved {
@@ -104,11 +117,12 @@ pub fn unfinished(reports: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(ids.filter(|id| !known(id)).map(|id| folder.join(format!("{id}{EXTENSION}"))).collect())
 }
 
-/// The receipt of an apply, by its id, the start of one, `latest`, or its path; proved by the ledger.
+/// The receipt of an apply, by its id, the start of one, `latest`, or its path; proved by the ledger. `latest` is the last apply
+/// that wrote anything and was no rollback, so that to ask for it twice is the same as once.
 ///
 /// # Errors
 /// That there is none, or that it was changed.
-pub fn receipt(reports: &Path, wanted: &str) -> io::Result<(PathBuf, Applied)> {
+pub fn receipt(reports: &Path, wanted: &str) -> io::Result<Receipt> {
     let name = Path::new(wanted).file_name().map_or(wanted.into(), |name| name.to_string_lossy().into_owned());
     let name = name.strip_suffix(EXTENSION).unwrap_or(&name).to_owned();
     let reports = if wanted.ends_with(EXTENSION) {
@@ -124,16 +138,25 @@ pub fn receipt(reports: &Path, wanted: &str) -> io::Result<(PathBuf, Applied)> {
     }
     let all: Vec<&Applied> = applied(&ledger).map(|(_, applied)| applied).collect();
     let found: Vec<&Applied> = match name.as_str() {
-        "latest" => all.last().copied().into_iter().collect(),
-        name => all.into_iter().filter(|applied| applied.apply_id.starts_with(name)).collect(),
+        "latest" => all.iter().copied().rfind(|applied| wrote(applied)).into_iter().collect(),
+        name => all.iter().copied().filter(|applied| applied.apply_id.starts_with(name)).collect(),
     };
     match found.as_slice() {
         [one] => {
             let problem = changed(&reports, one)?;
-            problem.map_or_else(
-                || Ok((reports.join(FOLDER).join(format!("{}{EXTENSION}", one.apply_id)), (*one).clone())),
-                |problem| Err(invalid(&reports, problem)),
-            )
+            if let Some(problem) = problem {
+                return Err(invalid(&reports, problem));
+            }
+            let same_call = |id: &str| id.rsplit_once('-').map(|(time, _)| time.to_owned());
+            let beside = all.iter().filter(|other| {
+                other.apply_id != one.apply_id && wrote(other) && same_call(&other.apply_id) == same_call(&one.apply_id)
+            });
+            Ok(Receipt {
+                path: reports.join(FOLDER).join(format!("{}{EXTENSION}", one.apply_id)),
+                undone_by: undone_by(&all, one).map(str::to_owned),
+                beside: beside.map(|other| other.apply_id.clone()).collect(),
+                applied: (*one).clone(),
+            })
         }
         [] => Err(io::Error::new(io::ErrorKind::NotFound, format!("{}: no receipt `{wanted}`", reports.display()))),
         several => {
@@ -141,6 +164,19 @@ pub fn receipt(reports: &Path, wanted: &str) -> io::Result<(PathBuf, Applied)> {
             Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
         }
     }
+}
+
+/// Whether an apply wrote what a rollback may be asked for.
+fn wrote(applied: &Applied) -> bool {
+    applied.rolls_back.is_none() && applied.done > 0
+}
+
+/// The rollback of an apply that still stands.
+fn undone_by<'a>(all: &[&'a Applied], one: &Applied) -> Option<&'a str> {
+    let place = all.iter().position(|applied| applied.apply_id == one.apply_id)?;
+    let undoes = |later: &&&'a Applied| later.rolls_back.as_deref() == Some(&one.apply_id) && later.done > 0;
+    let undone = all[place..].iter().filter(undoes).find(|later| undone_by(&all[place + 1..], later).is_none());
+    undone.map(|later| later.apply_id.as_str())
 }
 
 /// Refuses what would append a line without signature to a ledger that is signed, before anything is done.

@@ -166,6 +166,9 @@ struct InputRecord {
     /// Likewise; empty too where every column was compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left_out: Vec<String>,
+    /// Only of a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -389,6 +392,7 @@ impl InputRecord {
             taken_over: TakenOverRecord::of(input.taken_over),
             columns: columns.collect(),
             left_out: input.left_out.clone(),
+            place: input.place.clone(),
         }
     }
 
@@ -410,6 +414,7 @@ impl InputRecord {
             table_digest: self.table_digest,
             columns: columns.collect(),
             left_out: self.left_out,
+            place: self.place,
         })
     }
 }

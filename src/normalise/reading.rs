@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::contract::{ExactDecimal, Trim, UnicodeForm};
+use crate::contract::{ExactDecimal, Options, Trim, UnicodeForm};
 use crate::sides::Side;
 
 use super::cell::{Cell, Cells, number};
@@ -120,4 +120,10 @@ pub fn without_ends(text: &str, trim: Trim) -> &str {
 #[must_use]
 pub fn in_form(text: &str, form: UnicodeForm) -> Cow<'_, str> {
     text::normal_form(text, form)
+}
+
+/// A text under all options that make unlike texts equal, in their order.
+#[must_use]
+pub fn as_compared(text: &str, options: &Options) -> String {
+    text::TextRules::new(options, false).fold(text).into_owned()
 }

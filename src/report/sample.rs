@@ -207,6 +207,7 @@ fn books(authority: Books, projection_read: u64) -> Sides<Books> {
 
 fn inputs(name: &str, captured_at: Option<Timestamp>) -> Sides<InputFacts> {
     Sides::from_fn(|side| InputFacts {
+        place: None,
         source: format!("{name}_{side}"),
         context: Some("Policy | Administration".to_owned()),
         location: format!("data/{name}/{side}/*.parquet"),

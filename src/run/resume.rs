@@ -166,7 +166,7 @@ fn is_same<'f>(then: impl Iterator<Item = &'f InputFile>, mut now: Vec<(u64, Str
     then == now && then.iter().all(|(_, digest)| !digest.is_empty())
 }
 
-/// By which a side's input is known again: the digest of its columns and of the content of its files. None where it did not open,
+/// By which a side's input is known again: the digest of the database that it lies in, of its columns and of the content of its files. None where it did not open,
 /// or a file was not digested.
 pub(super) fn identity(input: &InputFacts) -> Option<[u8; 32]> {
     if input.columns.is_empty() || input.files.iter().any(|file| file.blake3.is_empty()) {
@@ -180,6 +180,10 @@ pub(super) fn identity(input: &InputFacts) -> Option<[u8; 32]> {
         add(&column.name);
         add(&column.data_type);
     }
+    if let Some(place) = &input.place {
+        add("place");
+        add(place);
+    }
     let mut files: Vec<&str> = input.files.iter().map(|file| file.blake3.as_str()).collect();
     files.sort_unstable();
     add("files");
@@ -191,7 +195,7 @@ pub(super) fn identity(input: &InputFacts) -> Option<[u8; 32]> {
 pub(super) fn other_inputs(kept: &Kept, now: &Sides<InputFacts>) -> Option<String> {
     let (side, _) = kept.inputs.iter().find(|(side, then)| then.is_none() || **then != identity(now.get(*side)))?;
     Some(match now.get(side).files.len() {
-        0 => format!("the columns of the {side} are others than they were"),
+        0 => format!("the database or the columns of the {side} are others than they were"),
         _ => format!("the {side} has changed since, its columns or the content of its files"),
     })
 }

@@ -24,6 +24,7 @@ use crate::audit::{
 };
 use crate::causes::Cause;
 use crate::contract::{Contract, Kind, Severity};
+use crate::database::place;
 use crate::digest::Sum;
 use crate::normalise::SchemaDifference;
 use crate::sides::{Side, Sides};
@@ -94,6 +95,7 @@ impl<'a> Tally<'a> {
             source: source.name.clone(),
             context: source.context.as_deref().map(|context| contract.secrets.redact(context).into_owned()),
             location: contract.secrets.redact(source.location.shown()).into_owned(),
+            place: source.database().map(place),
             ..InputFacts::default()
         });
         let harmless = contract.unserved.iter().filter(|option| !option.hides);

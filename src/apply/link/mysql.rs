@@ -1,15 +1,22 @@
 //! MySQL and MariaDB: statements as text, so that what is written is what `plan.sql` says. The target is taken by a named lock.
 
+use std::time::Duration;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
 
 use super::{Answer, Link, Refused, preamble, unknown};
 use crate::apply::literal::quoted;
-use crate::apply::table::{Column, Family, Foreign, Referring, Table, Unique};
+use crate::apply::table::{Column, Family, Foreign, Table, Unique};
 use crate::contract::{Database, System};
 use crate::database::dialect::{quoted_name, table_parts};
 use crate::database::mysql::{Access, is_lost, refused};
 use crate::database::runtime::wait;
+
+mod referring;
+
+/// How long an answer is waited for. No look-up of a row takes as long, even without an index; a network that is gone does.
+const ANSWER: Duration = Duration::from_secs(600);
 
 struct Mysql {
     connection: Conn,
@@ -30,7 +37,7 @@ pub(super) fn open(database: &Database) -> Result<Box<dyn Link>, Refused> {
         link.run(line)?;
     }
     // Nobody is waited for endlessly.
-    link.run("SET SESSION innodb_lock_wait_timeout = LEAST(@@innodb_lock_wait_timeout, 5)")?;
+    link.run("SET SESSION innodb_lock_wait_timeout = LEAST(@@innodb_lock_wait_timeout, 5), lock_wait_timeout = 5")?;
     let longest = link.ask("SELECT CAST(@@max_allowed_packet AS CHAR)")?;
     let longest = longest.first().and_then(|row| row[0].as_ref()?.parse().ok());
     link.longest = longest.unwrap_or(usize::MAX);
@@ -47,7 +54,14 @@ impl Mysql {
                 lost: false,
             });
         }
-        let asked: mysql_async::Result<Vec<Row>> = wait(self.connection.query(sql));
+        let asking = self.connection.query(sql);
+        let asked: Result<mysql_async::Result<Vec<Row>>, _> =
+            wait(async { tokio::time::timeout(ANSWER, asking).await });
+        let asked = asked.map_err(|_| Refused {
+            code: "connection".to_owned(),
+            message: format!("the server did not answer within {} s", ANSWER.as_secs()),
+            lost: true,
+        })?;
         let rows = asked.map_err(|error| match &error {
             mysql_async::Error::Server(said) => {
                 Refused { code: said.code.to_string(), message: said.message.clone(), lost: is_lost(&error) }
@@ -132,57 +146,6 @@ impl Mysql {
         }
         Ok(all.into_iter().map(|(_, foreign)| foreign).collect())
     }
-
-    fn referring(&mut self, place: &Place, columns: &[Column]) -> Result<Vec<Referring>, Refused> {
-        let rows = self.ask(&format!(
-            "SELECT k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.TABLE_SCHEMA, k.TABLE_NAME, k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME, \
-             LOWER(r.DELETE_RULE), k.TABLE_SCHEMA = k.REFERENCED_TABLE_SCHEMA AND k.TABLE_NAME = k.REFERENCED_TABLE_NAME \
-             FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON \
-             r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME \
-             WHERE r.DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') AND {} \
-             ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION",
-            place.is("k.REFERENCED_TABLE_SCHEMA", "k.REFERENCED_TABLE_NAME")
-        ))?;
-        let name = |name: &str| quoted_name(System::Mysql, name);
-        let mut all: Vec<([String; 3], Referring)> = Vec::new();
-        for row in rows {
-            let text = |index: usize| row[index].clone().unwrap_or_default();
-            let Some(referred) = columns.iter().position(|column| column.name.eq_ignore_ascii_case(&text(5))) else {
-                continue;
-            };
-            let identity = [text(2), text(3), text(1)];
-            if all.last().is_none_or(|(last, _)| *last != identity) {
-                let foreign = Referring {
-                    sql: format!("{}.{}", name(&text(2)), name(&text(3))),
-                    shown: text(3),
-                    own: text(7) == "1",
-                    columns: Vec::new(),
-                    referred: Vec::new(),
-                    act: text(6),
-                };
-                all.push((identity, foreign));
-            }
-            if let Some((_, foreign)) = all.last_mut() {
-                foreign.columns.push(name(&text(4)));
-                foreign.referred.push(referred);
-            }
-        }
-        Ok(all.into_iter().map(|(_, foreign)| foreign).collect())
-    }
-
-    fn by_itself(&mut self, place: &Place) -> Result<Vec<String>, Refused> {
-        let rows = self.ask(&format!(
-            "SELECT CONCAT('trigger `', TRIGGER_NAME, '`') FROM information_schema.TRIGGERS WHERE {} UNION ALL \
-             SELECT CONCAT('foreign key `', CONSTRAINT_NAME, '` of `', TABLE_NAME, '` (on delete ', LOWER(DELETE_RULE), \
-             ', on update ', LOWER(UPDATE_RULE), ')') FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {} AND \
-             (DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))",
-            place.is("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE"),
-            place.is("UNIQUE_CONSTRAINT_SCHEMA", "REFERENCED_TABLE_NAME"),
-        ))?;
-        let mut told: Vec<String> = rows.into_iter().filter_map(|row| row[0].clone()).collect();
-        told.sort();
-        Ok(told)
-    }
 }
 
 impl Link for Mysql {
@@ -224,13 +187,15 @@ impl Link for Mysql {
         let (sql, identity) = (format!("{}.{}", name(&of(0)), name(&of(1))), format!("{}.{}", of(0), of(1)));
         let (columns, mut by_itself) = self.columns(&place)?;
         by_itself.extend(self.by_itself(&place)?);
+        let referring = self.referring(&place, &columns)?;
         Ok(Table {
             system: System::Mysql,
             sql,
             identity,
             unique: self.unique(&place, &columns)?,
             foreign: self.foreign(&place, &columns)?,
-            referring: self.referring(&place, &columns)?,
+            unseen: self.unseen([&of(0), &of(1)], &referring)?,
+            referring,
             columns,
             by_itself,
             refused,
@@ -240,6 +205,10 @@ impl Link for Mysql {
     fn take(&mut self) -> Result<bool, Refused> {
         let taken = self.ask("SELECT GET_LOCK(CONCAT('reconcile_', MD5(COALESCE(DATABASE(), ''))), 0)")?;
         Ok(taken.first().and_then(|row| row[0].as_deref()) == Some("1"))
+    }
+
+    fn release(&mut self) {
+        let _ = self.ask("SELECT RELEASE_LOCK(CONCAT('reconcile_', MD5(COALESCE(DATABASE(), ''))))");
     }
 
     fn begin(&self) -> &'static [&'static str] {

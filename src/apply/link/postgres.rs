@@ -32,10 +32,12 @@ pub(super) fn open(database: &Database) -> Result<Box<dyn Link>, Refused> {
         link.run(line)?;
     }
     // Nobody is waited for endlessly, and what is said to be durable is.
-    for (setting, of, value) in [("lock_timeout", "0", "5s"), ("synchronous_commit", "off", "on")] {
-        link.run(&format!(
-            "SELECT pg_catalog.set_config('{setting}', '{value}', false) WHERE pg_catalog.current_setting('{setting}') = '{of}'"
-        ))?;
+    let current = "pg_catalog.current_setting";
+    for (setting, value, unless) in [
+        ("lock_timeout", "5s", format!("{current}('lock_timeout')::interval NOT BETWEEN '1 ms' AND '5 s'")),
+        ("synchronous_commit", "on", format!("{current}('synchronous_commit') = 'off'")),
+    ] {
+        link.run(&format!("SELECT pg_catalog.set_config('{setting}', '{value}', false) WHERE {unless}"))?;
     }
     Ok(Box::new(link))
 }
@@ -68,12 +70,14 @@ impl Postgres {
 
     fn columns(&mut self, oid: &str) -> Result<Vec<Column>, Refused> {
         let rows = self.ask(&format!(
+            // A literal of a domain would be cut or rounded to fit it, so it is one of the type under all its domains.
             "SELECT a.attname, n.nspname, t.typname, t.typcategory, a.attnotnull, \
-             (d.oid IS NOT NULL), a.attgenerated, a.attidentity, pg_catalog.format_type(a.atttypid, a.atttypmod), \
-             coalesce(b.typname, t.typname), coalesce(b.typcategory, t.typcategory) \
-             FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+             (d.oid IS NOT NULL), a.attgenerated, a.attidentity, pg_catalog.format_type(a.atttypid, a.atttypmod) \
+             FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = (\
+             WITH RECURSIVE under AS (SELECT u.oid, u.typbasetype FROM pg_catalog.pg_type u WHERE u.oid = a.atttypid UNION ALL \
+             SELECT u.oid, u.typbasetype FROM under JOIN pg_catalog.pg_type u ON u.oid = under.typbasetype) \
+             SELECT under.oid FROM under WHERE under.typbasetype = 0) \
              JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
-             LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype \
              LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
              WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
         ))?;
@@ -212,6 +216,7 @@ impl Link for Postgres {
             foreign: self.foreign(&oid)?,
             referring: self.referring(&oid)?,
             by_itself: self.by_itself(&oid)?,
+            unseen: None,
             identity: oid,
             refused: refused.map(str::to_owned),
         })
@@ -221,6 +226,10 @@ impl Link for Postgres {
         // The number is arbitrary and always the same; the lock is of this database alone.
         let taken = self.ask("SELECT pg_catalog.pg_try_advisory_lock(6148914691236517205)")?;
         Ok(taken.first().and_then(|row| row[0].as_deref()) == Some("t"))
+    }
+
+    fn release(&mut self) {
+        let _ = self.ask("SELECT pg_catalog.pg_advisory_unlock(6148914691236517205)");
     }
 
     fn begin(&self) -> &'static [&'static str] {
@@ -255,7 +264,7 @@ fn column(row: &Answer) -> Column {
     let identity = text(7);
     Column {
         name: text(0),
-        family: family(&text(9), &text(10)),
+        family: family(&text(2), &text(3)),
         // Of the catalog's name alone, so that no length cuts or fills a literal.
         type_sql: format!("{}.{}", quoted_name(System::Postgres, &text(1)), quoted_name(System::Postgres, &text(2))),
         shown: text(8),
@@ -280,7 +289,8 @@ fn family(name: &str, category: &str) -> Family {
         "timestamptz" => Family::Instant,
         "time" | "timetz" => Family::Time,
         "json" | "jsonb" => Family::Json,
-        "xml" => Family::Opaque,
+        // A month and thirty days are equal to the server, and are not the same length of time.
+        "xml" | "interval" => Family::Opaque,
         _ if category == "S" => Family::Text,
         _ if category == "G" => Family::Opaque,
         _ => Family::Spelled,

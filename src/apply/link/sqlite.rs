@@ -133,6 +133,7 @@ impl Catalog<'_> {
             foreign: Vec::new(),
             referring: Vec::new(),
             by_itself: Vec::new(),
+            unseen: None,
             refused: (kind == "view").then(|| "the projection is a view, which has no rows of its own".to_owned()),
         };
         let number = |index: &usize| info[*index][5].as_ref().and_then(|number| number.parse::<usize>().ok());

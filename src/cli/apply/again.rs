@@ -27,13 +27,12 @@ use crate::run::{self, Progress, Settings, Stop, Tuning};
 pub(super) fn in_clear<'a>(
     call: &Call<'_>,
     proved: &Proved,
-    chosen: &[Chosen<'a>],
+    mut chosen: Vec<Chosen<'a>>,
 ) -> Result<Vec<Chosen<'a>>, Failure> {
-    let mut clear = chosen.to_vec();
     let wanted: BTreeSet<&str> =
         chosen.iter().filter(|one| one.action.is_personal()).map(|one| one.action.id.as_str()).collect();
     if wanted.is_empty() || !(call.options.execute || call.options.out.is_some()) {
-        return Ok(clear);
+        return Ok(chosen);
     }
     let mut revealed = Reveal { wanted: wanted.into_iter().map(str::to_owned).collect(), found: BTreeMap::new() };
     let personal: Vec<&Contract> = distinct(chosen.iter().filter(|one| one.action.is_personal()));
@@ -52,7 +51,7 @@ pub(super) fn in_clear<'a>(
             Failure::new(format!("the personal values cannot be fetched from the authority: {error}"))
         })?;
     }
-    for one in &mut clear {
+    for one in &mut chosen {
         if let Some(action) = revealed.found.remove(&one.action.id) {
             // What a person allowed since stands in the plan, not in the values.
             one.action.before = action.before;
@@ -60,7 +59,7 @@ pub(super) fn in_clear<'a>(
             one.action.key = action.key;
         }
     }
-    Ok(clear)
+    Ok(chosen)
 }
 
 /// How many of the touched keys agree now, and how many diverge in what was written.

@@ -4,16 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::super::failure::{Failure, nearest};
+use super::super::outcome::ambient_limit;
 use super::{Call, MOST};
+use crate::apply::deed::place_of;
 use crate::apply::given::{Action, Given};
 use crate::apply::work::Chosen;
 use crate::audit::{ContractAudit, Verdict};
 use crate::contract::{Contract, Kind, Severity};
 use crate::history::{self, DecisionLine, Proved, Severities, WantedKey};
+use crate::run::Settings;
 use crate::sides::Side;
 
-/// How many bytes of actions one apply holds.
+/// How many bytes of actions one apply holds, whatever memory there is.
 const MOST_BYTES: usize = 256 << 20;
+
+/// Of the memory that may be taken, the share that the lines of a plan may have: with their SQL they take some times as much.
+const SHARE: u64 = 6;
+
+/// How many bytes of a plan are taken on at once under a memory limit.
+pub(in crate::cli) fn most_bytes(memory_limit: Option<u64>) -> usize {
+    let limit = memory_limit.unwrap_or(Settings::USUAL_MEMORY);
+    usize::try_from(limit / SHARE).unwrap_or(usize::MAX).min(MOST_BYTES)
+}
 
 /// The actions that were chosen.
 pub(super) struct Picked<'a> {
@@ -78,7 +90,21 @@ fn whole(contract: &ContractAudit, configured: Option<&Contract>) -> Result<(), 
         Some(now) if now.digest != contract.contract_digest => {
             Err(("the contract has changed since the run".to_owned(), "run it again"))
         }
-        Some(_) => Ok(()),
+        Some(now) => same_place(contract, now),
+    }
+}
+
+/// A plan is for the database that its run compared, whatever the location names now.
+fn same_place(then: &ContractAudit, now: &Contract) -> Result<(), (String, &'static str)> {
+    let Some(database) = now.sources.projection.database() else { return Ok(()) };
+    let hint = "run it again where it is to be repaired";
+    match &then.inputs.projection.place {
+        Some(place) if *place == place_of(database) => Ok(()),
+        Some(_) => Err((
+            format!("its plan was made for another database than `{}` stands for now", database.shown),
+            "name the same database as in the run, or run it again",
+        )),
+        None => Err(("the run does not say which database its plan was made for".to_owned(), hint)),
     }
 }
 
@@ -124,7 +150,8 @@ pub(super) fn actions<'a>(call: &'a Call<'_>, proved: &Proved) -> Result<Picked<
     let decided = decided(proved)?;
     let mut picked = Picked { chosen: Vec::new(), left: 0, waiting: 0 };
     let most = options.max_actions.unwrap_or(MOST).min(MOST);
-    let mut bytes = 0;
+    let limit = call.global.memory_limit.or(call.configuration.run.memory_limit).or_else(ambient_limit);
+    let (mut bytes, most_bytes) = (0, most_bytes(limit));
     let mut severities = Severities::open(&proved.folder).map_err(|error| unreadable(&error))?;
     let mut checked: BTreeMap<String, &Contract> = BTreeMap::new();
     for planned in history::Plan::open(&proved.folder).map_err(|error| unreadable(&error))? {
@@ -150,7 +177,8 @@ pub(super) fn actions<'a>(call: &'a Call<'_>, proved: &Proved) -> Result<Picked<
             contract
         };
         bytes += planned.line.len();
-        if picked.chosen.len() >= most || bytes > MOST_BYTES {
+        // One action is taken on, however large it is.
+        if picked.chosen.len() >= most || (bytes > most_bytes && !picked.chosen.is_empty()) {
             picked.left += 1;
             continue;
         }

@@ -27,7 +27,7 @@ use crate::run::projection_rows;
 pub(super) fn run(
     call: &Call<'_>,
     proved: &Proved,
-    picked: &Picked<'_>,
+    mut picked: Picked<'_>,
     out: &Path,
     console: &mut Console,
 ) -> Result<ExitStatus, Failure> {
@@ -48,7 +48,7 @@ pub(super) fn run(
         return Err(at("is there already, and nothing is written over"));
     }
     as_in_the_run(proved, contract, &path).map_err(|why| at(&why))?;
-    let chosen = again::in_clear(call, proved, &picked.chosen)?;
+    let chosen = again::in_clear(call, proved, std::mem::take(&mut picked.chosen))?;
     let (writable, by_hand): (Vec<usize>, Vec<usize>) =
         (0..chosen.len()).partition(|&place| is_written(&chosen[place].action));
     let actions: Vec<&Action> = writable.iter().map(|&place| &chosen[place].action).collect();
@@ -72,7 +72,7 @@ pub(super) fn run(
     let skipped = outcomes.iter().any(|(_, outcome)| *outcome != Outcome::Done);
     let mut status = if skipped || picked.left > 0 { ExitStatus::Drifted } else { ExitStatus::Agreed };
     status = status.max(compared(call, &chosen, &outcomes, out, console));
-    shown::print(call, &proved.audit.run_id, picked, lines, status, console)
+    shown::print(call, &proved.audit.run_id, &picked, lines, status, console)
 }
 
 fn is_written(action: &Action) -> bool {
