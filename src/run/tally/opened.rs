@@ -1,6 +1,6 @@
 //! What is known of both sides before their rows are read: columns, files and their digests, who owns what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::Progress;
@@ -66,6 +66,8 @@ impl Tally<'_> {
             });
             let mut digests = digests.into_iter();
             self.inputs.get_mut(side).columns = columns_of(&input.opened);
+            let left_out: BTreeSet<&String> = inputs.binding.left_out.get(side).iter().collect();
+            self.inputs.get_mut(side).left_out = left_out.into_iter().cloned().collect();
             self.inputs.get_mut(side).snapshot = described(&input.opened);
             self.inputs.get_mut(side).files = input
                 .opened

@@ -1,6 +1,6 @@
 //! What `--where` left out, in the sentence of a verdict: "every row agrees" is only said of all rows. It changes no verdict.
 
-use super::counted;
+use super::verdict::counted;
 use crate::audit::{Books, Verdict};
 use crate::contract::Contract;
 use crate::sides::Sides;

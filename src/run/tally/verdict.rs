@@ -1,7 +1,7 @@
 //! What the counts of a contract come to: agreed, drifted or unverified, and why. Nothing is counted here.
 
 use super::super::desk::{decided_away, open};
-use super::Tally;
+use super::{Tally, scope};
 use crate::audit::Verdict;
 use crate::causes::grouped;
 use crate::contract::{Kind, Severity};
@@ -24,7 +24,7 @@ impl Tally<'_> {
         }
         match self.exceeded() {
             Some(because) => (Verdict::Drifted, because),
-            None if self.keys.is_empty() => (Verdict::Agreed, "every row agrees".to_owned()),
+            None if self.keys.is_empty() => (Verdict::Agreed, scope::EVERY_ROW.to_owned()),
             None if self.keys.keys().all(|kind| *kind == Kind::InFlight) => {
                 (Verdict::Agreed, "what differs may still be on its way".to_owned())
             }
