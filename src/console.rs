@@ -3,6 +3,8 @@
 //! One `Console` is made in `main` and passed. It never knows what it prints: no verdicts, no contracts.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 
@@ -11,8 +13,8 @@ use crate::report::escape::visible;
 mod gauge;
 mod progress;
 
-pub use progress::Bars;
 use progress::Manner;
+pub use progress::{Bars, Counter};
 
 /// Whether text is coloured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -61,6 +63,8 @@ pub struct Console {
     verbose: bool,
     /// How far a run is, to whom it may be told.
     progress: Option<Manner>,
+    /// Bars stand on the terminal.
+    drawn: Arc<AtomicBool>,
     out_is_terminal: bool,
 }
 
@@ -78,6 +82,7 @@ impl Console {
             quiet: wishes.quiet,
             verbose: wishes.verbose,
             progress: (!wishes.quiet && !wishes.no_progress).then(|| manner(talk)),
+            drawn: Arc::default(),
             out_is_terminal: out,
         }
     }
@@ -93,6 +98,7 @@ impl Console {
             quiet: wishes.quiet,
             verbose: wishes.verbose,
             progress: None,
+            drawn: Arc::default(),
             out_is_terminal: false,
         }
     }
@@ -185,7 +191,7 @@ impl Console {
     #[must_use]
     pub fn bars(&self, data_comes_meanwhile: bool) -> Bars {
         match self.progress.filter(|_| !(data_comes_meanwhile && self.out_is_terminal)) {
-            Some(manner) => Bars::start(manner, Box::new(io::stderr())),
+            Some(manner) => Bars::start(manner, Box::new(io::stderr()), &self.drawn),
             None => Bars::hidden(),
         }
     }
@@ -204,6 +210,9 @@ impl Console {
         // Data comes first where both streams share a terminal. Where talk itself cannot be written there is nowhere
         // left to say so; where data cannot, the final flush says it again.
         let _ = self.out.flush();
+        // Bars that are drawn stand where the line comes; they are drawn again below it.
+        let line =
+            if self.drawn.load(Ordering::Relaxed) { format!("{}{line}", progress::CLEAR) } else { line.to_owned() };
         let _ = self.talk.write_all(line.as_bytes());
     }
 }
@@ -403,5 +412,15 @@ mod tests {
         bars.advance(1, 1);
         drop(bars);
         assert_eq!(talk.text(), "");
+    }
+
+    #[test]
+    fn a_word_takes_the_place_of_bars_that_are_drawn() {
+        let talk = Shared::default();
+        let mut console = Console::of_streams(Box::new(Shared::default()), Box::new(talk.clone()), Wishes::default());
+        console.note("one");
+        console.drawn.store(true, Ordering::Relaxed);
+        console.warning("two", None);
+        assert_eq!(talk.text(), format!("one\n{}warning: two\n", progress::CLEAR));
     }
 }

@@ -1,11 +1,13 @@
 //! Brings what a run says to those who wait for it: over HTTP, tried again with a longer pause before each attempt, or as a file
-//! that is there whole or not at all. It never knows what it carries, and shows no address.
+//! that is there whole or not at all. It never knows what it carries, shows no address, and keeps nobody waiting who wants to
+//! leave.
 
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 /// What is sent, and where.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub struct Patience {
 impl Patience {
     /// The pause before the second attempt.
     pub const PAUSE: Duration = Duration::from_millis(250);
+    /// How often it is looked whether somebody wants to leave.
+    const LOOK: Duration = Duration::from_millis(50);
 }
 
 /// Why it did not arrive.
@@ -52,12 +56,15 @@ impl fmt::Display for Undelivered {
     }
 }
 
-/// Sends it with POST. What may pass (no connection, no answer, status 408, 429 and 5xx) is tried again, unless `hurry` says
-/// that there is no time. A redirection is not followed: what is sent may not be for whoever is there.
+/// Sends it with POST. What may pass (no connection, no answer, status 408, 429 and 5xx) is tried again. Where `hurry` says so
+/// from the beginning, it is tried once; where it comes to say so, whatever is being waited for is given up at once. A
+/// redirection is not followed: what is sent may not be for whoever is there.
 ///
 /// # Errors
 /// What came of the last attempt, without the address.
 pub fn send(letter: &Letter<'_>, patience: Patience, hurry: &dyn Fn() -> bool) -> Result<(), Undelivered> {
+    let hurried = hurry();
+    let leaving = || !hurried && hurry();
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(patience.timeout))
         .http_status_as_error(false)
@@ -69,16 +76,62 @@ pub fn send(letter: &Letter<'_>, patience: Patience, hurry: &dyn Fn() -> bool) -
     let mut pause = patience.pause;
     let mut attempt = 1;
     loop {
-        let (problem, again) = match once(&agent, letter, patience.timeout) {
+        let (problem, again) = match attempted(&agent, letter, patience.timeout, &leaving) {
             Ok(()) => return Ok(()),
             Err(failed) => failed,
         };
         if !again || attempt >= patience.attempts || hurry() {
             return Err(Undelivered { problem, attempts: attempt });
         }
-        std::thread::sleep(pause);
+        rest(pause, &leaving);
+        if leaving() {
+            return Err(Undelivered { problem, attempts: attempt });
+        }
         pause *= 2;
         attempt += 1;
+    }
+}
+
+/// Waits, but not for somebody who leaves.
+fn rest(pause: Duration, leaving: &dyn Fn() -> bool) {
+    let began = Instant::now();
+    while let Some(left) = pause.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
+        if leaving() {
+            return;
+        }
+        std::thread::sleep(left.min(Patience::LOOK));
+    }
+}
+
+/// One attempt, in a thread of its own, so that who leaves need not wait for an answer. The thread ends by its time-out.
+fn attempted(
+    agent: &ureq::Agent,
+    letter: &Letter<'_>,
+    timeout: Duration,
+    leaving: &dyn Fn() -> bool,
+) -> Result<(), (String, bool)> {
+    let (told, answer) = channel();
+    let (agent, url, content_type) = (agent.clone(), letter.url.to_owned(), letter.content_type);
+    let (headers, body) = (letter.headers.to_vec(), letter.body.to_vec());
+    let work = move || {
+        let letter = Letter { url: &url, content_type, headers: &headers, body: &body };
+        // Whoever asked may have left.
+        let _ = told.send(once(&agent, &letter, timeout));
+    };
+    if let Err(error) = std::thread::Builder::new().name("courier".to_owned()).spawn(work) {
+        return Err((format!("no thread can be started: {}", error.kind()), false));
+    }
+    loop {
+        match answer.recv_timeout(Patience::LOOK) {
+            Ok(came) => return came,
+            Err(RecvTimeoutError::Timeout) if leaving() => {
+                return Err(("it was interrupted before there was an answer".to_owned(), false));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(("the attempt ended before its end, which is a defect".to_owned(), false));
+            }
+        }
     }
 }
 

@@ -55,7 +55,7 @@ pub use folder::RunFolder;
 pub use owners::{PastOwners, last_owners};
 pub use pages::{LineRef, Pages};
 pub use parity::{Condition, Gate, Status, parity};
-pub use place::plain;
+pub use place::{Heard, plain};
 pub use proof::{Against, Included, Proof, prove};
 pub use prune::{Retention, prune};
 pub use reproduce::{Comparison, Evidence, Retelling, compare, evidence};
@@ -151,4 +151,20 @@ fn unlike_the_ledger(beside: &Path, folder: &Path, manifest: &Manifest, bytes: &
         return Ok(None);
     };
     Ok(Some(format!("{}: {problem}; `reconcile audit verify` says more", folder.display())))
+}
+
+/// How many bytes the files of a folder of runs hold, one level deep, or of one run; what cannot be seen counts nothing. For
+/// telling how far something is, never for a result.
+#[must_use]
+pub fn size(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let of = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() && !entry.file_name().to_string_lossy().starts_with('.') => {
+            let files = fs::read_dir(entry.path()).into_iter().flatten().flatten();
+            files.filter_map(|file| file.metadata().ok()).filter(fs::Metadata::is_file).map(|file| file.len()).sum()
+        }
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        _ => 0,
+    };
+    entries.flatten().map(of).sum()
 }

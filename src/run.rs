@@ -50,7 +50,7 @@ mod tally;
 use baseline::{compare_both, open_baseline};
 use compare::{compare, record_bits};
 use input::{Inputs, freshness, open, open_again, open_to_ask};
-pub use lookup::{LookedUp, Then, look_up};
+pub use lookup::{LookedUp, Quiet, Then, look_up};
 use pushdown::push_down;
 use recall::Recall;
 pub use resume::Earlier;

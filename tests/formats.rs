@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::support::{Outcome, Workspace, pair_contract, read_json, root};
 
+/// Each command, and what a schema may not lose.
+mod every;
+
 fn schema(name: &str) -> Value {
     read_json(&root().join(format!("docs/schemas/{name}.schema.json")))
 }

@@ -49,6 +49,13 @@ fn warnings(workspace: &Workspace) -> Vec<String> {
     summary["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap().to_owned()).collect()
 }
 
+/// What the document that was printed says of the run itself.
+#[track_caller]
+fn printed(outcome: &Outcome) -> Vec<String> {
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    serde_json::from_value(document["warnings"].clone()).unwrap()
+}
+
 /// No output and no file holds the secret.
 #[track_caller]
 fn keeps_the_secret(workspace: &Workspace, outcome: &Outcome) {
@@ -197,6 +204,32 @@ fn a_collector_of_opentelemetry_gets_trace_and_metrics() {
     assert_eq!(sent, names, "both hold the same metrics");
 }
 
+#[test]
+fn the_trace_goes_on_from_whoever_started_the_program() {
+    let receiver = Receiver::start(&[Answer::Status(200)]);
+    let workspace = pair(true, "");
+    let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    let run = |flags: &str| {
+        let parent = format!("00-{trace}-{span}-{flags}");
+        let variables = [("TRACEPARENT", &*parent), ("TRACESTATE", "vendor=x")];
+        call(&workspace, &["run", "--no-cache", "--otlp", &receiver.url()], &variables).expect(0, &["agreed"]);
+        receiver.requests()
+    };
+    let requests = run("01");
+    let traces = ExportTraceServiceRequest::decode(requests[0].body.as_slice()).unwrap();
+    let spans = &traces.resource_spans[0].scope_spans[0].spans;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert!(spans.iter().all(|one| hex(&one.trace_id) == trace && one.trace_state == "vendor=x"));
+    let roots: Vec<_> = spans.iter().filter(|one| hex(&one.parent_span_id) == span).collect();
+    assert!(roots.len() == 1 && roots[0].name == "reconcile run", "{roots:?}");
+    // Whoever began the trace decided that it is not kept; the metrics are another matter.
+    let paths: Vec<String> = run("00").into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/v1/metrics"]);
+    let outcome = call(&workspace, &["run", "--otlp", &receiver.url()], &[("TRACEPARENT", "hunter2")]);
+    outcome.expect(0, &["TRACEPARENT is not one"]);
+    keeps_the_secret(&workspace, &outcome);
+}
+
 /// A span for the run, the contract and each of its phases, each within the one above it.
 fn trace_is_a_tree(spans: &[Span], workspace: &Workspace) {
     let [run, contract, phases @ ..] = spans else { panic!("{spans:?}") };
@@ -232,15 +265,16 @@ fn the_environment_names_a_collector_and_one_that_is_not_there_changes_nothing()
         ),
         (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")], "OTEL_EXPORTER_OTLP_ENDPOINT: expected a URL"),
     ] {
-        let outcome = call(&workspace, &["run"], &variables);
+        let outcome = call(&workspace, &["run", "--format", "json"], &variables);
         outcome.expect(0, &["agreed"]);
-        assert!(warnings(&workspace).iter().any(|warning| warning.contains(told)), "{:?}", warnings(&workspace));
+        assert!(printed(&outcome).iter().any(|warning| warning.contains(told)), "{:?}", printed(&outcome));
         keeps_the_secret(&workspace, &outcome);
     }
     let hangs = Receiver::start(&[Answer::Hang]);
-    let outcome = call(&workspace, &["run", "--otlp", &hangs.url()], &[("OTEL_EXPORTER_OTLP_TIMEOUT", "100")]);
+    let arguments = ["run", "--format", "json", "--otlp", &hangs.url()];
+    let outcome = call(&workspace, &arguments, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "100")]);
     outcome.expect(0, &["agreed"]);
-    assert!(warnings(&workspace)[0].ends_with("no answer within 100 ms (tried 2 times)"), "{:?}", warnings(&workspace));
+    assert!(printed(&outcome)[0].ends_with("no answer within 100 ms (tried 2 times)"), "{:?}", printed(&outcome));
     call(&workspace, &["run", "--otlp", "collector:4317"], &[]).expect(2, &["--otlp: expected a URL"]);
 }
 
@@ -277,10 +311,11 @@ fn a_catalogue_gets_the_events_of_each_contract() {
     call(&workspace, &["run", "--where", "id = '1'"], &[("LINEAGE", &url)]).expect(0, &[]);
     assert!(receiver.requests().is_empty());
     let refuses = Receiver::start(&[Answer::Status(403)]);
-    let outcome = call(&workspace, &["run"], &[("LINEAGE", &format!("{}/hunter2", refuses.url()))]);
+    let variables = [("LINEAGE", &*format!("{}/hunter2", refuses.url()))];
+    let outcome = call(&workspace, &["run", "--format", "json"], &variables);
     outcome.expect(1, &[]);
     let told = "OpenLineage: 2 of 2 events did not reach ${LINEAGE}: it answered with status 403 (tried once)";
-    assert!(warnings(&workspace).contains(&told.to_owned()), "{:?}", warnings(&workspace));
+    assert!(printed(&outcome).contains(&told.to_owned()), "{:?}", printed(&outcome));
     keeps_the_secret(&workspace, &outcome);
     assert_eq!(refuses.requests()[0].path, "/hunter2");
 }
@@ -327,11 +362,10 @@ fn whoever_cannot_be_told_is_a_warning_and_nothing_more() {
             let outcome = call(&workspace, &["run", "--format", "json"], &[("HOOK", &format!("{url}/hunter2"))]);
             assert_eq!(outcome.status, Some(status), "{}", outcome.shown());
             let told = format!("notify: nobody was told of this run at ${{HOOK}}: {problem}");
-            assert_eq!(warnings(&workspace), std::slice::from_ref(&told));
-            let printed: Value = serde_json::from_str(&outcome.stdout).unwrap();
-            assert_eq!(printed["warnings"], serde_json::json!([told]));
-            let report = fs::read_to_string(workspace.run().join("report.md")).unwrap();
-            assert!(report.contains("nobody was told of this run"), "{report}");
+            // The run was published before anybody was told, so its record knows nothing of it.
+            assert_eq!(printed(&outcome), std::slice::from_ref(&told));
+            assert!(outcome.stderr.contains(&format!("warning: {told}")), "{}", outcome.shown());
+            assert_eq!(warnings(&workspace), Vec::<String>::new());
             keeps_the_secret(&workspace, &outcome);
         }
     }

@@ -223,7 +223,7 @@ fn nothing_that_is_planted_runs_or_becomes_markup() {
 }
 
 #[test]
-fn a_million_divergences_give_a_small_page_that_says_where_the_rest_is() {
+fn a_million_divergences_give_a_small_page_and_are_browsed_in_little_memory() {
     const ROWS: i64 = 500_000;
     let workspace = Workspace::new();
     for (name, first) in [("authority", 0), ("projection", ROWS)] {
@@ -240,6 +240,7 @@ fn a_million_divergences_give_a_small_page_that_says_where_the_rest_is() {
     is_sound(&said);
     examples_work(&said);
     assert_eq!(said["charts"]["strip"], 2);
+    crate::browse::a_million_lines_are_looked_through_in_little_memory(&workspace);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What a terminal shows of a run while it lasts, a log instead, and the list of contracts. A server that does not answer yet holds the run where it is,
 //! so nothing depends on how fast anything is.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
-use crate::support::{Outcome, Workspace, pair_contract};
+use crate::support::{Outcome, Workspace, pair_contract, read_json};
 use crate::terminal::Terminal;
 
 /// A contract whose run tells a server of its drift.
@@ -48,19 +49,60 @@ fn bars_are_drawn_on_a_terminal_of_any_width_and_nothing_of_them_is_left() {
 }
 
 #[test]
-fn nothing_is_left_behind_by_ctrl_c() {
+fn who_presses_ctrl_c_while_others_are_told_has_the_whole_run() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let workspace = workspace(&server);
     let mut terminal = Terminal::start(&workspace, &["run"], 60, 80);
     let held = server.accept().unwrap();
+    // Nobody hears of a run that there is not.
+    assert!(workspace.run().join("manifest.json").is_file());
     terminal.wait_for("telling");
-    terminal.press("\u{3}");
-    terminal.wait_for("stopping: telling");
     terminal.press("\u{3}");
     let (status, text) = terminal.end();
     drop(held);
-    assert_eq!(status, 130, "{text}");
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("interrupted before there was an answer") && text.contains("1 drifted"), "{text}");
     assert!(!text.contains("telling") && !text.contains("contracts done"), "{text}");
+    assert_eq!(read_json(&workspace.run().join("summary.json"))["verdict"], "drifted");
+    workspace.reconcile(["audit", "verify"]).expect(0, &["1 run unchanged"]);
+}
+
+/// A contract whose authority is a server that takes the connection and says nothing.
+#[cfg(feature = "postgres")]
+fn silent(server: &TcpListener) -> Workspace {
+    let workspace = Workspace::pair(("a.csv", b"id\n1\n"), ("b.csv", b"id\n1\n"));
+    let contract = pair_contract("a.csv", "b.csv");
+    let url = format!("postgres://amy@{}/shop?sslmode=disable", server.local_addr().unwrap());
+    workspace.file("reconcile.toml", &contract.replace("\"a.csv\"", &format!("\"{url}\"\ntable = \"t\"")));
+    workspace
+}
+
+#[test]
+#[cfg(feature = "postgres")]
+fn nothing_is_left_behind_by_ctrl_c() {
+    for (arguments, presses, last) in [
+        (&["run"][..], 2, "stopping: pair opening"),
+        (&["check", "--sources"], 1, "pair opening"),
+        (&["init", "URL", "b.csv", "--out", "new.toml"], 1, "opening the authority"),
+    ] {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let workspace = silent(&server);
+        let url = format!("postgres://amy@{}/shop?sslmode=disable#t", server.local_addr().unwrap());
+        let arguments: Vec<&str> =
+            arguments.iter().map(|argument| if *argument == "URL" { &*url } else { argument }).collect();
+        let mut terminal = Terminal::start(&workspace, &arguments, 60, 100);
+        let held = server.accept().unwrap();
+        terminal.wait_for("opening");
+        for _ in 1..presses {
+            terminal.press("\u{3}");
+        }
+        terminal.wait_for(last);
+        terminal.press("\u{3}");
+        let (status, text) = terminal.end();
+        drop(held);
+        assert_eq!((status, text.trim()), (130, ""), "{arguments:?}");
+        assert!(workspace.runs().is_empty() && !workspace.path().join("new.toml").exists());
+    }
 }
 
 #[test]
@@ -84,6 +126,71 @@ fn a_log_gets_a_line_now_and_then_and_a_quiet_run_none() {
         assert_eq!(outcome.status, Some(1));
         assert!(!rest.contains("telling") && !rest.contains('\u{1b}'), "{rest}");
     }
+}
+
+/// A contract whose copy in SQLite can be repaired, with one run.
+fn repairable() -> Workspace {
+    let workspace = Workspace::pair(("a.csv", b"id,name\n1,Anna\n2,Bert\n"), ("b.csv", b""));
+    let database = rusqlite::Connection::open(workspace.path().join("shop.db")).unwrap();
+    database
+        .execute_batch("CREATE TABLE t (id TEXT PRIMARY KEY, name TEXT); INSERT INTO t VALUES ('1', 'Anne')")
+        .unwrap();
+    let contract = pair_contract("a.csv", "sqlite:shop.db#t");
+    let repair = "[contract.pair.repair]\nmissing = \"auto\"\nmismatch = \"auto\"\n";
+    workspace.file("reconcile.toml", &format!("{contract}{repair}"));
+    workspace.reconcile(["run"]).expect(1, &[]);
+    workspace
+}
+
+/// The ledger, which nobody else reads or writes until this is dropped.
+fn taken(workspace: &Workspace) -> File {
+    let lock = File::open(workspace.path().join("reports/.ledger.lock")).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
+#[test]
+fn proofs_archives_and_applies_tell_what_they_are_at() {
+    let workspace = repairable();
+    for (arguments, phase, last) in [
+        (&["audit", "verify"][..], "verifying", "1 run unchanged"),
+        (&["audit", "export", "latest"], "exporting", "VERIFY.md in it says how to verify it"),
+        (&["apply", "latest"], "reading the plan", "2 actions: 2 would be done"),
+    ] {
+        let held = taken(&workspace);
+        let mut terminal = Terminal::with(&workspace, arguments, &[("NO_COLOR", "1")], 60, 80);
+        assert!(terminal.wait_for(phase).starts_with(phase), "{arguments:?}");
+        terminal.resize(60, 30);
+        terminal.wait_for(phase);
+        terminal.resize(60, 120);
+        drop(held);
+        let (status, text) = terminal.end();
+        assert_eq!(status, 0, "{text}");
+        assert!(text.contains(last) && !text.contains(phase), "{text}");
+    }
+
+    // While another writes to the copy, an apply waits with its first transaction.
+    let other = rusqlite::Connection::open(workspace.path().join("shop.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let terminal = Terminal::start(&workspace, &["apply", "latest", "--execute"], 60, 80);
+    terminal.wait_for("writing   0%");
+    other.execute_batch("ROLLBACK").unwrap();
+    let (status, text) = terminal.end();
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("2 actions: 2 done") && text.contains("receipt") && !text.contains("writing"), "{text}");
+}
+
+#[test]
+fn a_log_gets_a_line_of_a_proof_that_takes_long() {
+    let workspace = repairable();
+    let held = taken(&workspace);
+    let mut command = workspace.command(["audit", "verify"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("after 0:1") && line.ends_with(": verifying, 0%\n"), "{line}");
+    drop(held);
+    Outcome::of(&child.wait_with_output().unwrap()).expect(0, &["1 run unchanged"]);
 }
 
 #[test]

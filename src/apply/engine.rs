@@ -67,6 +67,8 @@ pub enum Outcome {
 pub trait Steps {
     /// A step that was just taken.
     fn taken(&self, step: &str);
+    /// What came of so many more actions is known.
+    fn settled(&self, _actions: u64) {}
 }
 
 /// Nobody.

@@ -177,7 +177,10 @@ impl Target {
                 key: recording.key,
                 steps: recording.steps,
             };
-            engine.write(&items, &mut |place, outcome| told.outcomes.push((places[place], outcome)))
+            engine.write(&items, &mut |place, outcome| {
+                recording.steps.settled(1);
+                told.outcomes.push((places[place], outcome));
+            })
         };
         match ended {
             Ok(()) => {}

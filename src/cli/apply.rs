@@ -9,12 +9,12 @@ use jiff::Timestamp;
 
 use super::failure::{self, Failure};
 use super::outcome::ambient_limit;
-use super::{Apply, ExitStatus, Global, configuration, signing};
+use super::{Apply, ExitStatus, Global, configuration, interrupt, signing};
 use crate::apply::deed::{Deed, place_of};
 use crate::apply::journal::Begun;
 use crate::apply::work::{Chosen, Target, Told, prepare};
-use crate::apply::{Outcome, Quietly};
-use crate::console::Console;
+use crate::apply::{Outcome, Steps};
+use crate::console::{Bars, Console};
 use crate::contract::{Configuration, Database, PiiKey};
 use crate::history::{self, Proved, Signer};
 
@@ -28,6 +28,8 @@ mod undo;
 pub(super) use choose::most_bytes;
 use shown::Line;
 
+/// What is counted.
+const ACTION: &str = "action";
 /// How many actions one apply takes on; the rest is said, and the next apply takes it on.
 pub(super) const MOST: usize = 100_000;
 
@@ -39,12 +41,23 @@ pub(super) struct Call<'a> {
     started_at: Timestamp,
     /// What signs the ledger's line of what is executed.
     signer: Option<Arc<Signer>>,
+    /// How far it is.
+    bars: Bars,
+}
+
+impl Steps for Bars {
+    fn taken(&self, _step: &str) {}
+
+    fn settled(&self, actions: u64) {
+        self.advance(actions, 0);
+    }
 }
 
 pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let configuration = configuration::load(global)?;
     let signer = signer(options, global, &configuration)?;
-    let call = Call { options, global, configuration, started_at: Timestamp::now(), signer };
+    let bars = interrupt::told(console)?;
+    let call = Call { options, global, configuration, started_at: Timestamp::now(), signer, bars };
     let reports = options.reports.clone().unwrap_or_else(|| call.configuration.run.reports.clone());
     if options.execute {
         history::may_append(&reports, call.signer.as_ref())
@@ -54,6 +67,7 @@ pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Re
         return undo::run(&call, &reports, receipt, console);
     }
     let wanted = choose::plan_of(options.plan.as_deref().unwrap_or("latest"));
+    call.bars.begin_counting("reading the plan", ACTION, 0);
     let proved = history::proved(&reports, &wanted).map_err(|error| {
         Failure::of_runs(&reports, &format!("the plan of run `{wanted}` cannot be applied"), &error)
     })?;
@@ -133,6 +147,7 @@ fn one_target(
     console: &mut Console,
 ) -> Result<Came, Failure> {
     let at = |problem: &str| Failure::new(format!("{}: {problem}", database.shown));
+    call.bars.begin_counting("asking the target", ACTION, part.len() as u64);
     let mut target = prepare(database, part).map_err(|refused| at(&refused.message))?;
     for told in &target.by_itself {
         console.warning(
@@ -227,7 +242,8 @@ fn carry_out(
 ) -> Result<(Told, Option<(u64, u64)>), Failure> {
     let key = again::digest_key(reports, call, touched)?;
     let now = Timestamp::now;
-    let deed = Deed { reports, key, now: &now, steps: &Quietly, signer: call.signer.as_ref() };
+    let deed = Deed { reports, key, now: &now, steps: &call.bars, signer: call.signer.as_ref() };
+    call.bars.begin_counting("writing", ACTION, target.items.len() as u64);
     let mut compared = None;
     let id = begun.apply_id.clone();
     let told = deed
@@ -255,7 +271,7 @@ fn settle(
     console: &mut Console,
 ) -> Result<(), Failure> {
     let key = again::any_key(reports, call)?;
-    let deed = Deed { reports, key, now: &Timestamp::now, steps: &Quietly, signer: call.signer.as_ref() };
+    let deed = Deed { reports, key, now: &Timestamp::now, steps: &call.bars, signer: call.signer.as_ref() };
     let settled = deed
         .settle(target, database)
         .map_err(|said| Failure::new(format!("an apply that did not end cannot be ended: {said}")))?;

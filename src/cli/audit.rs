@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::failure::{self, Failure};
-use super::{AuditVerify, ExitStatus, Format, Global, Prune, configuration, outcome, signing};
+use super::{AuditVerify, ExitStatus, Format, Global, Prune, configuration, interrupt, outcome, signing};
 use crate::console::Console;
 use crate::history::{self, PublicKeys, Retention, Verification};
 
@@ -22,8 +22,11 @@ pub(super) fn verify(options: &AuditVerify, global: &Global, console: &mut Conso
         return proof::check(file, keys, options, global, console);
     }
     let reports = configuration::reports(&options.reports, global)?;
-    let mut found = history::verify_signed_from(&reports, &keys, options.signed_from)
+    let bars = interrupt::told(console)?;
+    bars.begin("", "verifying", if bars.are_told() { history::size(&reports) } else { 0 });
+    let mut found = history::verify_signed_from(&reports, &keys, options.signed_from, &|bytes| bars.advance(0, bytes))
         .map_err(|error| unverifiable(&reports, &error))?;
+    bars.finish();
     found.notes.extend(found.signatures.note());
     for note in &found.notes {
         console.note(note);

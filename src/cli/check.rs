@@ -1,9 +1,11 @@
 //! `reconcile check`: every problem of the contract file at once, and with `--sources` of what it names. It compares nothing.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::failure::{self, Failure};
-use super::{Check, ExitStatus, Format, Global, configuration, ownership};
+use super::{Check, ExitStatus, Format, Global, configuration, interrupt, ownership};
 use crate::console::Console;
 use crate::contract::{Configuration, Contract};
 use crate::normalise::{Binding, SchemaDifference, SchemaReason};
@@ -13,11 +15,7 @@ use crate::sides::Side;
 pub(super) fn run(options: &Check, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let configuration = configuration::load(global)?;
     configuration::say_warnings(&configuration, console);
-    let opened: Vec<OpenedContract> = if options.sources {
-        configuration.contracts.iter().map(|contract| open(contract)).collect()
-    } else {
-        Vec::new()
-    };
+    let opened: Vec<OpenedContract> = if options.sources { opened(&configuration, console)? } else { Vec::new() };
     for contract in &opened {
         for warning in &contract.warnings {
             console.warning(&format!("contract \"{}\": {warning}", contract.name), None);
@@ -48,6 +46,19 @@ pub(super) fn run(options: &Check, global: &Global, console: &mut Console) -> Re
     };
     written.map_err(|error| Failure::stdout(&error))?;
     Ok(if problems == 0 { ExitStatus::Agreed } else { ExitStatus::Unverified })
+}
+
+/// Opens the sources of every contract; a file whose types are nowhere said is read whole for it.
+fn opened(configuration: &Configuration, console: &Console) -> Result<Vec<OpenedContract>, Failure> {
+    let bars = interrupt::told(console)?;
+    bars.expect_contracts(configuration.contracts.len(), Arc::default());
+    let each = configuration.contracts.iter().map(|contract| {
+        bars.begin(&contract.name, "opening", 0);
+        let opened = open(contract);
+        bars.leave();
+        opened
+    });
+    Ok(each.collect())
 }
 
 /// What opening the sources of one contract said.

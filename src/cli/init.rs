@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::failure::{self, Failure};
 use super::outcome::ambient_limit;
-use super::{ExitStatus, Format, Global, Init, values};
+use super::{ExitStatus, Format, Global, Init, interrupt, values};
 use crate::console::Console;
 use crate::contract::{self, Contract};
 use crate::report::escape::visible;
@@ -35,6 +35,8 @@ mod unwritten;
 
 use draft::Draft;
 
+/// The scheme of a file of SQLite.
+const SQLITE: &str = "sqlite:";
 /// What is counted and kept where no limit is given.
 const USUAL_MEMORY: u64 = 1 << 30;
 
@@ -49,8 +51,11 @@ pub(super) fn run(options: &Init, global: &Global, console: &mut Console) -> Res
     let pool = pool.map_err(|error| Failure::new(format!("threads cannot be started: {error}")))?;
     let ambient = || ambient_limit().map_or(USUAL_MEMORY, |limit| limit.min(USUAL_MEMORY));
     let memory = global.memory_limit.unwrap_or_else(ambient);
-    let mut draft = pool.install(|| propose::propose(options, memory))?;
+    let bars = interrupt::told(console)?;
+    let mut draft = pool.install(|| propose::propose(options, memory, &bars))?;
+    bars.begin("", "checking what is proposed", 0);
     let contract = checked(&mut draft, &out)?;
+    bars.finish();
     unwritten::take(&mut draft);
     let text = draft.text();
     write(&out, &text, options.force)?;
@@ -107,7 +112,6 @@ fn moved(source: &draft::DraftSource, folder: &Path) -> Result<draft::DraftSourc
 
 /// The path of a location, with what stands before and behind it; None for a URL that names none of this machine.
 fn path_of(location: &str) -> Option<(&str, &str, &str)> {
-    const SQLITE: &str = "sqlite:";
     if let Some(path) = location.strip_prefix("file://") {
         return Some(("file://", path, ""));
     }

@@ -10,7 +10,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::ExitStatus;
-use crate::console::clear_bars;
+use super::failure::{self, Failure};
+use crate::console::{Bars, Console, clear_bars};
 use crate::run::Stop;
 
 /// The handling of signals, for the rest of the process.
@@ -46,6 +47,17 @@ impl Interrupt {
     pub(super) fn end_patience(&self) {
         self.patient.store(false, Ordering::SeqCst);
     }
+}
+
+/// Bars for a command that may end at any moment: a signal ends it at once, and what was drawn goes with it.
+pub(super) fn told(console: &Console) -> Result<Bars, Failure> {
+    let bars = console.bars(false);
+    if bars.are_told() {
+        let interrupt = Interrupt::install(&Stop::default())
+            .map_err(|error| Failure::new(format!("signals: cannot be caught: {}", failure::plain(&error))))?;
+        interrupt.end_patience();
+    }
+    Ok(bars)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::failure::Failure;
 use crate::contract::Endpoint;
+use crate::report::otlp::Parent;
 
 /// Who takes them, and how they are sent.
 pub(super) struct Otlp {
@@ -15,7 +16,12 @@ pub(super) struct Otlp {
     pub(super) timeout: Duration,
     /// What the sender says of itself.
     pub(super) resource: Vec<(String, String)>,
+    /// The span of whoever started the program, from `TRACEPARENT`.
+    pub(super) parent: Option<Parent>,
 }
+
+/// The port that collectors speak gRPC at.
+const GRPC: u16 = 4317;
 
 impl Otlp {
     /// What the option asks for, else the environment; None where neither does. An address in the environment that cannot be
@@ -48,7 +54,25 @@ impl Otlp {
             }
         };
         let headers = pairs(&set, "OTEL_EXPORTER_OTLP_HEADERS", warnings);
-        Ok(Some(Self { endpoint, headers, timeout: Duration::from_millis(timeout), resource }))
+        let parent = set("TRACEPARENT").and_then(|text| {
+            let parent = Parent::parse(&text, set("TRACESTATE").as_deref());
+            if parent.is_none() {
+                warnings.push(
+                    "TRACEPARENT is not one of version 00 of W3C Trace Context: the trace has no parent".to_owned(),
+                );
+            }
+            parent
+        });
+        Ok(Some(Self { endpoint, headers, timeout: Duration::from_millis(timeout), resource, parent }))
+    }
+
+    /// What may be wrong with the address where nothing arrives.
+    pub(super) fn doubt(&self) -> &'static str {
+        if self.endpoint.port() == Some(GRPC) {
+            " (port 4317 is for gRPC, which is not spoken here; HTTP has port 4318)"
+        } else {
+            ""
+        }
     }
 }
 
@@ -118,6 +142,19 @@ mod tests {
         assert_eq!(text(&otlp.resource), ["service.name=reconcile", "deployment.environment=prod"]);
         assert_eq!(warnings, ["OTEL_EXPORTER_OTLP_HEADERS: a part is not `name=value`, it is left out"]);
         assert_eq!(of(None, &set).0.expect("by the environment").endpoint.reveal(), "http://env:4318/");
+    }
+
+    #[test]
+    fn the_span_of_whoever_started_it_is_the_parent() {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4317");
+        let (otlp, warnings) =
+            of(None, &[endpoint, ("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]);
+        let otlp = otlp.expect("by the environment");
+        assert!(otlp.parent.as_ref().is_some_and(|parent| parent.sampled) && warnings.is_empty(), "{warnings:?}");
+        assert!(otlp.doubt().contains("4318"));
+        let (otlp, warnings) = of(Some("http://h:4318"), &[("TRACEPARENT", "hunter2")]);
+        assert!(otlp.is_some_and(|otlp| otlp.parent.is_none() && otlp.doubt().is_empty()));
+        assert!(warnings.len() == 1 && !warnings[0].contains("hunter2"), "{warnings:?}");
     }
 
     #[test]

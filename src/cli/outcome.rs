@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -15,7 +16,7 @@ use super::clock::Clock;
 use super::failure::{self, Failure};
 use super::interrupt::Interrupt;
 use super::resume::Resume;
-use super::tell::{Draft, Teller};
+use super::tell::{BUDGET, Draft, Parcel, Teller};
 use super::{Comparison, ExitStatus, Format, Global, cgroup, people, scripts, signing};
 use crate::audit::{Audit, ContractAudit, LineCounts, Measured, Recorder, Verdict};
 use crate::classify::Divergence;
@@ -114,21 +115,23 @@ pub(super) fn carry_out(mut batch: Batch<'_>, global: &Global, console: &mut Con
     // The files of a run are the same whatever is printed.
     let printed = limit::beyond_files(&mut audit, settings.examples);
     if let Some(folder) = &mut folder {
-        folder.over_time(&mut audit, &batch.cadences).map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
-        scripts::write(folder, &batch.contracts, settings.memory_limit, &mut audit)
+        completed(folder, &batch, &mut audit, (&bars, settings.memory_limit))
             .map_err(|error| unpublished(batch.reports.as_deref(), &error))?;
         folder.measured(measured.clone());
     }
-    bars.begin("", "telling", 0);
-    let drafts = tell(&teller, &mut audit, folder.as_ref(), &measured, &stop)?;
     bars.begin("", "publishing", 0);
+    let (parcels, drafts) = composed(&teller, &mut audit, folder.as_ref(), &measured)?;
     let kept = match folder {
         Some(folder) => Some(folder.publish(&audit).map_err(|error| unpublished(batch.reports.as_deref(), &error))?),
         None => None,
     };
+    let written = teller.write(&drafts);
+    if kept.is_some() {
+        renew_index(batch.reports.as_deref(), console);
+    }
+    told(&parcels, &mut audit, &bars, &stop);
     drop(bars);
     interrupt.end_patience();
-    let written = teller.write(&drafts);
     limit::printed(&mut audit, printed);
     limit::say(batch.comparison.limit, settings.examples, global.format, console);
     say_all(&mut audit, (&batch, kept.as_deref(), failed_line), global, console)?;
@@ -148,7 +151,6 @@ fn say_all(
         None => print(audit, (global.format, browsable.as_deref()), batch.comparison.limit, console),
     };
     if let Some(kept) = kept {
-        renew_index(batch.reports.as_deref(), console);
         console.note(&format!("run {} is in {}", audit.run_id, failure::shown(kept)));
     }
     printed
@@ -184,20 +186,46 @@ pub(super) fn ambient_limit() -> Option<u64> {
     (limit < Settings::USUAL_MEMORY).then_some(limit)
 }
 
-/// Sends what is to be sent, before the run is published, so that its record says what did not arrive. Gives the files that
-/// are written once it is.
-fn tell(
+/// Holds the run against those before it, and writes what is made of its plan.
+fn completed(
+    folder: &mut RunFolder,
+    batch: &Batch<'_>,
+    audit: &mut Audit,
+    (bars, memory_limit): (&Bars, Option<u64>),
+) -> io::Result<()> {
+    bars.begin("", "looking at earlier runs", 0);
+    folder.over_time(audit, &batch.cadences)?;
+    bars.begin("", "writing scripts", 0);
+    scripts::write(folder, &batch.contracts, memory_limit, audit)
+}
+
+/// Sends what there is to send. Whoever wants it to end has the run all the same.
+fn told(parcels: &[Parcel], audit: &mut Audit, bars: &Bars, stop: &Stop) {
+    if parcels.is_empty() {
+        return;
+    }
+    bars.begin("", "telling", 0);
+    // A run that a signal stopped is told of all the same, once each; a signal that comes now ends the telling.
+    let signal = || stop.requested().is_some();
+    let (began, stopped) = (Instant::now(), signal());
+    let over = || began.elapsed() >= BUDGET || (signal() && !stopped);
+    let hurry = || signal() || over();
+    audit.warnings.extend(parcels.iter().filter_map(|parcel| parcel.send(&hurry, &over).err()));
+}
+
+/// What is told of the run and the files besides it, of the facts that its record holds: sent and written once it is published.
+fn composed(
     teller: &Teller,
     audit: &mut Audit,
     folder: Option<&RunFolder>,
     measured: &Measured,
-    stop: &Stop,
-) -> Result<Vec<Draft>, Failure> {
+) -> Result<(Vec<Parcel>, Vec<Draft>), Failure> {
     let cadences = folder.map(RunFolder::cadences).unwrap_or_default();
-    let hurry = || stop.requested().is_some();
-    let undelivered = teller.send(&Whole { audit, cadences: &cadences, measured }, &hurry);
-    audit.warnings.extend(undelivered);
-    teller.drafts(&Whole { audit, cadences: &cadences, measured })
+    let mut warnings = Vec::new();
+    let parcels = teller.parcels(&Whole { audit, cadences: &cadences, measured }, &mut warnings);
+    audit.warnings.extend(warnings);
+    let drafts = teller.drafts(&Whole { audit, cadences: &cadences, measured })?;
+    Ok((parcels, drafts))
 }
 
 /// Renews the page over all runs. It is derived: that it cannot be written costs the run nothing.

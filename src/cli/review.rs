@@ -259,7 +259,7 @@ fn refused(file: &Path, mut problems: sheet::Problems) -> Failure {
     if more > 0 {
         told.push(Problem {
             file: Some(file.to_owned()),
-            message: format!("{more} more problems"),
+            message: if more == 1 { "1 more problem".to_owned() } else { format!("{more} more problems") },
             ..Problem::default()
         });
     }

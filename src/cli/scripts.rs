@@ -12,6 +12,7 @@ use crate::apply::work::{Chosen, prepare, scripts};
 use crate::audit::Audit;
 use crate::contract::{Contract, Database};
 use crate::history::{Plan, RunFolder};
+use crate::report::escape::counted;
 
 /// How many actions a script holds at most.
 const MOST: usize = 100_000;
@@ -37,7 +38,8 @@ pub(super) fn write(
             let files = [format!("plan{of}.sql"), format!("rollback{of}.sql")];
             let Some((chosen, left)) = chosen(folder, contracts, database, most_bytes)? else { continue };
             if left > 0 {
-                said.push(format!("{}: {left} actions more than `{}` holds", files[0], files[0]));
+                let left = counted(left as u64, "action");
+                said.push(format!("{}: {left} more than `{}` holds", files[0], files[0]));
             }
             match one(folder, &files, database, &run_id, &chosen) {
                 Ok(()) => names.extend(files),

@@ -1,9 +1,11 @@
-//! Tells the world of a run, once it is judged: webhook, catalogue, collector. Whoever cannot be told is a warning of the run, and
-//! changes neither its verdict nor its exit status. What a message holds is `report`'s business, how it travels `courier`'s.
+//! Tells the world of a run, once it is published: webhook, catalogue, collector. What is told is written before, so that it is
+//! of the same facts as the record, and sent after, so that nobody hears of a run that there is not. Whoever cannot be told is a
+//! warning, and changes neither verdict nor exit status. What a message holds is `report`'s business, how it travels
+//! `courier`'s.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::failure::{self, Failure};
 use super::otlp::Otlp;
@@ -34,23 +36,7 @@ pub(super) struct Teller {
 }
 
 /// No letter to a catalogue or collector is begun later than that after the first.
-const BUDGET: Duration = Duration::from_secs(30);
-
-/// How much time is left.
-#[derive(Clone, Copy)]
-struct Haste<'a> {
-    /// Nothing is tried twice.
-    hurry: &'a dyn Fn() -> bool,
-    /// Nothing more is begun.
-    over: &'a dyn Fn() -> bool,
-}
-
-impl Haste<'_> {
-    /// Why a letter is not begun.
-    fn late(self) -> Result<(), String> {
-        if (self.over)() { Err("there was no time left, or a signal came".to_owned()) } else { Ok(()) }
-    }
-}
+pub(super) const BUDGET: Duration = Duration::from_secs(30);
 
 /// A file that is written when the run is published.
 pub(super) struct Draft {
@@ -95,23 +81,15 @@ impl Teller {
         self.metrics.is_some() || self.otlp.is_some()
     }
 
-    /// Sends what is to be sent; gives what did not arrive, for the run's warnings. Where `hurry` says so, nothing is tried
-    /// twice.
-    pub(super) fn send(&self, whole: &Whole<'_>, hurry: &dyn Fn() -> bool) -> Vec<String> {
-        let mut warnings = Vec::new();
-        // A run that a signal stopped is told of all the same, once each; a signal that comes now ends the telling.
-        let (began, stopped) = (Instant::now(), hurry());
-        let over = || began.elapsed() >= BUDGET || (hurry() && !stopped);
-        let in_time = Haste { hurry: &|| hurry() || over(), over: &over };
-        warnings.extend(self.otlp.as_ref().and_then(|otlp| send_otlp(otlp, whole, in_time).err()));
-        warnings.extend(self.openlineage.as_ref().and_then(|endpoint| send_lineage(endpoint, whole, in_time).err()));
-        if let Some(notify) = &self.notify {
-            self.notify(notify, whole.audit, hurry, &mut warnings);
-        }
-        warnings
+    /// Everything that is to be sent, ready: what a run was before is known only until it is published.
+    pub(super) fn parcels(&self, whole: &Whole<'_>, warnings: &mut Vec<String>) -> Vec<Parcel> {
+        let otlp = self.otlp.as_ref().map(|to| of_otlp(to, whole));
+        let lineage = self.openlineage.as_ref().map(|to| of_lineage(to, whole));
+        let notice = self.notify.as_ref().and_then(|to| self.of_notice(to, whole.audit, warnings));
+        otlp.into_iter().chain(lineage).chain(notice).collect()
     }
 
-    fn notify(&self, notify: &Notify, audit: &Audit, hurry: &dyn Fn() -> bool, warnings: &mut Vec<String>) {
+    fn of_notice(&self, to: &Notify, audit: &Audit, warnings: &mut Vec<String>) -> Option<Parcel> {
         let before = match self.reports.as_deref().map(history::last_verdicts) {
             None => BTreeMap::new(),
             Some(Ok(before)) => before.into_iter().map(|(contract, (verdict, _))| (contract, verdict)).collect(),
@@ -122,24 +100,25 @@ impl Teller {
             }
         };
         let notice = Notice { audit, before: &before };
-        if !notice.of().iter().any(|event| notify.on.contains(event)) {
-            return;
+        if !notice.of().iter().any(|event| to.on.contains(event)) {
+            return None;
         }
-        let body = match notify.shape {
+        let body = match to.shape {
             NoticeShape::Json => notice.json(),
             NoticeShape::Slack => notice.slack(),
         };
-        let authorization = notify.authorization.iter();
-        let headers: Vec<_> =
-            authorization.map(|secret| ("authorization".to_owned(), secret.reveal().to_owned())).collect();
-        let body = body.to_string();
-        let letter =
-            Letter { url: notify.endpoint.reveal(), content_type: JSON, headers: &headers, body: body.as_bytes() };
-        let patience = Patience { timeout: notify.timeout, attempts: notify.attempts, pause: Patience::PAUSE };
-        if let Err(undelivered) = courier::send(&letter, patience, hurry) {
-            let shown = notify.endpoint.shown();
-            warnings.push(format!("notify: nobody was told of this run at {shown}: {undelivered}"));
-        }
+        let authorization = to.authorization.iter();
+        let post = Post {
+            endpoint: to.endpoint.clone(),
+            body: body.to_string().into_bytes(),
+            otherwise: format!("notify: nobody was told of this run at {}", to.endpoint.shown()),
+        };
+        Some(Parcel {
+            content_type: JSON,
+            headers: authorization.map(|secret| ("authorization".to_owned(), secret.reveal().to_owned())).collect(),
+            posts: vec![post],
+            patience: Patience { timeout: to.timeout, attempts: to.attempts, pause: Patience::PAUSE },
+        })
     }
 
     /// The files, rendered now, so that they can be written when the run is published.
@@ -174,38 +153,75 @@ impl Teller {
     }
 }
 
-fn send_otlp(to: &Otlp, whole: &Whole<'_>, haste: Haste<'_>) -> Result<(), String> {
-    let patience = Patience { timeout: to.timeout, attempts: 2, pause: Patience::PAUSE };
-    let bodies = [("traces", otlp::traces(whole, &to.resource)), ("metrics", otlp::metrics(whole, &to.resource))];
-    for (signal, body) in bodies {
-        let endpoint = to.endpoint.joined(&format!("v1/{signal}"));
-        let letter = Letter { url: endpoint.reveal(), content_type: PROTOBUF, headers: &to.headers, body: &body };
-        let sent = haste.late().and_then(|()| {
-            courier::send(&letter, patience, haste.hurry).map_err(|undelivered| undelivered.to_string())
-        });
-        sent.map_err(|problem| format!("OTLP: {signal} did not reach {}: {problem}", endpoint.shown()))?;
-    }
-    Ok(())
+/// What one of them is sent, in its order.
+pub(super) struct Parcel {
+    content_type: &'static str,
+    headers: Vec<(String, String)>,
+    posts: Vec<Post>,
+    patience: Patience,
 }
 
-fn send_lineage(to: &Endpoint, whole: &Whole<'_>, haste: Haste<'_>) -> Result<(), String> {
+struct Post {
+    endpoint: Endpoint,
+    body: Vec<u8>,
+    /// What is said where it does not arrive.
+    otherwise: String,
+}
+
+impl Parcel {
+    /// Sends it up to what does not arrive, and says what that was. Where `hurry` says so nothing is tried twice, and where
+    /// `over` does nothing more is begun.
+    pub(super) fn send(&self, hurry: &dyn Fn() -> bool, over: &dyn Fn() -> bool) -> Result<(), String> {
+        for post in &self.posts {
+            if over() {
+                return Err(format!("{}: there was no time left, or a signal came", post.otherwise));
+            }
+            let letter = Letter {
+                url: post.endpoint.reveal(),
+                content_type: self.content_type,
+                headers: &self.headers,
+                body: &post.body,
+            };
+            courier::send(&letter, self.patience, hurry)
+                .map_err(|undelivered| format!("{}: {undelivered}", post.otherwise))?;
+        }
+        Ok(())
+    }
+}
+
+fn of_otlp(to: &Otlp, whole: &Whole<'_>) -> Parcel {
+    // Whoever began the trace decided whether it is kept.
+    let traces = to.parent.as_ref().is_none_or(|parent| parent.sampled);
+    let traces = traces.then(|| ("traces", otlp::traces(whole, &to.resource, to.parent.as_ref())));
+    let bodies = traces.into_iter().chain([("metrics", otlp::metrics(whole, &to.resource))]);
+    let posts = bodies.map(|(signal, body)| {
+        let endpoint = to.endpoint.joined(&format!("v1/{signal}"));
+        Post { otherwise: format!("OTLP: {signal} did not reach {}{}", endpoint.shown(), to.doubt()), endpoint, body }
+    });
+    Parcel {
+        content_type: PROTOBUF,
+        headers: to.headers.clone(),
+        posts: posts.collect(),
+        patience: Patience { timeout: to.timeout, attempts: 2, pause: Patience::PAUSE },
+    }
+}
+
+fn of_lineage(to: &Endpoint, whole: &Whole<'_>) -> Parcel {
     let endpoint = if to.is_bare() { to.joined(LINEAGE_PATH) } else { to.clone() };
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let namespace = set("OPENLINEAGE_NAMESPACE").unwrap_or_else(|| openlineage::NAMESPACE.to_owned());
     let key = set("OPENLINEAGE_API_KEY").map(|key| ("authorization".to_owned(), format!("Bearer {key}")));
-    let headers: Vec<_> = key.into_iter().collect();
-    let patience = Patience { timeout: Duration::from_secs(5), attempts: 3, pause: Patience::PAUSE };
     let events = openlineage::events(whole.audit, whole.measured, &namespace);
-    for (sent, event) in events.iter().enumerate() {
-        let body = event.to_string();
-        let letter = Letter { url: endpoint.reveal(), content_type: JSON, headers: &headers, body: body.as_bytes() };
-        let arrived = haste.late().and_then(|()| {
-            courier::send(&letter, patience, haste.hurry).map_err(|undelivered| undelivered.to_string())
-        });
-        arrived.map_err(|problem| {
-            let (left, all) = (events.len() - sent, events.len());
-            format!("OpenLineage: {left} of {all} events did not reach {}: {problem}", endpoint.shown())
-        })?;
+    let all = events.len();
+    let posts = events.iter().enumerate().map(|(sent, event)| Post {
+        endpoint: endpoint.clone(),
+        body: event.to_string().into_bytes(),
+        otherwise: format!("OpenLineage: {} of {all} events did not reach {}", all - sent, endpoint.shown()),
+    });
+    Parcel {
+        content_type: JSON,
+        headers: key.into_iter().collect(),
+        posts: posts.collect(),
+        patience: Patience { timeout: Duration::from_secs(5), attempts: 3, pause: Patience::PAUSE },
     }
-    Ok(())
 }

@@ -56,7 +56,7 @@ impl Recent {
 }
 
 /// How far a phase is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reading {
     /// Contracts that are done, and all, where there are several.
     pub(super) contracts: Option<(usize, usize)>,
@@ -64,6 +64,8 @@ pub(super) struct Reading {
     pub(super) stopping: bool,
     pub(super) contract: String,
     pub(super) phase: String,
+    /// What is counted, one of it.
+    pub(super) unit: &'static str,
     /// Since the phase began, and since the run did.
     pub(super) took: Duration,
     pub(super) whole: Duration,
@@ -71,6 +73,23 @@ pub(super) struct Reading {
     /// What there is to do; 0 where that is not known.
     pub(super) expected: Done,
     pub(super) recent: Recent,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            contracts: None,
+            stopping: false,
+            contract: String::new(),
+            phase: String::new(),
+            unit: "row",
+            took: Duration::ZERO,
+            whole: Duration::ZERO,
+            done: Done::default(),
+            expected: Done::default(),
+            recent: Recent::default(),
+        }
+    }
 }
 
 impl Reading {
@@ -103,13 +122,13 @@ impl Reading {
             parts.push(format!("{} left", clock(left)));
         }
         if self.done.rows > 0 {
-            parts.push(format!("{} rows", HumanCount(self.done.rows)));
+            parts.push(format!("{} {}", HumanCount(self.done.rows), self.units(self.done.rows)));
         }
         if let Some((rows, bytes)) = self.recent.rate() {
             if self.done.bytes > 0 {
                 parts.push(format!("{}/s", BinaryBytes(bytes as u64)));
             } else if self.done.rows > 0 {
-                parts.push(format!("{} rows/s", HumanCount(rows as u64)));
+                parts.push(format!("{} {}/s", HumanCount(rows as u64), self.units(rows as u64)));
             }
         }
         if self.done.bytes > 0 && self.expected.bytes > 0 {
@@ -120,6 +139,11 @@ impl Reading {
             parts.push(format!("of {}", HumanCount(self.expected.rows)));
         }
         parts
+    }
+
+    /// What is counted, so many of it.
+    fn units(&self, count: u64) -> String {
+        if count == 1 { self.unit.to_owned() } else { format!("{}s", self.unit) }
     }
 
     fn name(&self) -> String {
@@ -282,6 +306,18 @@ mod tests {
         let published = Reading { phase: "publishing".to_owned(), stopping: true, ..Reading::default() };
         assert_eq!(published.sentence(), "after 0:00: stopping: publishing");
         assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
+    }
+
+    #[test]
+    fn one_is_one_and_what_is_counted_has_its_name() {
+        let mut reading = after(5, Done { rows: 1_000_000, bytes: 0 });
+        reading.unit = "action";
+        reading.done = Done { rows: 1, bytes: 0 };
+        reading.recent = Recent::default();
+        for second in 0..2 {
+            reading.recent.note(Duration::from_secs(second), Done { rows: second, bytes: 0 });
+        }
+        assert_eq!(reading.parts(), ["277:46:39 left", "1 action", "1 action/s", "of 1,000,000"].map(str::to_owned));
     }
 
     #[test]

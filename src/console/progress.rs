@@ -5,7 +5,7 @@
 //! narrower, writes over them.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -48,7 +48,20 @@ pub(super) fn columns() -> usize {
 /// How far a run is; costs nothing when nobody is told.
 pub struct Bars {
     shared: Option<Arc<Shared>>,
-    ticker: Option<JoinHandle<()>>,
+    ticker: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Adds to what was done, from whatever thread.
+#[derive(Clone, Default)]
+pub struct Counter(Option<Arc<Shared>>);
+
+impl Counter {
+    /// Rows (or what else is counted) and bytes since the last call.
+    pub fn add(&self, rows: u64, bytes: u64) {
+        let Some(shared) = &self.0 else { return };
+        shared.rows.fetch_add(rows, Ordering::Relaxed);
+        shared.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 struct Shared {
@@ -56,6 +69,8 @@ struct Shared {
     bytes: AtomicU64,
     state: Mutex<State>,
     wake: Condvar,
+    /// Something of it stands on the terminal.
+    drawn: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -71,6 +86,8 @@ struct State {
 struct Phase {
     contract: String,
     name: String,
+    /// What is counted, one of it.
+    unit: &'static str,
     expected: Done,
     began: Instant,
 }
@@ -78,24 +95,37 @@ struct Phase {
 impl Bars {
     /// Nobody is told.
     pub(super) fn hidden() -> Self {
-        Self { shared: None, ticker: None }
+        Self { shared: None, ticker: Mutex::default() }
     }
 
-    /// Tells it to `out` until it is dropped.
-    pub(super) fn start(manner: Manner, out: Box<dyn Write + Send>) -> Self {
+    /// Tells it to `out` until it is dropped. While something of it stands on the terminal, `drawn` is set.
+    pub(super) fn start(manner: Manner, out: Box<dyn Write + Send>, drawn: &Arc<AtomicBool>) -> Self {
         let shared = Arc::new(Shared {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             state: Mutex::default(),
             wake: Condvar::new(),
+            drawn: Arc::clone(drawn),
         });
         let of_ticker = Arc::clone(&shared);
         let ticker = std::thread::Builder::new().name("progress".to_owned());
         // A run that cannot tell how far it is goes on all the same.
         match ticker.spawn(move || tick(&of_ticker, manner, out)) {
-            Ok(ticker) => Self { shared: Some(shared), ticker: Some(ticker) },
+            Ok(ticker) => Self { shared: Some(shared), ticker: Mutex::new(Some(ticker)) },
             Err(_) => Self::hidden(),
         }
+    }
+
+    /// Whether anybody is told, so that it is worth finding out how much there is to do.
+    #[must_use]
+    pub fn are_told(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// What adds to the phase that lasts, for threads that know nothing of phases.
+    #[must_use]
+    pub fn counter(&self) -> Counter {
+        Counter(self.shared.clone())
     }
 
     /// How many contracts there are, and what is set where somebody asks for an end.
@@ -113,13 +143,23 @@ impl Bars {
 
     /// A phase begins; `bytes` is what it will read, about, or 0 where that is unknown.
     pub fn begin(&self, contract: &str, phase: &str, bytes: u64) {
+        self.enter(contract, phase, "row", Done { rows: 0, bytes });
+    }
+
+    /// A phase begins that counts something else than rows: what one of it is called, and how many there are, or 0 where that is
+    /// unknown.
+    pub fn begin_counting(&self, phase: &str, unit: &'static str, expected: u64) {
+        self.enter("", phase, unit, Done { rows: expected, bytes: 0 });
+    }
+
+    fn enter(&self, contract: &str, phase: &str, unit: &'static str, expected: Done) {
         let Some(shared) = &self.shared else { return };
         let began = Instant::now();
         let (contract, name) = (contract.to_owned(), phase.to_owned());
         self.change(|state| {
             shared.rows.store(0, Ordering::Relaxed);
             shared.bytes.store(0, Ordering::Relaxed);
-            state.phase = Some(Phase { contract, name, expected: Done { rows: 0, bytes }, began });
+            state.phase = Some(Phase { contract, name, unit, expected, began });
         });
     }
 
@@ -140,6 +180,19 @@ impl Bars {
         self.change(|state| state.phase = None);
     }
 
+    /// Nothing more is told, and what was drawn is gone: from now on the terminal is for what was found.
+    pub fn finish(&self) {
+        if let Some(shared) = &self.shared {
+            shared.lock().ended = true;
+            shared.wake.notify_all();
+        }
+        let ticker = self.ticker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ticker) = ticker {
+            // A drawing that panicked has said so; the run is none the worse.
+            let _ = ticker.join();
+        }
+    }
+
     fn change(&self, change: impl FnOnce(&mut State)) {
         if let Some(shared) = &self.shared {
             change(&mut shared.lock());
@@ -149,14 +202,7 @@ impl Bars {
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared.lock().ended = true;
-            shared.wake.notify_all();
-        }
-        if let Some(ticker) = self.ticker.take() {
-            // A drawing that panicked has said so; the run is none the worse.
-            let _ = ticker.join();
-        }
+        self.finish();
     }
 }
 
@@ -179,6 +225,7 @@ impl Shared {
             stopping: state.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed) != 0),
             contract: phase.contract,
             phase: phase.name,
+            unit: phase.unit,
             took,
             whole,
             done,
@@ -204,6 +251,7 @@ fn tick(shared: &Shared, manner: Manner, mut out: Box<dyn Write + Send>) {
         let text = match manner {
             Manner::Drawn { columns, .. } => {
                 drawn = true;
+                shared.drawn.store(true, Ordering::Relaxed);
                 picture(&reading.lines(columns()))
             }
             Manner::Told { every } if told.elapsed() >= every => {
@@ -219,6 +267,7 @@ fn tick(shared: &Shared, manner: Manner, mut out: Box<dyn Write + Send>) {
     }
     if drawn {
         let _ = out.write_all(CLEAR.as_bytes()).and_then(|()| out.flush());
+        shared.drawn.store(false, Ordering::Relaxed);
     }
 }
 
@@ -254,7 +303,7 @@ mod tests {
         static WIDTH: AtomicU64 = AtomicU64::new(80);
         let columns = || usize::try_from(WIDTH.load(Ordering::Relaxed)).unwrap();
         let written = Written::default();
-        let bars = Bars::start(Manner::Drawn { every: OFTEN, columns }, Box::new(written.clone()));
+        let bars = Bars::start(Manner::Drawn { every: OFTEN, columns }, Box::new(written.clone()), &Arc::default());
         bars.expect_contracts(3, Arc::default());
         bars.begin("orders", "reading", 1000);
         bars.advance(10, 400);
@@ -265,7 +314,7 @@ mod tests {
         wait_for(&written, "1 of 3 contracts done");
         bars.expect_rows(4);
         bars.advance(1, 0);
-        wait_for(&written, "…  25%  1 rows");
+        wait_for(&written, "…  25%  1 row");
         drop(bars);
         let mut screen = vt100::Parser::default();
         screen.process(b"before\r\n");
@@ -277,7 +326,7 @@ mod tests {
     #[test]
     fn a_line_is_told_now_and_then_where_nothing_can_be_drawn() {
         let written = Written::default();
-        let bars = Bars::start(Manner::Told { every: OFTEN }, Box::new(written.clone()));
+        let bars = Bars::start(Manner::Told { every: OFTEN }, Box::new(written.clone()), &Arc::default());
         let stop = Arc::new(AtomicI32::new(0));
         bars.expect_contracts(1, Arc::clone(&stop));
         bars.begin("orders", "reading", 1000);
@@ -293,7 +342,7 @@ mod tests {
     fn nothing_is_said_of_what_was_over_before_anybody_looked() {
         for manner in [Manner::DRAWN, Manner::TOLD] {
             let written = Written::default();
-            let bars = Bars::start(manner, Box::new(written.clone()));
+            let bars = Bars::start(manner, Box::new(written.clone()), &Arc::default());
             bars.begin("orders", "reading", 0);
             bars.end();
             drop(bars);

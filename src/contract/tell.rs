@@ -115,6 +115,12 @@ impl Endpoint {
         joined
     }
 
+    /// The port that it names, where that is not its scheme's own.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.url.port()
+    }
+
     /// Whether it names a host alone.
     #[must_use]
     pub fn is_bare(&self) -> bool {

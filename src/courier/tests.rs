@@ -82,6 +82,28 @@ fn it_ends_after_so_many_attempts_or_where_there_is_no_time() {
 }
 
 #[test]
+fn who_leaves_waits_neither_for_an_answer_nor_for_the_next_attempt() {
+    use std::cell::Cell;
+    let hangs = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let hanging = format!("http://{}/hook", hangs.local_addr().expect("an address"));
+    let never = Patience { timeout: Duration::from_secs(600), attempts: 9, pause: Duration::from_secs(600) };
+    let looks = Cell::new(0);
+    // Nobody leaves before it has begun.
+    let leaves = || looks.replace(looks.get() + 1) > 1;
+    let undelivered = send(&letter(&hanging, &[]), never, &leaves).expect_err("nobody answers");
+    assert_eq!(undelivered.to_string(), "it was interrupted before there was an answer (tried once)");
+
+    let (url, came) = server(&[503, 204]);
+    let refused = Cell::new(false);
+    let leaves = || {
+        refused.set(refused.get() || came.try_recv().is_ok());
+        refused.get()
+    };
+    let undelivered = send(&letter(&url, &[]), never, &leaves).expect_err("it left before the second attempt");
+    assert_eq!(undelivered.attempts, 1);
+}
+
+#[test]
 fn no_problem_names_the_address() {
     let refused = {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -8,11 +8,11 @@ use std::path::{Component, Path, PathBuf};
 
 use super::ledger::{self, Line, RunRecord};
 use super::manifest::{self, Manifest};
-use super::place::{at, invalid, record};
+use super::place::{Heard, at, invalid, record_heard};
 use super::proof::{self, Proof};
 use super::sign::{PublicKeys, SUFFIX, signed_by};
 use super::signatures::signature_of;
-use super::verify::check_folder;
+use super::verify::check_folder_heard;
 
 mod guide;
 mod secrets;
@@ -48,11 +48,12 @@ enum Content {
     Of(PathBuf, u64),
 }
 
-/// Writes the archive of a run. A file that is there is not written over.
+/// Writes the archive of a run. A file that is there is not written over. `heard` is told how many bytes of the run were read,
+/// which are three times those of its folder: to be proved, to be listed, and to be written.
 ///
 /// # Errors
 /// That there is no such run, that it or the ledger was changed, or what kept the archive from being written.
-pub fn export(reports: &Path, run: &str, out: &Path, extras: &Extras) -> io::Result<Exported> {
+pub fn export(reports: &Path, run: &str, out: &Path, extras: &Extras, heard: Heard<'_>) -> io::Result<Exported> {
     let proof = proof::prove(reports, run, extras.line)?;
     // Held to the end, so that nothing is pruned meanwhile.
     let _lock = ledger::lock_shared(reports)?;
@@ -62,7 +63,7 @@ pub fn export(reports: &Path, run: &str, out: &Path, extras: &Extras) -> io::Res
         return Err(invalid(reports, format!("run `{run_id}` was pruned; `audit prove` still proves its digest")));
     }
     let line = run_line(&proof).map_err(|problem| invalid(reports, problem))?;
-    let (changed, manifest) = check_folder(&folder, &run_id, Some(&line))?;
+    let (changed, manifest) = check_folder_heard(&folder, &run_id, Some(&line), heard)?;
     let manifest = match (changed.first(), manifest) {
         (None, Some(manifest)) => manifest,
         (problem, _) => {
@@ -71,14 +72,14 @@ pub fn export(reports: &Path, run: &str, out: &Path, extras: &Extras) -> io::Res
         }
     };
     let mut archive = Archive::new(&run_id);
-    archive.run(&folder, &manifest)?;
+    archive.run(&folder, &manifest, heard)?;
     archive.lines(&proof)?;
     archive.keys(&folder, &proof, &extras.keys)?;
     archive.contract(&manifest, extras.contract_folder.as_deref());
     let guide = guide::text(&archive.facts(&line, &proof));
     archive.put("VERIFY.md", guide.into_bytes());
     let recorded_at: jiff::Timestamp = line.recorded_at.parse().map_err(|error| invalid(reports, error))?;
-    archive.write(out, u64::try_from(recorded_at.as_second()).unwrap_or_default())
+    archive.write(out, u64::try_from(recorded_at.as_second()).unwrap_or_default(), heard)
 }
 
 fn run_line(proof: &Proof) -> Result<RunRecord, String> {
@@ -111,11 +112,11 @@ impl Archive {
     }
 
     /// The run's folder, and its digests as `b3sum --check` reads them.
-    fn run(&mut self, folder: &Path, manifest: &Manifest) -> io::Result<()> {
+    fn run(&mut self, folder: &Path, manifest: &Manifest, heard: Heard<'_>) -> io::Result<()> {
         let mut sums = String::new();
         let own = [manifest::FILE.to_owned(), manifest::signature_file()];
         for name in manifest.files.iter().map(|file| &file.name).chain(&own) {
-            let Some(file) = record(folder, name)? else { continue };
+            let Some(file) = record_heard(folder, name, heard)? else { continue };
             let inside = format!("{}/{name}", self.run_id);
             if !own.contains(name) {
                 sums.push_str(&format!("{}  {inside}\n", file.blake3));
@@ -214,10 +215,10 @@ impl Archive {
     }
 
     /// Every file by name, of nobody, at the instant of the run.
-    fn write(mut self, out: &Path, mtime: u64) -> io::Result<Exported> {
+    fn write(mut self, out: &Path, mtime: u64, heard: Heard<'_>) -> io::Result<Exported> {
         self.files.sort_by(|one, other| one.0.cmp(&other.0));
         let file = OpenOptions::new().write(true).create_new(true).open(out).map_err(at(out))?;
-        let written = self.tar(file, mtime);
+        let written = self.tar(file, mtime, heard);
         if let Err(error) = written {
             _ = fs::remove_file(out);
             return Err(at(out)(error));
@@ -226,7 +227,7 @@ impl Archive {
         Ok(Exported { run_id: self.run_id, names, notes: self.notes })
     }
 
-    fn tar(&self, file: File, mtime: u64) -> io::Result<()> {
+    fn tar(&self, file: File, mtime: u64, heard: Heard<'_>) -> io::Result<()> {
         let mut builder = tar::Builder::new(io::BufWriter::new(file));
         for (name, content) in &self.files {
             let mut header = tar::Header::new_gnu();
@@ -243,13 +244,28 @@ impl Archive {
                 }
                 Content::Of(path, bytes) => {
                     header.set_size(*bytes);
-                    builder.append_data(&mut header, name, File::open(path).map_err(at(path))?)?;
+                    let file = File::open(path).map_err(at(path))?;
+                    builder.append_data(&mut header, name, Listened { file, heard })?;
                 }
             }
         }
         let mut out = builder.into_inner()?;
         out.flush()?;
         out.get_ref().sync_all()
+    }
+}
+
+/// A file that is read, telling how far it is.
+struct Listened<'a> {
+    file: File,
+    heard: Heard<'a>,
+}
+
+impl io::Read for Listened<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        (self.heard)(read as u64);
+        Ok(read)
     }
 }
 

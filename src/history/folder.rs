@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::fingerprints::Fingerprints;
 use super::ledger::{self, Draft, Ledger, Lock};
 use super::manifest::{self, ContractFileRecord, FileRecord, Manifest};
-use super::place::{Digested, at, invalid, names, record, sync_folder};
+use super::place::{Digested, Unsynced, at, invalid, names, record, sync_folder};
 use super::sign::Signer;
 use super::standing::Standing;
 use super::verify;
@@ -63,6 +63,8 @@ pub struct RunFolder {
     whereabouts: resume::Whereabouts,
     /// For `report.html`.
     page: Gathered,
+    /// What is written but not yet on the disk.
+    unsynced: Unsynced,
 }
 
 impl RunFolder {
@@ -128,6 +130,7 @@ impl RunFolder {
             contract_files: Vec::new(),
             whereabouts: resume::Whereabouts::new(),
             page: Gathered::default(),
+            unsynced: Unsynced::default(),
         };
         Ok((folder, notes))
     }
@@ -147,7 +150,7 @@ impl RunFolder {
         self.whereabouts = whereabouts;
     }
 
-    /// Writes the rest, fsyncs, renames into place, appends the ledger line. Returns the folder.
+    /// Writes the rest, fsyncs all of it, renames into place, appends the ledger line. Returns the folder.
     ///
     /// # Errors
     /// What kept it from being published; then nothing is left under the run's name.
@@ -164,6 +167,7 @@ impl RunFolder {
         let signature = self.sign(&bytes)?;
         let draft = Draft::run(&manifest, (digest, signature), false)
             .map_err(|problem| invalid(&self.staging.folder, problem))?;
+        self.unsynced.sync()?;
 
         let lock = ledger::lock(&self.reports)?;
         let target = self.reports.join(&self.run_id);
@@ -187,8 +191,8 @@ impl RunFolder {
         let (divergences, plan) =
             self.writers.take().ok_or_else(|| io::Error::other("the run was already published"))?;
         let mut files = vec![
-            divergences.finish()?.finish()?,
-            plan.finish()?,
+            divergences.finish()?.finish(&self.unsynced)?,
+            plan.finish(&self.unsynced)?,
             self.write("summary.json", |out| json::render(audit, out))?,
             self.write("report.md", |out| markdown::render(audit, out))?,
         ];
@@ -213,7 +217,7 @@ impl RunFolder {
     fn write(&self, name: &str, render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<FileRecord> {
         let mut file = Digested::create(&self.staging.folder, name)?;
         render(&mut file)?;
-        file.finish()
+        file.finish(&self.unsynced)
     }
 
     fn writers(&mut self) -> io::Result<&mut (DivergenceWriter<Digested>, Digested)> {

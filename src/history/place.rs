@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::manifest::FileRecord;
 
@@ -45,11 +46,42 @@ impl Digested {
         Ok(Self { path, name: name.to_owned(), out, hasher, bytes: 0 })
     }
 
-    /// Brings the file to the disk and says what it holds.
-    pub(super) fn finish(mut self) -> io::Result<FileRecord> {
+    /// Says what the file holds, which others then bring to the disk.
+    pub(super) fn finish(mut self, unsynced: &Unsynced) -> io::Result<FileRecord> {
         self.flush()?;
-        self.out.get_ref().sync_all().map_err(at(&self.path))?;
+        let file = self.out.into_inner().map_err(|error| at(&self.path)(error.into_error()))?;
+        unsynced.add(self.path, file);
         Ok(FileRecord { name: self.name, bytes: self.bytes, blake3: self.hasher.finalize().to_hex().to_string() })
+    }
+}
+
+/// Files that are written and not yet known to be on the disk.
+#[derive(Debug, Default)]
+pub(super) struct Unsynced(Mutex<Vec<(PathBuf, File)>>);
+
+impl Unsynced {
+    pub(super) fn add(&self, path: PathBuf, file: File) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((path, file));
+    }
+
+    /// Brings all of them to the disk, at once: a file system that is asked for several takes about as long as for one.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let files = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let sync = |(path, file): &(PathBuf, File)| file.sync_all().map_err(at(path));
+        std::thread::scope(|scope| {
+            let started = files.iter().map(|one| {
+                // Where there is no thread for it, it is done here.
+                let thread = std::thread::Builder::new().name("sync".to_owned()).spawn_scoped(scope, move || sync(one));
+                thread.map_or_else(|_| Err(sync(one)), Ok)
+            });
+            let started: Vec<_> = started.collect();
+            let ended = started.into_iter().map(|thread| match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|_| Err(io::Error::other("a file could not be synced"))),
+                Err(synced) => synced,
+            });
+            // All of them, so that none is left running.
+            ended.collect::<Vec<_>>().into_iter().collect()
+        })
     }
 }
 
@@ -66,8 +98,16 @@ impl Write for Digested {
     }
 }
 
+/// Who hears how many more bytes were read.
+pub type Heard<'a> = &'a dyn Fn(u64);
+
 /// What a file holds now; None where there is none, or where the name stands for something else than a file.
 pub(super) fn record(folder: &Path, name: &str) -> io::Result<Option<FileRecord>> {
+    record_heard(folder, name, &|_| {})
+}
+
+/// The same, telling how far it is.
+pub(super) fn record_heard(folder: &Path, name: &str, heard: Heard<'_>) -> io::Result<Option<FileRecord>> {
     let path = folder.join(name);
     let metadata = match fs::symlink_metadata(&path) {
         Ok(metadata) => metadata,
@@ -88,6 +128,7 @@ pub(super) fn record(folder: &Path, name: &str) -> io::Result<Option<FileRecord>
         }
         hasher.update(&buffer[..read]);
         bytes += read as u64;
+        heard(read as u64);
     }
     Ok(Some(FileRecord { name: name.to_owned(), bytes, blake3: hasher.finalize().to_hex().to_string() }))
 }

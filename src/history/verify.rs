@@ -8,7 +8,7 @@ use std::path::Path;
 use super::folder::{strays, without_line};
 use super::ledger::{self, ContractVerdict, FILE, Ledger, RunRecord};
 use super::manifest::{self, Manifest};
-use super::place::{at, names, record};
+use super::place::{Heard, at, names, record, record_heard};
 use super::sign::PublicKeys;
 use super::signatures::Signatures;
 use crate::report::segments::ResumedRecord;
@@ -39,15 +39,20 @@ pub fn verify(reports: &Path) -> io::Result<Verification> {
 /// # Errors
 /// What could not be read at all. Of kind `NotFound` where there is no folder, or no ledger in it.
 pub fn verify_signed(reports: &Path, keys: &PublicKeys) -> io::Result<Verification> {
-    verify_signed_from(reports, keys, None)
+    verify_signed_from(reports, keys, None, &|_| {})
 }
 
 /// The same where signing began at some line: those before it, and their runs, need no signature. They are what they were all
-/// the same, because the first signed line holds the digest of the one before it.
+/// the same, because the first signed line holds the digest of the one before it. `heard` is told how many bytes of runs were read.
 ///
 /// # Errors
 /// What could not be read at all. Of kind `NotFound` where there is no folder, or no ledger in it.
-pub fn verify_signed_from(reports: &Path, keys: &PublicKeys, began: Option<u64>) -> io::Result<Verification> {
+pub fn verify_signed_from(
+    reports: &Path,
+    keys: &PublicKeys,
+    began: Option<u64>,
+    heard: Heard<'_>,
+) -> io::Result<Verification> {
     // Held to the end, so that neither a publication nor a prune is seen half-way.
     fs::read_dir(reports).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("{}: does not exist", reports.display())),
@@ -71,6 +76,23 @@ pub fn verify_signed_from(reports: &Path, keys: &PublicKeys, began: Option<u64>)
     let (changed, notes) = super::applied::check(reports, &ledger)?;
     found.changed.extend(changed);
     found.notes.extend(notes);
+    check_runs(reports, &ledger, heard, &mut found)?;
+    found.changed.extend(found.signatures.check(reports, &ledger, keys, began)?);
+    found.notes.extend(found.signatures.beginning(&ledger, began));
+    let without_line = without_line(reports, &ledger)?;
+    let strays = strays(reports, &ledger, &without_line)?;
+    found.notes.extend(strays.iter().map(|name| format!("`{name}` is neither a run nor the ledger")));
+    for run_id in without_line {
+        found.changed.push(format!(
+            "run `{run_id}` has no ledger line: the ledger was cut, or the run was stopped before it was recorded \
+             (then the next run adopts it)"
+        ));
+    }
+    Ok(found)
+}
+
+/// Every run that the ledger knows, once.
+fn check_runs(reports: &Path, ledger: &Ledger, heard: Heard<'_>, found: &mut Verification) -> io::Result<()> {
     let pruned = ledger.pruned();
     let mut known = BTreeSet::new();
     for (number, run) in ledger.runs() {
@@ -93,7 +115,7 @@ pub fn verify_signed_from(reports: &Path, keys: &PublicKeys, began: Option<u64>)
         if pruned.contains(run.run_id.as_str()) {
             found.notes.push(format!("run `{}` was pruned, but its folder is still there", run.run_id));
         }
-        let (mut changed, manifest) = check_folder(&folder, &run.run_id, Some(run))?;
+        let (mut changed, manifest) = check_folder_heard(&folder, &run.run_id, Some(run), heard)?;
         if changed.is_empty() {
             changed = manifest.map(|manifest| contradictions(number, run, &manifest, &ledger)).unwrap_or_default();
         }
@@ -103,18 +125,7 @@ pub fn verify_signed_from(reports: &Path, keys: &PublicKeys, began: Option<u64>)
     for run in pruned.difference(&known) {
         found.changed.push(format!("run `{run}` is named as pruned, but no line of {FILE} holds it"));
     }
-    found.changed.extend(found.signatures.check(reports, &ledger, keys, began)?);
-    found.notes.extend(found.signatures.beginning(&ledger, began));
-    let without_line = without_line(reports, &ledger)?;
-    let strays = strays(reports, &ledger, &without_line)?;
-    found.notes.extend(strays.iter().map(|name| format!("`{name}` is neither a run nor the ledger")));
-    for run_id in without_line {
-        found.changed.push(format!(
-            "run `{run_id}` has no ledger line: the ledger was cut, or the run was stopped before it was recorded \
-             (then the next run adopts it)"
-        ));
-    }
-    Ok(found)
+    Ok(())
 }
 
 /// What in a run folder is not as its manifest says, and the manifest where it can be read. `line` is what the ledger says
@@ -123,6 +134,16 @@ pub(super) fn check_folder(
     folder: &Path,
     run_id: &str,
     line: Option<&RunRecord>,
+) -> io::Result<(Vec<String>, Option<Manifest>)> {
+    check_folder_heard(folder, run_id, line, &|_| {})
+}
+
+/// The same, telling how far it is.
+pub(super) fn check_folder_heard(
+    folder: &Path,
+    run_id: &str,
+    line: Option<&RunRecord>,
+    heard: Heard<'_>,
 ) -> io::Result<(Vec<String>, Option<Manifest>)> {
     let mut changed = Vec::new();
     let mut complain = |file: &str, problem: &str| changed.push(format!("run `{run_id}`: {file} {problem}"));
@@ -152,7 +173,7 @@ pub(super) fn check_folder(
             continue;
         }
         listed.insert(&file.name);
-        match record(folder, &file.name)? {
+        match record_heard(folder, &file.name, heard)? {
             None => complain(&file.name, "is missing"),
             Some(seen) if seen.bytes != file.bytes => {
                 complain(&file.name, &format!("was changed: it has {} bytes, expected {}", seen.bytes, file.bytes));

@@ -20,13 +20,50 @@ use prost::Message as _;
 use super::prometheus::{self, Whole};
 use crate::audit::{Audit, ContractAudit, Timing, Verdict};
 
+/// The span of whoever started the run, which goes on in the run's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    trace: [u8; 16],
+    span: [u8; 8],
+    /// Whoever began the trace keeps it.
+    pub sampled: bool,
+    /// What others wrote of it.
+    state: String,
+}
+
+impl Parent {
+    /// Reads `traceparent` and `tracestate` of W3C Trace Context; of a later version what is known of it.
+    #[must_use]
+    pub fn parse(text: &str, state: Option<&str>) -> Option<Self> {
+        let parts: Vec<&str> = text.trim().split('-').collect();
+        let [version, trace, span, flags, more @ ..] = parts.as_slice() else { return None };
+        let [version] = bytes::<1>(version)?;
+        if version == 0xff || (version == 0 && !more.is_empty()) {
+            return None;
+        }
+        let (trace, span, [flags]) = (bytes::<16>(trace)?, bytes::<8>(span)?, bytes::<1>(flags)?);
+        let known = trace != [0; 16] && span != [0; 8];
+        let state = state.map(str::trim).unwrap_or_default().to_owned();
+        known.then_some(Self { trace, span, sampled: flags & 1 == 1, state })
+    }
+}
+
+/// So many bytes in lowercase hex.
+fn bytes<const LENGTH: usize>(hex: &str) -> Option<[u8; LENGTH]> {
+    let lower = hex.len() == 2 * LENGTH && hex.bytes().all(|one| one.is_ascii_digit() || (b'a'..=b'f').contains(&one));
+    let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap_or_default();
+    lower.then(|| std::array::from_fn(byte))
+}
+
 /// The trace, as the body of a request to `/v1/traces`. `resource` is what the sender says of itself.
 #[must_use]
-pub fn traces(whole: &Whole<'_>, resource: &[(String, String)]) -> Vec<u8> {
+pub fn traces(whole: &Whole<'_>, resource: &[(String, String)], parent: Option<&Parent>) -> Vec<u8> {
     let audit = whole.audit;
-    let trace = Trace { id: digest(&[&audit.run_id])[..16].to_vec(), run_id: &audit.run_id };
+    let id = parent.map_or_else(|| digest(&[&audit.run_id])[..16].to_vec(), |parent| parent.trace.to_vec());
+    let trace = Trace { id, run_id: &audit.run_id, state: parent.map_or("", |parent| &parent.state) };
     let root = trace.span_id(&[]);
     let mut spans = vec![run_span(audit, &trace)];
+    spans[0].parent_span_id = parent.map(|parent| parent.span.to_vec()).unwrap_or_default();
     for contract in &audit.contracts {
         let Some(timing) = whole.measured.timing(&contract.name) else { continue };
         spans.push(contract_span(contract, timing, &trace, &root));
@@ -71,10 +108,11 @@ pub fn metrics(whole: &Whole<'_>, resource: &[(String, String)]) -> Vec<u8> {
     ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
 }
 
-/// The ids of one trace: they depend only on the run's id, so that what is sent twice is the same.
+/// The ids of one trace: they depend only on the run's id and its parent, so that what is sent twice is the same.
 struct Trace<'a> {
     id: Vec<u8>,
     run_id: &'a str,
+    state: &'a str,
 }
 
 impl Trace<'_> {
@@ -86,6 +124,7 @@ impl Trace<'_> {
     fn span(&self, parts: &[&str], name: &str, began: Timestamp, took: Duration) -> Span {
         Span {
             trace_id: self.id.clone(),
+            trace_state: self.state.to_owned(),
             span_id: self.span_id(parts),
             name: name.to_owned(),
             kind: SpanKind::Internal.into(),
@@ -181,4 +220,33 @@ fn digest(parts: &[&str]) -> [u8; 32] {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
     *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_is_read_as_w3c_trace_context_says() {
+        const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let parent = Parent::parse(&format!(" {GOOD}\n"), Some(" a=b ")).expect("it is one");
+        assert_eq!((parent.span[0], parent.sampled, parent.state.as_str()), (0xb7, true, "a=b"));
+        assert!(!Parent::parse(&GOOD.replace("-01", "-00"), None).expect("it is one").sampled);
+        // A later version may say more.
+        assert!(Parent::parse(&format!("cc{}-more", &GOOD[2..]), None).is_some());
+        let zeros = "0".repeat(32);
+        for bad in [
+            "",
+            "00",
+            &format!("{GOOD}-more"),
+            &format!("ff{}", &GOOD[2..]),
+            &GOOD.replace("0af7651916cd43dd8448eb211c80319c", &zeros),
+            &GOOD.replace("b7ad6b7169203331", &zeros[..16]),
+            &GOOD.to_uppercase(),
+            &GOOD.replace("0af7", "0äf"),
+            &GOOD.replace("-01", "-1"),
+        ] {
+            assert_eq!(Parent::parse(bad, None), None, "{bad}");
+        }
+    }
 }

@@ -61,27 +61,32 @@ pub fn look_up(
     contract: &Contract,
     then: &Then<'_>,
     (threads, memory_limit): (usize, Option<u64>),
+    progress: &dyn Progress,
     is: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<LookedUp, String> {
     let hidden = Privacy::new(contract, None);
     let said = |text: String| hidden.scrubbed(&contract.secrets.redact(&text)).into_owned();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| error.to_string())?;
+    progress.begin(&contract.name, "opening", 0);
     // Whoever owned what then does so here, whatever a file's time says by now.
     let resolved = contract.at(then.instant);
     let inputs = open(&resolved, &Tuning::default(), then.instant)
         .map_err(|halts| said(halts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     let bound = inputs.contract.as_ref().unwrap_or(&resolved);
     let privacy = Privacy::new(contract, None).bound(bound, &inputs.binding);
+    progress.begin(&contract.name, "digesting", inputs.sides.iter().map(|(_, input)| bytes_of(&input.opened)).sum());
+    let by = By { contract, privacy: &privacy, progress };
     for (side, input) in inputs.sides.iter() {
-        same_content((contract, &privacy), side.name(), &input.opened, then.files.get(side)).map_err(said)?;
+        by.same_content(side.name(), &input.opened, then.files.get(side)).map_err(said)?;
     }
-    same_owners((contract, &privacy), &inputs, then.owners).map_err(said)?;
+    by.same_owners(&inputs, then.owners).map_err(said)?;
     let contract = inputs.contract.as_ref().unwrap_or(&resolved);
     if let Some(owners) = &inputs.owners {
-        load(owners, contract, (&pool, memory_limit), then.instant).map_err(said)?;
+        load(owners, contract, (&pool, memory_limit), then.instant, progress).map_err(said)?;
     }
+    progress.begin(&contract.name, "reading", inputs.sides.iter().map(|(_, input)| bytes_of(&input.opened)).sum());
     pool.install(|| {
-        let looked_up = Sides::from_fn(|side| look_at(contract, &inputs, side, is));
+        let looked_up = Sides::from_fn(|side| look_at(contract, &inputs, side, (is, progress)));
         let Sides { authority, projection } = looked_up;
         let found = Sides { authority: authority.map_err(said)?, projection: projection.map_err(said)? };
         for (side, input) in inputs.sides.iter() {
@@ -90,6 +95,7 @@ pub fn look_up(
         for (source, opened) in inputs.owners.iter().flat_map(Owners::opened) {
             source::unchanged(opened).map_err(|error| said(format!("source `{}`: {error}", source.name)))?;
         }
+        progress.end();
         Ok(LookedUp {
             personal: inputs.binding.attributes.iter().map(|one| is_personal(contract, &one.name)).collect(),
             attributes: inputs.binding.attributes.iter().map(|attribute| attribute.name.clone()).collect(),
@@ -106,6 +112,7 @@ fn load(
     contract: &Contract,
     (threads, memory_limit): (&rayon::ThreadPool, Option<u64>),
     instant: Timestamp,
+    progress: &dyn Progress,
 ) -> Result<(), String> {
     let settings = Settings {
         run_id: String::new(),
@@ -125,18 +132,23 @@ fn load(
         shown: BTreeMap::new(),
         tuning: Tuning::default(),
     };
-    let (progress, stop) = (Quiet, Stop::default());
+    let stop = Stop::default();
     let budget = settings.budget(owners.memory());
     let began = std::time::Instant::now();
-    let (progress, stop) = (&progress, &stop);
-    let batch =
-        Batch { contract, settings: &settings, began, progress, stop, threads, budget, notes: None, beside: None };
+    let (stop, notes, beside) = (&stop, None, None);
+    let batch = Batch { contract, settings: &settings, began, progress, stop, threads, budget, notes, beside };
     let mut tally = Tally::new(contract, &settings);
     owners.load(&batch, &mut tally).map(drop).map_err(|halt| halt.to_string())
 }
 
+/// The bytes of a source, as far as it tells.
+fn bytes_of(opened: &Opened) -> u64 {
+    opened.units.iter().map(|unit| unit.bytes()).sum()
+}
+
 /// Nobody is told how far it is.
-struct Quiet;
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet;
 
 impl Progress for Quiet {
     fn begin(&self, _: &str, _: &str, _: u64) {}
@@ -146,51 +158,57 @@ impl Progress for Quiet {
     fn end(&self) {}
 }
 
-/// Whether the sources besides the sides are those of the run, with the content that it digested.
-fn same_owners(by: (&Contract, &Privacy), inputs: &Inputs, then: &[OwnerFacts]) -> Result<(), String> {
-    let now: Vec<_> = inputs.owners.iter().flat_map(Owners::opened).collect();
-    if now.len() != then.len() {
-        return Err("its rows are composed of other sources than in the run".to_owned());
-    }
-    for ((source, opened), then) in now.iter().zip(then) {
-        if source.name != then.input.source {
-            return Err(format!(
-                "its rows are composed of source `{}` now, of `{}` then",
-                source.name, then.input.source
-            ));
+/// What is held against the run, and who is told.
+struct By<'a> {
+    contract: &'a Contract,
+    privacy: &'a Privacy,
+    progress: &'a dyn Progress,
+}
+
+impl By<'_> {
+    /// Whether the sources besides the sides are those of the run, with the content that it digested.
+    fn same_owners(&self, inputs: &Inputs, then: &[OwnerFacts]) -> Result<(), String> {
+        let now: Vec<_> = inputs.owners.iter().flat_map(Owners::opened).collect();
+        if now.len() != then.len() {
+            return Err("its rows are composed of other sources than in the run".to_owned());
         }
-        same_content(by, &format!("source `{}`", source.name), opened, &then.input.files)?;
+        for ((source, opened), then) in now.iter().zip(then) {
+            if source.name != then.input.source {
+                return Err(format!(
+                    "its rows are composed of source `{}` now, of `{}` then",
+                    source.name, then.input.source
+                ));
+            }
+            self.same_content(&format!("source `{}`", source.name), opened, &then.input.files)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Whether the files of a source hold what the run digested; `what` it is, for people.
+    fn same_content(&self, what: &str, opened: &Opened, files: &[InputFile]) -> Result<(), String> {
+        let Self { contract, privacy, progress } = self;
+        if opened.snapshot.is_some() {
+            return Err(format!("{what}: a database may hold other rows by now than in the run"));
+        }
+        if files.is_empty() || files.iter().any(|file| file.blake3.is_empty()) {
+            return Err(format!("{what}: the run did not digest the content of its inputs"));
+        }
+        let digests = source::digest_files(opened, |_| None, &|bytes| progress.advance(0, bytes))
+            .map_err(|error| format!("{what}: {error}"))?;
+        // The run wrote no personal value, nor one in the name of a folder.
+        let shown = opened.files.iter().map(|file| privacy.path(&contract.secrets.redact(&file.shown)));
+        let now: Vec<(String, String)> = shown.zip(digests).collect();
+        let then = files.iter().map(|file| (file.path.clone(), file.blake3.clone()));
+        match now.iter().zip(then.clone()).find(|(now, then)| **now != *then) {
+            Some(((path, _), _)) => Err(format!("{what}: {path} is not what it was in the run")),
+            None if now.len() != files.len() => Err(format!("{what}: there are other files than in the run")),
+            None => Ok(()),
+        }
+    }
 }
 
 fn is_personal(contract: &Contract, name: &str) -> bool {
     contract.personal().any(|(attribute, _)| attribute.name == name)
-}
-
-/// Whether the files of a source hold what the run digested; `what` it is, for people.
-fn same_content(
-    (contract, privacy): (&Contract, &Privacy),
-    what: &str,
-    opened: &Opened,
-    files: &[InputFile],
-) -> Result<(), String> {
-    if opened.snapshot.is_some() {
-        return Err(format!("{what}: a database may hold other rows by now than in the run"));
-    }
-    if files.is_empty() || files.iter().any(|file| file.blake3.is_empty()) {
-        return Err(format!("{what}: the run did not digest the content of its inputs"));
-    }
-    let digests = source::digest_files(opened, |_| None, &|_| {}).map_err(|error| format!("{what}: {error}"))?;
-    // The run wrote no personal value, nor one in the name of a folder.
-    let shown = opened.files.iter().map(|file| privacy.path(&contract.secrets.redact(&file.shown)));
-    let now: Vec<(String, String)> = shown.zip(digests).collect();
-    let then = files.iter().map(|file| (file.path.clone(), file.blake3.clone()));
-    match now.iter().zip(then.clone()).find(|(now, then)| **now != *then) {
-        Some(((path, _), _)) => Err(format!("{what}: {path} is not what it was in the run")),
-        None if now.len() != files.len() => Err(format!("{what}: there are other files than in the run")),
-        None => Ok(()),
-    }
 }
 
 #[derive(Default)]
@@ -204,7 +222,7 @@ fn look_at(
     contract: &Contract,
     inputs: &Inputs,
     side: Side,
-    is: &(dyn Fn(&str) -> bool + Sync),
+    (is, progress): (&(dyn Fn(&str) -> bool + Sync), &dyn Progress),
 ) -> Result<Found, String> {
     let input = inputs.sides.get(side);
     let scale = Scale::new(contract, &inputs.binding);
@@ -213,7 +231,7 @@ fn look_at(
     let (count, unreadable) = (AtomicU64::new(0), AtomicU64::new(0));
     input.opened.units.par_iter().enumerate().try_for_each(|(number, unit)| {
         let mut first = Vec::new();
-        each_batch(input, &**unit, &unreadable, |batch| {
+        each_batch(input, &**unit, (&unreadable, progress), |batch| {
             let mut looked = Sides::<Rows>::default();
             let canonical = normalise(&inputs.binding, side, &batch);
             let of_batch = canonical.rows;
@@ -257,7 +275,7 @@ fn instead(column: &CanonicalColumn, row: usize) -> Option<String> {
 fn each_batch(
     input: &Input,
     unit: &dyn Unit,
-    unreadable: &AtomicU64,
+    (unreadable, progress): (&AtomicU64, &dyn Progress),
     mut each: impl FnMut(RecordBatch),
 ) -> Result<(), String> {
     for piece in unit.read(&input.columns).map_err(|error| error.to_string())? {
@@ -268,6 +286,7 @@ fn each_batch(
                 continue;
             }
         };
+        progress.advance(batch.num_rows() as u64, 0);
         let kept = match &input.filter {
             Some(predicate) => {
                 let mask = predicate.mask(&batch).map_err(|said| format!("filter: {said}"))?;
@@ -277,5 +296,6 @@ fn each_batch(
         };
         each(kept.project(&input.compared).map_err(|error| error.to_string())?);
     }
+    progress.advance(0, unit.bytes());
     Ok(())
 }

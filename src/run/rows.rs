@@ -41,7 +41,8 @@ fn read(contract: &Contract, each: Keyed<'_>) -> Result<usize, String> {
             let batch = match piece.map_err(|error| error.to_string())? {
                 Piece::Rows(batch) => batch,
                 Piece::Unreadable(range) => {
-                    return Err(format!("{} rows could not be read, so the copy would lack them", range.rows));
+                    let rows = if range.rows == 1 { "1 row".to_owned() } else { format!("{} rows", range.rows) };
+                    return Err(format!("{rows} could not be read, so the copy would lack what is in there"));
                 }
             };
             let kept = match &input.filter {

@@ -38,6 +38,8 @@ mod scope;
 mod segments;
 mod verdict;
 
+use verdict::counted;
+
 pub(super) use opened::Taken;
 pub(super) use segments::Spanned;
 
@@ -354,6 +356,28 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Says where the plan is more than the contract lets be done; whether it was cut.
+    fn warn_of_plan(&mut self) -> bool {
+        let most = self.contract.repair.max_actions.unwrap_or(u64::MAX);
+        let truncated = self.actions > most;
+        if truncated {
+            self.warnings.push(format!(
+                "the plan has {}, more than the {most} allowed: it holds the first {most} and cannot be applied",
+                counted(self.actions, "action")
+            ));
+        }
+        if let Some(ratio) =
+            self.contract.repair.max_ratio.filter(|ratio| ratio.less_than(self.actions, self.books.authority.read))
+        {
+            self.warnings.push(format!(
+                "the plan has {} on {}, above a ratio of {ratio}: it needs a person as a whole",
+                counted(self.actions, "action"),
+                counted(self.books.authority.read, "authority row"),
+            ));
+        }
+        truncated
+    }
+
     fn close(mut self, verdict: Verdict, mut because: String, mut error: Option<String>) -> ContractAudit {
         self.warnings.extend(lapsed(&self.decided));
         let (secrets, privacy) = (&self.contract.secrets, self.privacy());
@@ -374,19 +398,7 @@ impl<'a> Tally<'a> {
         };
         self.digest_tables();
         let segments = self.segments(verdict);
-        let most = self.contract.repair.max_actions.unwrap_or(u64::MAX);
-        let truncated = self.actions > most;
-        if truncated {
-            self.warnings.push(format!("the plan has {} actions, more than the {most} allowed: it holds the first {most} and cannot be applied", self.actions));
-        }
-        if let Some(ratio) =
-            self.contract.repair.max_ratio.filter(|ratio| ratio.less_than(self.actions, self.books.authority.read))
-        {
-            self.warnings.push(format!(
-                "the plan has {} actions on {} authority rows, above a ratio of {ratio}: it needs a person as a whole",
-                self.actions, self.books.authority.read
-            ));
-        }
+        let truncated = self.warn_of_plan();
         self.hide_places(&privacy);
         ContractAudit {
             name: self.contract.name.clone(),

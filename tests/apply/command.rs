@@ -60,7 +60,7 @@ fn a_plan_is_shown_then_applied_then_nothing_diverges_and_it_can_be_undone() {
     is(
         &workspace.reconcile(["apply", "latest"]),
         0,
-        &["would", "insert", "nothing was written", "1 more actions wait"],
+        &["would", "insert", "nothing was written", "1 more action waits"],
     );
     assert_eq!(dump(&workspace), before);
     is(&workspace.reconcile(["apply", "latest", "--execute"]), 0, &["3 done", "receipt A"]);

@@ -206,7 +206,7 @@ fn what_was_accepted_after_the_run_is_applied_and_nothing_else_that_waits() {
     writer.write_record(&cells).unwrap();
     workspace.bytes("review.csv", &writer.into_inner().unwrap());
     workspace.reconcile(["review", "import", "review.csv", "--who", "amy"]).expect(0, &["1 decision"]);
-    workspace.reconcile(["apply", "latest", "--execute"]).expect(0, &["3 done", "1 more actions wait for a person"]);
+    workspace.reconcile(["apply", "latest", "--execute"]).expect(0, &["3 done", "1 more action waits for a person"]);
     assert_eq!(names(&workspace), "1Anna 2Bert 3Cleo 4Dora 8Other");
     workspace.reconcile(["apply", "--rollback", "latest", "--execute"]).expect(0, &["3 done"]);
     assert_eq!(names(&workspace), "1Anna 2Berta 4Dora 8Other 9Old");

@@ -188,7 +188,9 @@ fn another_table_other_columns_and_what_was_tampered_with_are_not_taken_for_what
     // A column that was not there then was not compared then.
     database.sql("ALTER TABLE a ADD more int; ALTER TABLE p ADD more int; UPDATE p SET more = 1 WHERE id = 50");
     let outcome = workspace.reconcile(["run", "--resume", "latest"]);
-    outcome.unbroken().expect(1, &["is kept, and all rows are read: the database or the columns of the authority are others"]);
+    outcome
+        .unbroken()
+        .expect(1, &["is kept, and all rows are read: the database or the columns of the authority are others"]);
     let second = workspace.runs().pop().unwrap();
     assert_eq!(divergences(&second).iter().filter(|line| line["key"] == "{\"id\":50}").count(), 1);
     let path = first.join("resume.json");

@@ -20,7 +20,7 @@ use crate::contract::{Contract, PiiKey};
 use crate::history::{self, Proved};
 use crate::plan::Action;
 use crate::report;
-use crate::run::{self, Progress, Settings, Stop, Tuning};
+use crate::run::{self, Settings, Stop, Tuning};
 
 /// The actions with the values that the plan does not hold, where there are any such. An action that the authority does not
 /// ask for any more keeps its digests, so that it is not done.
@@ -167,7 +167,7 @@ fn compared(
         tuning: Tuning::default(),
     };
     let audit =
-        run::run(contracts, &settings, recorder, &Silence, &Stop::default()).map_err(|error| error.to_string())?;
+        run::run(contracts, &settings, recorder, &call.bars, &Stop::default()).map_err(|error| error.to_string())?;
     match audit.contracts.iter().find(|contract| contract.verdict == Verdict::Unverified) {
         Some(contract) => {
             let why = contract.error.as_deref().unwrap_or(&contract.because);
@@ -259,13 +259,4 @@ impl Recorder for Watch {
     fn action(&mut self, _: &Action) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Nobody looks on.
-struct Silence;
-
-impl Progress for Silence {
-    fn begin(&self, _: &str, _: &str, _: u64) {}
-    fn advance(&self, _: u64, _: u64) {}
-    fn end(&self) {}
 }

@@ -12,6 +12,7 @@ use crate::apply::work::Chosen;
 use crate::audit::{ContractAudit, Verdict};
 use crate::contract::{Contract, Kind, Severity};
 use crate::history::{self, DecisionLine, Proved, Severities, WantedKey};
+use crate::report::escape::counted;
 use crate::run::Settings;
 use crate::sides::Side;
 
@@ -234,7 +235,9 @@ fn within_limits(proved: &Proved, picked: &Picked<'_>) -> Result<(), Failure> {
         };
         return Err(Failure::with_hint(
             format!(
-                "contract \"{name}\": {count} actions of {rows} rows are more than its `repair.{limit}` allows; nothing was done"
+                "contract \"{name}\": {} on {}, more than its `repair.{limit}` allows; nothing was done",
+                counted(count, "action"),
+                counted(rows, "row"),
             ),
             "look at why so much diverges; `--only` and `--max-actions` choose fewer",
         ));

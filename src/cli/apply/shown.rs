@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::super::failure::Failure;
@@ -13,7 +13,7 @@ use crate::apply::Outcome;
 use crate::apply::given::Action;
 use crate::apply::journal::Written;
 use crate::console::Console;
-use crate::report::escape::visible;
+use crate::report::escape::{count, visible};
 
 /// How many lines are printed where nothing else is said.
 const LIMIT: usize = 20;
@@ -92,15 +92,18 @@ pub(super) fn print(
 ) -> Result<ExitStatus, Failure> {
     let manual = lines.values().any(|line| line.outcome == "manual");
     let status = if manual { status.max(ExitStatus::Drifted) } else { status };
+    let more = |number: usize, one: &str, many: &str| {
+        let number = number as u64;
+        format!("{} more {}", count(number), if number == 1 { one } else { many })
+    };
     let mut said = Vec::new();
     if picked.left > 0 {
-        said.push(format!("{} more actions of the plan were left: apply it again", picked.left));
+        let left = more(picked.left, "action of the plan was left", "actions of the plan were left");
+        said.push(format!("{left}: apply it again"));
     }
     if picked.waiting > 0 {
-        said.push(format!(
-            "{} more actions wait for a person: `--include-review`, or `reconcile review`",
-            picked.waiting
-        ));
+        let waiting = more(picked.waiting, "action waits for a person", "actions wait for a person");
+        said.push(format!("{waiting}: `--include-review`, or `reconcile review`"));
     }
     write(call, run_id, &lines.into_values().collect::<Vec<_>>(), &said, console)?;
     Ok(status)
@@ -114,37 +117,49 @@ pub(super) fn write(
     said: &[String],
     console: &mut Console,
 ) -> Result<(), Failure> {
+    call.bars.finish();
     let execute = call.options.execute;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     lines.iter().for_each(|line| *counts.entry(line.outcome).or_default() += 1);
     let of = |name: &str| counts.get(name).copied().unwrap_or(0);
-    let document = || {
-        json!({
-            "format_version": 1,
-            "run_id": run_id,
-            "executed": execute,
-            "counts": {"would": of("would"), "done": of("done"), "already": of("already"), "skipped": of("skipped"), "manual": of("manual")},
-            "said": said,
-            "actions": lines.iter().map(as_json).collect::<Vec<_>>(),
-        })
+    let summary = |record, actions| Summary {
+        record,
+        format_version: 1,
+        run_id,
+        executed: execute,
+        counts: OUTCOMES.iter().map(|outcome| (*outcome, of(outcome))).collect(),
+        said,
+        actions,
     };
     let shown = &lines[..lines.len().min(call.options.limit.unwrap_or(LIMIT))];
     let cells: Vec<Vec<String>> = shown.iter().map(cells).collect();
+    let closing = || -> String {
+        let said = said.iter().map(|sentence| format!("{sentence}\n")).collect::<String>();
+        said + &sum(execute, &of, lines.len())
+    };
     let text = match call.global.format {
-        Format::Json => format!("{:#}\n", document()),
-        Format::Ndjson => {
-            let each: String = lines.iter().map(|line| format!("{}\n", as_json(line))).collect();
-            each
+        Format::Json => {
+            let actions = lines.iter().map(Shown::of).collect();
+            format!("{}\n", as_text(serde_json::to_string_pretty(&summary(None, Some(actions))))?)
         }
-        Format::Markdown => table::markdown(&HEAD, &cells),
+        Format::Ndjson => {
+            let mut text = String::new();
+            for line in lines {
+                text.push_str(&format!("{}\n", as_text(serde_json::to_string(&Shown::of(line)))?));
+            }
+            text.push_str(&format!("{}\n", as_text(serde_json::to_string(&summary(Some("summary"), None)))?));
+            text
+        }
+        Format::Markdown => {
+            let table = if cells.is_empty() { String::new() } else { format!("{}\n", table::markdown(&HEAD, &cells)) };
+            table + &closing()
+        }
         Format::Text => {
             let mut text = if cells.is_empty() { String::new() } else { table::text(&HEAD, &cells) };
             if shown.len() < lines.len() {
                 text.push_str(&format!("… the first {} of {} are shown\n", shown.len(), lines.len()));
             }
-            said.iter().for_each(|sentence| text.push_str(&format!("{sentence}\n")));
-            text.push_str(&sum(execute, &of, lines.len()));
-            text
+            text + &closing()
         }
     };
     console.out().write_all(text.as_bytes()).map_err(|error| Failure::stdout(&error))
@@ -157,16 +172,50 @@ fn cells(line: &Line) -> Vec<String> {
     cells.iter().map(|cell| visible(cell)).collect()
 }
 
-fn as_json(line: &Line) -> serde_json::Value {
-    let key = RawValue::from_string(line.key.clone()).ok().and_then(|raw| serde_json::to_value(raw).ok());
-    json!({
-        "action_id": line.id,
-        "outcome": line.outcome,
-        "op": line.op,
-        "contract": line.contract,
-        "key": key,
-        "why": line.why,
-    })
+/// What can come of an action.
+const OUTCOMES: [&str; 5] = ["would", "done", "already", "skipped", "manual"];
+
+/// The whole of it as data; as the last line of several it says so, and holds no actions.
+#[derive(Serialize)]
+struct Summary<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<&'static str>,
+    format_version: u32,
+    run_id: &'a str,
+    executed: bool,
+    counts: BTreeMap<&'static str, usize>,
+    said: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actions: Option<Vec<Shown<'a>>>,
+}
+
+/// One action as data.
+#[derive(Serialize)]
+struct Shown<'a> {
+    action_id: &'a str,
+    outcome: &'a str,
+    op: &'a str,
+    contract: &'a str,
+    /// As the plan writes it, because a number in it may have more digits than any number here.
+    key: Option<&'a RawValue>,
+    why: &'a str,
+}
+
+impl<'a> Shown<'a> {
+    fn of(line: &'a Line) -> Self {
+        Self {
+            action_id: &line.id,
+            outcome: line.outcome,
+            op: &line.op,
+            contract: &line.contract,
+            key: serde_json::from_str(&line.key).ok(),
+            why: &line.why,
+        }
+    }
+}
+
+fn as_text(written: serde_json::Result<String>) -> Result<String, Failure> {
+    written.map_err(|error| Failure::new(format!("the actions cannot be written as JSON: {error}")))
 }
 
 fn sum(execute: bool, of: &dyn Fn(&str) -> usize, all: usize) -> String {

@@ -7,9 +7,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::failure::{self, Failure};
-use super::super::{AuditVerify, ExitStatus, Export, Format, Global, Prove, Reports, configuration, signing};
+use super::super::{
+    AuditVerify, ExitStatus, Export, Format, Global, Prove, Reports, configuration, interrupt, signing,
+};
 use crate::console::Console;
 use crate::history::{self, Against, Consistency, Continued, End, Extras, Included, Proof, PublicKeys};
+use crate::report::escape::counted;
 
 pub(in super::super) fn prove(options: &Prove, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let reports = configuration::reports(&Reports { reports: options.reports.clone() }, global)?;
@@ -86,10 +89,10 @@ fn included(found: Included) -> Proved {
 fn continued(found: Continued) -> Proved {
     let Consistency { first, second, .. } = found.proof;
     let sentence = format!(
-        "line {} continues line {}: its {} runs begin with the {} of line {}; Merkle roots {} and {}",
+        "line {} continues line {}: its {} with the {} of line {}; Merkle roots {} and {}",
         second.sequence,
         first.sequence,
-        second.tree_size,
+        if second.tree_size == 1 { "1 run begins".to_owned() } else { format!("{} runs begin", second.tree_size) },
         first.tree_size,
         first.sequence,
         first.merkle_root,
@@ -145,8 +148,11 @@ pub(in super::super) fn export(
     let out = options.out.clone().unwrap_or_else(|| format!("evidence-{run}.tar").into());
     let folder = configured.map(|configured| configured.file.parent().map(Path::to_path_buf).unwrap_or_default());
     let extras = Extras { keys: keys.with(signer.as_deref()), contract_folder: folder, line: options.line };
-    let exported = history::export(&reports, &run, &out, &extras)
+    let bars = interrupt::told(console)?;
+    bars.begin("", "exporting", if bars.are_told() { 3 * history::size(&reports.join(&run)) } else { 0 });
+    let exported = history::export(&reports, &run, &out, &extras, &|bytes| bars.advance(0, bytes))
         .map_err(|error| Failure::of_runs(&reports, "nothing can be exported", &error))?;
+    bars.finish();
     for note in &exported.notes {
         console.warning(note, None);
     }
@@ -163,9 +169,9 @@ pub(in super::super) fn export(
         Format::Ndjson => format!("{document}\n"),
         Format::Text | Format::Markdown => {
             format!(
-                "{shown}: run {} with {} files; VERIFY.md in it says how to verify it\n",
+                "{shown}: run {} with {}; VERIFY.md in it says how to verify it\n",
                 exported.run_id,
-                exported.names.len()
+                counted(exported.names.len() as u64, "file")
             )
         }
     };

@@ -5,16 +5,19 @@ use serde_json::{Value, json};
 
 use super::super::failure::Failure;
 use super::super::outcome::ambient_limit;
-use super::super::{ExitStatus, Explain, Format, Global, configuration};
+use super::super::{ExitStatus, Explain, Format, Global, configuration, interrupt};
 use crate::audit::{Audit, ContractAudit};
 use crate::console::Console;
 use crate::contract::{Configuration, Contract};
 use crate::history::{self, Dossier, Recorded, WantedKey};
 use crate::report::escape::visible;
-use crate::run::{LookedUp, Then, look_up};
+use crate::run::{LookedUp, Progress, Quiet, Then, look_up};
 use crate::sides::{Side, Sides};
 
 mod shown;
+
+/// Threads and memory.
+type Room = (usize, Option<u64>);
 
 /// Everything known of the key under one contract.
 struct Known<'a> {
@@ -50,13 +53,15 @@ pub(super) fn run(
         console.warning(warning, None);
     }
     let room = room(configuration.as_ref(), global);
+    let bars = interrupt::told(console)?;
     let known: Vec<Known<'_>> = dossier
         .audit
         .contracts
         .iter()
-        .map(|contract| gather(contract, &dossier, configuration.as_ref(), &wanted, room))
+        .map(|contract| gather(contract, &dossier, configuration.as_ref(), &wanted, (room, &bars)))
         .filter(Known::says_something)
         .collect();
+    bars.finish();
     let earlier = if known.iter().all(|known| known.findings.is_empty()) {
         resolved(&reports, &dossier, &wanted, console)
     } else {
@@ -96,7 +101,7 @@ fn gather<'a>(
     dossier: &'a Dossier,
     configuration: Option<&Configuration>,
     wanted: &WantedKey,
-    room: (usize, Option<u64>),
+    room: (Room, &dyn Progress),
 ) -> Known<'a> {
     let of_contract = |name: Option<&str>| name == Some(contract.name.as_str());
     Known {
@@ -113,7 +118,7 @@ fn read_again(
     audit: &Audit,
     configuration: Option<&Configuration>,
     wanted: &WantedKey,
-    room: (usize, Option<u64>),
+    (room, progress): (Room, &dyn Progress),
 ) -> Result<LookedUp, String> {
     if audit.command != "run" {
         return Err("the run was of no contract file".to_owned());
@@ -132,7 +137,7 @@ fn read_again(
         owners: &contract.owners,
         instant: contract.inputs.projection.captured_at.unwrap_or(audit.started_at),
     };
-    let mut found = look_up(now, &then, room, &|key| wanted.is(key))?;
+    let mut found = look_up(now, &then, room, progress, &|key| wanted.is(key))?;
     // Nothing that a run would not write is shown here either.
     for (index, personal) in found.personal.iter().copied().enumerate() {
         for side in Side::BOTH {
@@ -148,7 +153,7 @@ fn read_again(
 }
 
 /// Threads and memory that rows are read again with.
-pub(in crate::cli) fn room(configuration: Option<&Configuration>, global: &Global) -> (usize, Option<u64>) {
+pub(in crate::cli) fn room(configuration: Option<&Configuration>, global: &Global) -> Room {
     let threads = super::super::values::threads(global.threads).unwrap_or(0);
     let of_file = configuration.and_then(|configuration| configuration.run.memory_limit);
     (threads, global.memory_limit.or(of_file).or_else(ambient_limit))
@@ -160,9 +165,9 @@ pub(in crate::cli) fn rows(
     audit: &Audit,
     configuration: Option<&Configuration>,
     key: &str,
-    room: (usize, Option<u64>),
+    room: Room,
 ) -> Result<Vec<(String, Sides<String>, bool)>, String> {
-    let found = read_again(contract, audit, configuration, &WantedKey::parse(key), room)?;
+    let found = read_again(contract, audit, configuration, &WantedKey::parse(key), (room, &Quiet))?;
     Ok(side_by_side(&found))
 }
 

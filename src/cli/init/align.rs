@@ -65,7 +65,7 @@ fn gather(
     let mut gathered = Gathered { schema, parts: Vec::new(), bytes: 0, limit };
     let columns: Vec<usize> = key.candidate.columns.iter().map(|pair| *pair.get(side)).collect();
     for unit in &table.opened.units {
-        for piece in unit.read(&reader.read)? {
+        for piece in table.told(unit.as_ref(), &reader.read)? {
             let Piece::Rows(batch) = piece? else { continue };
             let keys = keys_of(table, reader, &columns, &batch);
             let (mut rows, mut of_rows) = (Vec::new(), Vec::new());

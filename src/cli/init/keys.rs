@@ -360,7 +360,7 @@ fn sets(tables: &Sides<Table>, side: Side, candidates: &[Candidate], room: usize
         .map(|_| Set { found: FxHashMap::default(), zeros: 0, room, counts: Counts::default() })
         .collect();
     for unit in &table.opened.units {
-        for piece in unit.read(&reader.read)? {
+        for piece in table.told(unit.as_ref(), &reader.read)? {
             let Piece::Rows(batch) = piece? else { continue };
             for (set, columns) in sets.iter_mut().zip(&columns) {
                 keys_of(table, &reader, columns, &batch).into_iter().for_each(|key| set.add(key));

@@ -13,6 +13,8 @@ use super::loose::{Look, loose};
 use super::table::Table;
 use super::{real, share};
 use crate::cli::failure::Failure;
+use crate::console::Bars;
+use crate::sides::Side;
 use crate::source::{self, Piece, Unit};
 
 /// Digests of values that are kept for each column.
@@ -176,7 +178,8 @@ fn whole(number: f64) -> usize {
 }
 
 /// Reads every row of a table once.
-pub(super) fn profile(table: &Table) -> Result<Profile, Failure> {
+pub(super) fn profile(table: &Table, side: Side, bars: &Bars) -> Result<Profile, Failure> {
+    bars.begin("", &format!("reading the {side}"), table.opened.units.iter().map(|unit| unit.bytes()).sum());
     let empty = || Profile { rows: 0, unreadable: 0, columns: vec![ColumnProfile::empty(); table.columns.len()] };
     let whole = table.opened.units.par_iter().map(|unit| of_unit(table, unit.as_ref(), empty())).try_reduce(
         empty,
@@ -201,7 +204,7 @@ impl ColumnProfile {
 fn of_unit(table: &Table, unit: &dyn Unit, mut profile: Profile) -> Result<Profile, source::Error> {
     let reader = table.reader();
     let mut first: Vec<Option<u64>> = vec![None; table.columns.len()];
-    for piece in unit.read(&reader.read)? {
+    for piece in table.told(unit, &reader.read)? {
         let batch = match piece? {
             Piece::Rows(batch) => batch,
             Piece::Unreadable(unreadable) => {

@@ -9,19 +9,26 @@ use super::pairs::{self, Pair, Why};
 use super::profile::{Profile, profile};
 use super::table::{HEAD_ROWS, Table};
 use super::unwritten;
-use super::{counted, grouped};
+use super::{SQLITE, counted, grouped};
 use crate::cli::Init;
 use crate::cli::failure::Failure;
+use crate::console::Bars;
 use crate::sides::{Side, Sides};
 
 /// Reads both tables and proposes.
-pub(super) fn propose(options: &Init, memory: u64) -> Result<Draft, Failure> {
-    let tables = open(options)?;
-    let profiles = Sides { authority: profile(&tables.authority)?, projection: profile(&tables.projection)? };
+pub(super) fn propose(options: &Init, memory: u64, bars: &Bars) -> Result<Draft, Failure> {
+    let tables = open(options, bars)?;
+    let profiles = Sides {
+        authority: profile(&tables.authority, Side::Authority, bars)?,
+        projection: profile(&tables.projection, Side::Projection, bars)?,
+    };
+    let rows = (profiles.authority.rows + profiles.projection.rows) as u64;
     let candidates = keys::candidates(&tables, &profiles);
+    bars.begin_counting("counting keys", "row", rows);
     let found = keys::count(&tables, candidates, memory / 4, align::ROWS_MAX)?;
     let key = keys::best(&found).map(|best| &found[best]);
     let bytes = usize::try_from(memory / 16).unwrap_or(usize::MAX).min(64 << 20);
+    bars.begin_counting("bringing rows of one key together", "row", rows);
     let aligned = key.map(|key| align::align(&tables, key, bytes)).transpose()?;
     // Without rows side by side nothing but the columns themselves can be looked at.
     let aligned = aligned.filter(|aligned| aligned.rows > 0);
@@ -32,7 +39,9 @@ pub(super) fn propose(options: &Init, memory: u64) -> Result<Draft, Failure> {
         None => say_no_key(&mut draft, &found, &tables),
     }
     let mut names = Names::default();
+    bars.begin_counting("trying options", "column", 0);
     for columns in &key_columns {
+        bars.advance(1, 0);
         let pair = names.pair(&tables, *columns);
         draft.pairs.push(fitted(&draft, &tables, &profiles, aligned.as_ref(), pair, *columns, true));
     }
@@ -40,7 +49,9 @@ pub(super) fn propose(options: &Init, memory: u64) -> Result<Draft, Failure> {
     let mut paired = pairs::find(&tables, &profiles, aligned.as_ref(), &key_columns);
     let load = split_load(&mut paired, &tables, &profiles);
     paired.sort_by_key(|pair| pair.columns.authority);
+    bars.expect_rows((key_columns.len() + paired.len()) as u64);
     for pair in &paired {
+        bars.advance(1, 0);
         let mut drafted = names.pair(&tables, pair.columns);
         drafted.evidence.extend(why(pair, &tables));
         let fitted = fitted(&draft, &tables, &profiles, aligned.as_ref(), drafted, pair.columns, false);
@@ -53,7 +64,7 @@ pub(super) fn propose(options: &Init, memory: u64) -> Result<Draft, Failure> {
     Ok(draft)
 }
 
-fn open(options: &Init) -> Result<Sides<Table>, Failure> {
+fn open(options: &Init, bars: &Bars) -> Result<Sides<Table>, Failure> {
     let mut names = Sides { authority: name(&options.authority), projection: name(&options.projection) };
     if names.authority == names.projection {
         names = names.map(|side, name| format!("{name}_{side}"));
@@ -61,7 +72,8 @@ fn open(options: &Init) -> Result<Sides<Table>, Failure> {
     let locations = Sides { authority: &options.authority, projection: &options.projection };
     let mut problems = Vec::new();
     let tables = locations.map(|side, location| {
-        Table::open(location, names.get(side)).map_err(|failure| problems.extend(failure.problems)).ok()
+        bars.begin("", &format!("opening the {side}"), 0);
+        Table::open(location, names.get(side), bars.counter()).map_err(|failure| problems.extend(failure.problems)).ok()
     });
     match (tables.authority, tables.projection) {
         (Some(authority), Some(projection)) => Ok(Sides { authority, projection }),
@@ -78,7 +90,10 @@ fn name(location: &str) -> String {
             let rest = rest.split(['?', '#']).next().unwrap_or(rest).trim_end_matches('/');
             rest.split_once('/').map_or_else(|| rest.split(':').next().unwrap_or(rest), |(_, path)| path)
         }
-        _ => location,
+        _ => location
+            .get(..SQLITE.len())
+            .filter(|scheme| scheme.eq_ignore_ascii_case(SQLITE))
+            .map_or(location, |_| &location[SQLITE.len()..]),
     };
     let path = place.split(['?', '#']).next().unwrap_or(place).trim_end_matches('/');
     let parts: Vec<&str> =
@@ -105,7 +120,8 @@ fn frame(options: &Init, tables: &Sides<Table>, profiles: &Sides<Profile>) -> Dr
             counted(table.opened.schema.fields().len(), "column")
         )];
         if profile.unreadable > 0 {
-            lines.push(format!("{} rows could not be read; a run says where they are", profile.unreadable));
+            let unreadable = counted(usize::try_from(profile.unreadable).unwrap_or(usize::MAX), "row");
+            lines.push(format!("{unreadable} could not be read; a run says where"));
         }
         if !table.draft.csv.is_empty() {
             let scope =
@@ -325,6 +341,9 @@ mod tests {
             ("postgres://amy:secret@db:5432/?sslmode=require", "db"),
             ("postgres://amy:sec/ret@db/shop#public.orders", "shop"),
             ("mysql://amy:secret@db/shop?x=y", "shop"),
+            ("sqlite:a.db", "a"),
+            ("sqlite:///data/shop.sqlite?mode=ro#orders", "shop"),
+            ("SQLite:crm/view.db", "view"),
         ];
         for (location, expected) in cases {
             assert_eq!(name(location), expected, "{location}");

@@ -11,10 +11,11 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::draft::{self, Draft, DraftSource};
 use super::loose::{DateOrder, Look, Style, loose};
 use crate::cli::failure::Failure;
+use crate::console::Counter;
 use crate::contract::{self, Source};
 use crate::normalise::{self, Binding, Comparison};
 use crate::sides::Side;
-use crate::source::{self, OpenOptions, Opened, Piece};
+use crate::source::{self, OpenOptions, Opened, Piece, Unit};
 
 /// Rows at the head of a table that are looked at first.
 pub(super) const HEAD_ROWS: usize = 50_000;
@@ -35,6 +36,8 @@ pub(super) struct Table {
     pub(super) whole: bool,
     source: Arc<Source>,
     reader: Reader,
+    /// Who hears how far the reading is.
+    counter: Counter,
 }
 
 /// A column, or the member of a struct.
@@ -76,7 +79,7 @@ impl Reader {
 
 impl Table {
     /// Opens a location as it stands on the command line.
-    pub(super) fn open(location: &str, name: &str) -> Result<Self, Failure> {
+    pub(super) fn open(location: &str, name: &str, counter: Counter) -> Result<Self, Failure> {
         let mut draft = DraftSource { name: name.to_owned(), location: location.to_owned(), ..DraftSource::default() };
         let (mut source, mut opened) = open(&draft)?;
         if is_delimited(&opened) {
@@ -94,11 +97,37 @@ impl Table {
         let paths: Vec<&Column> = columns.iter().collect();
         let reader = reader(&source, &opened.schema, &paths)?;
         let (head, whole) = head(&opened, &reader.read)?;
-        let mut table = Self { draft, opened, columns, style: Style::default(), head, whole, source, reader };
+        let mut table = Self { draft, opened, columns, style: Style::default(), head, whole, source, reader, counter };
         if is_delimited(&table.opened) {
             table.learn_style()?;
         }
         Ok(table)
+    }
+
+    /// The pieces of a unit, of each of which it is told how far the reading is.
+    pub(super) fn told<'a>(
+        &'a self,
+        unit: &'a dyn Unit,
+        columns: &[usize],
+    ) -> Result<impl Iterator<Item = Result<Piece, source::Error>> + 'a, source::Error> {
+        let (all_rows, all_bytes) = (unit.rows(), unit.bytes());
+        let mut left = all_bytes;
+        let mut pieces = unit.read(columns)?;
+        Ok(std::iter::from_fn(move || {
+            let Some(piece) = pieces.next() else {
+                self.counter.add(0, std::mem::take(&mut left));
+                return None;
+            };
+            let rows = match &piece {
+                Ok(Piece::Rows(batch)) => batch.num_rows() as u64,
+                Ok(Piece::Unreadable(unreadable)) => unreadable.rows,
+                Err(_) => 0,
+            };
+            let share = all_rows.map_or(0, |all| all_bytes * rows / all.max(1)).min(left);
+            left -= share;
+            self.counter.add(rows, share);
+            Some(piece)
+        }))
     }
 
     /// Every column.

@@ -17,7 +17,7 @@ impl RunFolder {
         let folder = self.staging.folder.clone();
         for name in write(&folder)? {
             let path = folder.join(&name);
-            File::open(&path).and_then(|file| file.sync_all()).map_err(at(&path))?;
+            self.unsynced.add(path.clone(), File::open(&path).map_err(at(&path))?);
             self.made_of_plan.push(record(&folder, &name)?.ok_or_else(|| invalid(&path, "is missing"))?);
         }
         Ok(())

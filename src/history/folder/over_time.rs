@@ -70,7 +70,7 @@ impl RunFolder {
             }
             writer.end_contract()?;
         }
-        self.recurrence = Some(writer.finish()?.finish()?);
+        self.recurrence = Some(writer.finish()?.finish(&self.unsynced)?);
         Ok(())
     }
 }

@@ -199,24 +199,27 @@ fn lines_from_before_signing_pass_where_it_is_said_when_that_began() {
     let reports = folder.path().join("reports");
     let (signer, keys) = signer(folder.path(), "one.key");
     (1..=3).for_each(|number| drop(publish(&reports, number, None)));
-    let none = verify_signed_from(&reports, &keys, Some(4)).expect("it can be read");
+    let none = verify_signed_from(&reports, &keys, Some(4), &|_| {}).expect("it can be read");
     assert!(none.changed[0].contains("no line has to be signed"), "{:?}", none.changed);
     (4..=5).for_each(|number| drop(publish(&reports, number, Some(&signer))));
     let found = verify_signed(&reports, &keys).expect("it can be read");
     assert_eq!(found.changed.len(), 6, "three lines and three manifests: {:?}", found.changed);
     assert!(found.notes.iter().any(|note| note.contains("`--signed-from 4`")), "{:?}", found.notes);
-    let found = verify_signed_from(&reports, &keys, Some(4)).expect("it can be read");
+    let found = verify_signed_from(&reports, &keys, Some(4), &|_| {}).expect("it can be read");
     assert_eq!((found.changed.as_slice(), found.unchanged), (&[][..], 5));
     let said = "lines 1 to 3 are unsigned, before signing began at line 4";
     assert!(found.notes.iter().any(|note| note.starts_with(said)), "{:?}", found.notes);
     assert_eq!(found.signatures.by_key, [(signer.key_id(), 4)].into());
     // Said too early or too late, the difference is named.
-    let early = verify_signed_from(&reports, &keys, Some(3)).expect("it can be read").changed;
+    let early = verify_signed_from(&reports, &keys, Some(3), &|_| {}).expect("it can be read").changed;
     assert!(early.iter().any(|problem| problem.contains("line 3: is not signed")) && early.len() == 2, "{early:?}");
-    assert_eq!(verify_signed_from(&reports, &keys, Some(5)).expect("it can be read").changed, Vec::<String>::new());
+    assert_eq!(
+        verify_signed_from(&reports, &keys, Some(5), &|_| {}).expect("it can be read").changed,
+        Vec::<String>::new()
+    );
     // A line without signature after the beginning is refused.
     publish(&reports, 6, None);
-    let later = verify_signed_from(&reports, &keys, Some(4)).expect("it can be read").changed;
+    let later = verify_signed_from(&reports, &keys, Some(4), &|_| {}).expect("it can be read").changed;
     assert!(later.iter().any(|problem| problem.contains("line 6: is not signed")) && later.len() == 2, "{later:?}");
 }
 
@@ -235,12 +238,12 @@ fn what_was_written_before_signing_began_cannot_be_changed_after_it() {
     let sealed = format!("{content}{}{}\"}}", ledger::LINE_DIGEST, blake3::hash(content.as_bytes()).to_hex());
     assert_ne!(sealed, first, "nothing was changed");
     fs::write(&path, text.replace(first, &sealed)).expect("writable");
-    let changed = verify_signed_from(&reports, &keys, Some(2)).expect("it can be read").changed;
+    let changed = verify_signed_from(&reports, &keys, Some(2), &|_| {}).expect("it can be read").changed;
     assert!(!changed.is_empty());
     // Nor can the unsigned lines be made anew with a forged line after them.
     let (forger, _) = super::super::sign::tests::signer(folder.path(), "forger.key");
     fs::remove_file(&path).expect("removed");
     publish(&reports, 3, Some(&forger));
-    let changed = verify_signed_from(&reports, &keys, Some(3)).expect("it can be read").changed;
+    let changed = verify_signed_from(&reports, &keys, Some(3), &|_| {}).expect("it can be read").changed;
     assert!(changed.iter().any(|problem| problem.contains("another key")), "{changed:?}");
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::super::baseline;
-use super::super::escape::count;
+use super::super::escape::{count, counted};
 use super::{markup_free, plain};
 use crate::audit::ContractAudit;
 
@@ -15,9 +15,9 @@ pub(super) fn section(contract: &ContractAudit, out: &mut dyn Write) -> io::Resu
     writeln!(out, "### Three-way parity\n\n{}.\n", plain(&told))?;
     writeln!(
         out,
-        "The old copy is {old} at {}, as of {captured}: {} rows, of which {} agree with the authority.\n",
+        "The old copy is {old} at {}, as of {captured}: {}, of which {} agree with the authority.\n",
         plain(&held.input.location),
-        count(held.books.read),
+        counted(held.books.read, "row"),
         count(held.books.agree)
     )?;
     let Some(found) = &held.parity else { return Ok(()) };

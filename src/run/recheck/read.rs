@@ -142,7 +142,8 @@ impl Work<'_> {
             let rows = match piece {
                 Piece::Rows(rows) => rows,
                 Piece::Unreadable(range) => {
-                    let problem = format!("{} rows could not be read: {}", range.rows, range.problem);
+                    let rows = if range.rows == 1 { "1 row".to_owned() } else { format!("{} rows", range.rows) };
+                    let problem = format!("{rows} could not be read: {}", range.problem);
                     return Err(reader.failed(source::Error { place: range.place, problem, hint: None }));
                 }
             };
