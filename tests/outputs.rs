@@ -235,8 +235,8 @@ fn a_signal_ends_the_telling_and_what_is_left_is_a_warning() {
     let outcome = Outcome::of(&child.wait_with_output().unwrap()).unbroken();
     outcome.expect(0, &["OpenLineage: 19 of 20 events did not reach"]);
     assert!(came + receiver.requests().len() <= 2, "nothing is begun after the signal");
-    let summary = workspace.summary();
-    assert!(summary["warnings"][0].as_str().unwrap().contains("19 of 20 events"), "{summary}");
+    // The run was published before anybody was told of it.
+    assert_eq!(workspace.summary()["warnings"], serde_json::json!([]));
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn check_runs(reports: &Path, ledger: &Ledger, heard: Heard<'_>, found: &mut Ver
         }
         let (mut changed, manifest) = check_folder_heard(&folder, &run.run_id, Some(run), heard)?;
         if changed.is_empty() {
-            changed = manifest.map(|manifest| contradictions(number, run, &manifest, &ledger)).unwrap_or_default();
+            changed = manifest.map(|manifest| contradictions(number, run, &manifest, ledger)).unwrap_or_default();
         }
         found.unchanged += usize::from(changed.is_empty());
         found.changed.extend(changed);

@@ -80,7 +80,7 @@ fn a_key_that_cannot_be_used_is_said_and_shows_nothing() {
     write(&path("half.key"), &LOCKED_KEY[..LOCKED_KEY.len() / 2], 0o600);
     let right = "test only, opens nothing else";
     let cases = [
-        ("absent.key", None, None, "No such file"),
+        ("absent.key", None, None, "no such file"),
         ("open.key", None, None, "may be used by others than its owner (mode 0644)"),
         ("damaged.key", None, None, "the key is damaged"),
         ("mixed.key", None, None, "the key is damaged"),
