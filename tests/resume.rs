@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::formats::complaints;
 use crate::signing::make_keys;
-use crate::support::{Workspace, contract, divergences, read_json};
+use crate::support::{Outcome, Workspace, contract, divergences, read_json};
 
 #[cfg(all(feature = "postgres", feature = "mysql"))]
 mod servers;
@@ -95,6 +95,27 @@ fn a_file_that_has_changed_since_is_compared_anew() {
     let outcome = workspace.reconcile(["run", "--resume", "latest"]);
     outcome.unbroken().expect(0, &["3 agreed", "2 contracts taken over"]);
     workspace.reconcile(["run", "--resume", "latest"]).unbroken().expect(2, &["compared every contract to its end"]);
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn what_was_found_of_another_database_is_compared_anew() {
+    let workspace = three();
+    for (name, text) in [("stage", "b"), ("prod", "wrong")] {
+        let database = rusqlite::Connection::open(workspace.path().join(format!("{name}.db"))).unwrap();
+        let rows = format!("INSERT INTO t VALUES (1, 'a'), (2, '{text}')");
+        database.execute_batch(&format!("CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT); {rows}")).unwrap();
+    }
+    let text = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    let location = "location = \"sqlite:${WHICH}.db\"\ntable = \"t\"";
+    workspace.file("reconcile.toml", &text.replace("location = \"two-p.csv\"", location));
+    let run = |which: &str, arguments: &[&str]| {
+        Outcome::of(&workspace.command(arguments).env("WHICH", which).output().unwrap()).unbroken()
+    };
+    run("stage", &["run"]).expect(2, &["agreed two", "unverified three"]);
+    run("stage", &["run", "--resume", "latest"]).expect(2, &["agreed two", "2 contracts taken"]);
+    let told = ["drifted two", "is compared anew: a database that it read is another one now"];
+    run("prod", &["run", "--resume", "latest"]).expect(2, &told);
 }
 
 #[test]

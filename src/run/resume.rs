@@ -1,5 +1,6 @@
 //! Goes on from a run that was cut off: takes over the contracts that it compared to their end, and says what it keeps of the
-//! others. It never takes over what is older than a contract allows, nor what files have changed since.
+//! others. It never takes over what is older than a contract allows,
+//! what was found of another database, nor what files have changed since.
 
 use std::fmt::Debug;
 use std::io;
@@ -9,7 +10,8 @@ use jiff::Timestamp;
 use super::Batch;
 use super::input::check_age;
 use crate::audit::{ContractAudit, InputFacts, InputFile, Kept, Reading, Recorder, Segments, Verdict};
-use crate::contract::Location;
+use crate::contract::{Location, Source};
+use crate::database::place;
 use crate::sides::Sides;
 use crate::source::{self, OpenOptions};
 
@@ -132,11 +134,26 @@ fn gone_by(batch: &Batch<'_>, found: &ContractAudit) -> Option<String> {
             return old("a source is older by now than its `max_age` allows");
         }
     }
+    if is_elsewhere(batch, found) {
+        return old("a database that it read is another one now");
+    }
     match same_files(batch, found) {
         Ok(true) => None,
         Ok(false) => old("a file that it read has changed since"),
         Err(_) => old("a file that it read cannot be read any more"),
     }
+}
+
+/// Whether some database lies elsewhere than the one that was read, whatever its location is called in the contract file.
+fn is_elsewhere(batch: &Batch<'_>, found: &ContractAudit) -> bool {
+    let sides = found.inputs.iter().map(|(_, input)| input);
+    let besides = found.owners.iter().map(|owner| &owner.input).chain(found.baseline.iter().map(|old| &old.input));
+    let inputs: Vec<&InputFacts> = sides.chain(besides).collect();
+    let stays = |source: &Source| {
+        let then = inputs.iter().find(|input| input.source == source.name).and_then(|input| input.place.as_ref());
+        source.database().is_none_or(|database| then == Some(&place(database)))
+    };
+    !batch.contract.every_source().all(|source| stays(source))
 }
 
 /// Whether every file that was read is there and holds what it held.

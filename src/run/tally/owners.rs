@@ -6,6 +6,7 @@ use super::super::Halt;
 use super::Tally;
 use crate::audit::{Books, Column, InputFacts, InputFile, OwnerFacts, OwnerRole, Unbalanced};
 use crate::contract::Source;
+use crate::database::place;
 use crate::sides::Side;
 use crate::source::{self, Opened, Unreadable};
 
@@ -47,6 +48,7 @@ impl Tally<'_> {
             source: source.name.clone(),
             context: source.context.as_deref().map(|context| secrets.redact(context).into_owned()),
             location: secrets.redact(source.location.shown()).into_owned(),
+            place: source.database().map(place),
             files,
             columns: columns_of(opened),
             snapshot: super::opened::described(opened),
