@@ -40,6 +40,12 @@ fn browse(workspace: &Workspace) -> Terminal {
     terminal
 }
 
+/// Leaves, which is no failure.
+fn quit(mut terminal: Terminal) {
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
+}
+
 /// The lines that are not empty.
 fn lines(text: &str) -> Vec<&str> {
     text.lines().filter(|line| !line.is_empty()).collect()
@@ -106,8 +112,7 @@ fn divergences_are_listed_by_contract_cause_kind_and_attribute() {
             " Enter open  Tab next list  / search  Esc back  e export  ? help  q quit",
         ]
     );
-    terminal.press("q");
-    assert_eq!(terminal.end().0, 0);
+    quit(terminal);
 }
 
 #[test]
@@ -163,8 +168,7 @@ fn a_line_is_opened_with_both_values_and_rows_side_by_side() {
     terminal.press("/nowhere");
     terminal.press(ENTER);
     terminal.wait_for("nothing is like that");
-    terminal.press("q");
-    assert_eq!(terminal.end().0, 0);
+    quit(terminal);
 }
 
 #[test]
@@ -206,8 +210,7 @@ fn what_is_marked_is_exported_as_review_export_does() {
     terminal.wait_for("marked.csv: is there already");
     terminal.press("m");
     terminal.wait_for("› marked");
-    terminal.press("q");
-    assert_eq!(terminal.end().0, 0);
+    quit(terminal);
 
     let records = |text: &str| -> Vec<BTreeMap<String, String>> {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -257,8 +260,7 @@ fn a_small_window_still_says_what_matters() {
     terminal.wait_for("leave at once");
     terminal.press("x");
     terminal.wait_for("missing");
-    terminal.press("q");
-    assert_eq!(terminal.end().0, 0);
+    quit(terminal);
 }
 
 #[test]
@@ -350,6 +352,5 @@ pub(crate) fn a_million_lines_are_looked_through_in_little_memory(workspace: &Wo
     terminal.wait_for("1 divergence\n");
     let peak = of_process(process, "status", "VmHWM:");
     assert!(peak < 300 << 10, "{peak} KiB for a million lines");
-    terminal.press("q");
-    assert_eq!(terminal.end().0, 0);
+    quit(terminal);
 }

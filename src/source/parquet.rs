@@ -3,21 +3,17 @@
 //! The metadata are read once per file; every read of a unit has its own positioned handle. A page that does not decode
 //! costs the rest of its row group, which is said with its number of rows; it is never a panic and never a silent end.
 
-use std::io::{BufReader, Seek, SeekFrom};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
     RowSelector,
 };
 use parquet::basic::{Compression as ParquetCompression, LogicalType, Type as PhysicalType};
-use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{ChunkReader, Length};
 
 use crate::contract::Format;
 use crate::notation::{Notation, field};
@@ -27,6 +23,10 @@ use super::format::{Compression, not};
 use super::guard::guarded;
 use super::unite::Contents;
 use super::{Error, Piece, Pieces, Unit, Unreadable};
+
+mod chunks;
+
+use chunks::Chunks;
 
 /// Row groups below this are read together.
 const UNIT_BYTES_MIN: u64 = 1 << 20;
@@ -177,98 +177,6 @@ fn groups(file: &SourceFile, metadata: &ArrowReaderMetadata) -> Result<(Vec<Grou
         return Err(file.error(format!("its footer claims {claimed} rows, but its row groups hold {total}")));
     }
     Ok((groups, total))
-}
-
-/// Positioned reads for the Parquet crate, no larger than the file.
-struct Chunks {
-    handle: Positioned,
-}
-
-/// Buffers that were read into and let go, for the next reads: new ones would have to be cleared first.
-#[derive(Debug)]
-struct Buffers(Mutex<Vec<Vec<u8>>>);
-
-/// Those of all files: what one file's last page was read into serves the next file.
-static BUFFERS: Buffers = Buffers(Mutex::new(Vec::new()));
-
-impl Buffers {
-    /// How many are kept: about as many as the columns that threads read at once.
-    const MOST: usize = 64;
-    /// How many bytes they have together.
-    const MOST_BYTES: usize = 16 << 20;
-    /// Longer ones are rare, and too much to keep.
-    const LARGEST: usize = 2 << 20;
-
-    /// A buffer of at least so many bytes that is not much larger.
-    fn take(&self, length: usize) -> Vec<u8> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |buffer: &Vec<u8>| buffer.len() >= length && buffer.len() / 4 <= length;
-        match kept.iter().position(fits) {
-            Some(index) => kept.swap_remove(index),
-            None => vec![0; length],
-        }
-    }
-
-    fn give(&self, buffer: Vec<u8>) {
-        if buffer.len() > Self::LARGEST {
-            return;
-        }
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = Self::MOST_BYTES - buffer.len();
-        while kept.len() >= Self::MOST || kept.iter().map(Vec::len).sum::<usize>() > most {
-            kept.swap_remove(0);
-        }
-        kept.push(buffer);
-    }
-}
-
-/// A buffer that goes back when nobody reads it any more.
-struct Lent {
-    buffer: Vec<u8>,
-    length: usize,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer[..self.length]
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        BUFFERS.give(std::mem::take(&mut self.buffer));
-    }
-}
-
-impl Length for Chunks {
-    fn len(&self) -> u64 {
-        self.handle.length()
-    }
-}
-
-impl ChunkReader for Chunks {
-    type T = BufReader<Positioned>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        let mut own = self.handle.duplicate();
-        own.seek(SeekFrom::Start(start))?;
-        // Only headers of pages are read this way.
-        Ok(BufReader::with_capacity(1 << 10, own))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let fits = start.checked_add(length as u64).is_some_and(|end| end <= self.handle.length());
-        if !fits {
-            return Err(ParquetError::EOF(format!(
-                "bytes {start} to {} are wanted, the file has {}",
-                start.saturating_add(length as u64),
-                self.handle.length()
-            )));
-        }
-        let mut buffer = BUFFERS.take(length);
-        self.handle.read_exact_at(&mut buffer[..length], start)?;
-        Ok(Bytes::from_owner(Lent { buffer, length }))
-    }
 }
 
 struct ParquetFile {
