@@ -28,7 +28,7 @@ mod text;
 mod whereabouts;
 mod zones;
 
-pub use census::{Census, MissingKeys, Question};
+pub use census::{Census, Counted, MissingKeys, Question};
 use class::{Class, class_of};
 use clues::Clues;
 use gap::{Gap, Gaps};

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::array::Array;
+
 use crate::diff::Keys;
 use crate::diff::resolve::Difference;
-use crate::normalise::{Binding, CanonicalBatch, Reading, Readings};
+use crate::normalise::{Binding, CanonicalBatch, Readings};
 use crate::sides::{Side, Sides};
 
 use super::daylight::Doubt;
@@ -37,6 +39,29 @@ pub struct Census {
     gap: GapCount,
     /// Times by attribute.
     times: BTreeMap<usize, Apart>,
+}
+
+/// Which rows of a batch are counted.
+#[derive(Clone, Copy, Default)]
+pub struct Counted<'a> {
+    /// Whether a row lives; None: all do.
+    pub lives: Option<&'a dyn Fn(usize) -> bool>,
+    /// Whether a row is in scope; None: all are.
+    pub is_in_scope: Option<&'a dyn Fn(usize) -> bool>,
+}
+
+impl Counted<'_> {
+    fn is_all(&self) -> bool {
+        self.lives.is_none() && self.is_in_scope.is_none()
+    }
+
+    fn lives(&self, row: usize) -> bool {
+        self.lives.is_none_or(|lives| lives(row))
+    }
+
+    fn is_in_scope(&self, row: usize) -> bool {
+        self.is_in_scope.is_none_or(|is_in_scope| is_in_scope(row))
+    }
 }
 
 /// Missing keys, counted by where they lie; they add up in any order.
@@ -103,24 +128,23 @@ impl Question {
         side: Side,
         (binding, attributes): (&Binding, &[usize]),
         batch: &CanonicalBatch,
-        (lives, is_in_scope): (impl Fn(usize) -> bool, impl Fn(usize) -> bool),
+        counted: Counted<'_>,
         census: &mut Census,
     ) {
-        let all: Vec<usize> = (0..batch.rows).filter(|row| lives(*row)).collect();
-        let living: Vec<usize> = all.iter().copied().filter(|row| is_in_scope(*row)).collect();
-        *census.rows.get_mut(side) += living.len() as u64;
+        let living = || (0..batch.rows).filter(|row| counted.lives(*row) && counted.is_in_scope(*row));
+        *census.rows.get_mut(side) += if counted.is_all() { batch.rows } else { living().count() } as u64;
         let readings = |place: usize| Readings::new(&binding.attributes[place].comparison, &batch.columns[place]);
         for (place, attribute) in attributes.iter().enumerate() {
             if self.daylight.iter().any(|doubt| doubt.instants == side && doubt.attribute == *attribute) {
                 let times = census.times.entry(*attribute).or_default();
                 let column = readings(place);
-                living.iter().for_each(|row| Doubt::count(&column, *row, times));
+                living().for_each(|row| Doubt::count(&column, row, times));
             }
             let Some(wanted) = self.wanted.get(side).get(attribute) else { continue };
             let counts = census.with.get_mut(side).entry(*attribute).or_insert_with(|| vec![0; wanted.len()]);
             let column = readings(place);
             let mut value = Vec::new();
-            for &row in &living {
+            for row in living() {
                 if !common_in(column.at(row), &mut value) {
                     continue;
                 }
@@ -130,13 +154,23 @@ impl Question {
             }
         }
         let Some(gap) = self.gap.as_ref().filter(|_| side == Side::Authority) else { return };
-        let Some(keys) = Keys::of(&batch.columns[..self.key_count]) else { return };
-        let columns: Vec<Readings<'_>> = (0..self.key_count).map(readings).collect();
-        let whole = |row: usize| {
-            let key = columns.iter().map(|column| column.at(row));
-            !key.into_iter().any(|value| matches!(value, Reading::Null | Reading::Fault(_) | Reading::Nothing))
-        };
-        all.into_iter().filter(|row| whole(*row)).for_each(|row| gap.count(&keys, row, &mut census.gap));
+        let key = &batch.columns[..self.key_count];
+        let Some(keys) = Keys::of(key) else { return };
+        // What has no canonical form is NULL there too.
+        let whole = |row: usize| key.iter().all(|column| column.values.is_valid(row));
+        if counted.lives.is_none() && key.iter().all(|column| column.values.null_count() == 0) {
+            gap.count(&keys, batch.rows, &mut census.gap);
+        } else {
+            let rows = (0..batch.rows).filter(|row| counted.lives(*row) && whole(*row));
+            rows.for_each(|row| gap.count_one(&keys, row, &mut census.gap));
+        }
+    }
+
+    /// Whether what was counted so far answers all that is asked, whatever the other rows hold.
+    #[must_use]
+    pub fn is_settled(&self, census: &Census) -> bool {
+        let keys_alone = self.doubts.is_empty() && self.daylight.is_empty();
+        keys_alone && self.gap.as_ref().is_some_and(|gap| gap.is_settled(&census.gap))
     }
 
     /// Whether the differences must be looked at once more, because more keys are missing than were kept.
@@ -181,6 +215,8 @@ impl Question {
             census.with.get(side).get(&attribute)?.get(place).copied()
         };
         let with = |side: Side, attribute: usize, value: &[u8]| with(side, attribute, value).unwrap_or(0);
+        // Where that settles it, counting may have ended early.
+        let gap = gap.filter(|gap| !gap.is_settled(&census.gap));
         (doubts.places(census.rows, with, by_file), gap.map(|gap| gap.gaps(&census.gap)).unwrap_or_default())
     }
 }

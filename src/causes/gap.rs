@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use rustc_hash::FxBuildHasher;
 
@@ -145,11 +146,11 @@ pub(super) struct GapDoubt {
 pub(super) struct GapCount(Vec<u64>);
 
 impl GapCount {
-    fn note(&mut self, part: usize, parts: usize) {
+    fn note(&mut self, part: usize, parts: usize, rows: usize) {
         if self.0.is_empty() {
             self.0 = vec![0; parts];
         }
-        self.0[part] += 1;
+        self.0[part] += rows as u64;
     }
 
     /// Adds what was counted elsewhere.
@@ -170,7 +171,7 @@ impl GapDoubt {
     /// Counts a missing row.
     pub(super) fn count_missing(&self, values: &Values<'_>, at: RowAt, count: &mut GapCount) {
         if let Some(key) = key_of(values, at) {
-            count.note(self.cuts.partition_point(|cut| *cut <= key), self.cuts.len() + 1);
+            count.note(self.cuts.partition_point(|cut| *cut <= key), self.cuts.len() + 1, 1);
         }
     }
 
@@ -179,10 +180,39 @@ impl GapDoubt {
         self.missing.get_or_insert(count.0);
     }
 
+    /// Counts so many keys of the authority, in whatever order they are.
+    pub(super) fn count(&self, keys: &Keys<'_>, rows: usize, count: &mut GapCount) {
+        if !keys.ascend(rows) {
+            (0..rows).for_each(|row| self.count_one(keys, row, count));
+            return;
+        }
+        // Few cuts lie among the keys of a batch: they are looked for, instead of the place of each key.
+        let mut first = 0;
+        while first < rows {
+            let part = self.part(keys, first);
+            let below = |row: usize, cut: &OwnedKey| keys.compare_kept(row, cut).is_lt();
+            let end = self.cuts.get(part).map_or(rows, |cut| first_not(first..rows, |row| below(row, cut)));
+            count.note(part, self.cuts.len() + 1, end - first);
+            first = end;
+        }
+    }
+
     /// Counts one key of the authority.
-    pub(super) fn count(&self, keys: &Keys<'_>, row: usize, count: &mut GapCount) {
-        let part = self.cuts.partition_point(|cut| keys.compare_kept(row, cut).is_ge());
-        count.note(part, self.cuts.len() + 1);
+    pub(super) fn count_one(&self, keys: &Keys<'_>, row: usize, count: &mut GapCount) {
+        count.note(self.part(keys, row), self.cuts.len() + 1, 1);
+    }
+
+    fn part(&self, keys: &Keys<'_>, row: usize) -> usize {
+        self.cuts.partition_point(|cut| keys.compare_kept(row, cut).is_ge())
+    }
+
+    /// Whether so many parts hold other keys already that no more counting makes a range of half of what is missing.
+    pub(super) fn is_settled(&self, count: &GapCount) -> bool {
+        let Some(missing) = &self.missing else { return false };
+        let open = missing.iter().zip(&count.0).filter(|(missing, all)| all <= missing);
+        // The key that ends a range lies in the part behind it.
+        let most: u64 = open.map(|(missing, _)| missing + 1).sum();
+        missing.len() == count.0.len() && most * 2 < self.rows
     }
 
     /// The longest ranges in their order, where they hold half of what is missing and are no chance.
@@ -225,6 +255,20 @@ impl GapDoubt {
     }
 }
 
+/// The first row of a range that is not as those before it are.
+fn first_not(rows: Range<usize>, is: impl Fn(usize) -> bool) -> usize {
+    let (mut first, mut end) = (rows.start, rows.end);
+    while first < end {
+        let middle = usize::midpoint(first, end);
+        if is(middle) {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    first
+}
+
 /// Missing keys between which the authority has no other.
 #[derive(Clone, Debug)]
 pub(super) struct Gap {
@@ -257,4 +301,71 @@ pub(super) enum Held {
     First,
     Between,
     Last,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::normalise::CanonicalColumn;
+
+    /// Keys of two numbers, as an authority has them.
+    fn columns(keys: &[i64]) -> Vec<CanonicalColumn> {
+        let column = |part: fn(i64) -> i64| -> CanonicalColumn {
+            let values: ArrayRef = Arc::new(Int64Array::from_iter_values(keys.iter().map(|key| part(*key))));
+            CanonicalColumn { values, faults: Vec::new() }
+        };
+        vec![column(|key| key / 3), column(|key| key % 3)]
+    }
+
+    fn kept(key: i64) -> OwnedKey {
+        Keys::of(&columns(&[key])).expect("numbers have an order").keep(0)
+    }
+
+    fn doubt(missing: &[i64]) -> GapDoubt {
+        let cuts: Vec<OwnedKey> = missing.iter().map(|key| kept(*key)).collect();
+        let each = (0..=cuts.len()).map(|part| u64::from(part > 0)).collect();
+        let (first, last) = (cuts[0].clone(), cuts[cuts.len() - 1].clone());
+        GapDoubt { rows: missing.len() as u64, first, last, cuts, missing: Some(each) }
+    }
+
+    proptest! {
+        #[test]
+        fn batches_in_order_and_keys_one_by_one_are_counted_alike_and_what_is_settled_stays_so(
+            rows in 1_i64..400,
+            missing in proptest::collection::btree_set(0_i64..400, 20..200),
+            step in prop_oneof![Just(1_i64), Just(7), Just(401)],
+            size in 1_usize..90,
+        ) {
+            let missing: Vec<i64> = missing.into_iter().collect();
+            let rows = rows.max(missing[missing.len() - 1] + 1);
+            // In order, or in one that jumps: 809 is a prime beyond all keys.
+            let mut keys: Vec<i64> = (0..rows).collect();
+            keys.sort_by_key(|key| if step == 1 { *key } else { key * step % 809 });
+            let doubt = doubt(&missing);
+            let (mut together, mut single) = (GapCount::default(), GapCount::default());
+            let mut settled = false;
+            for some in keys.chunks(size) {
+                let columns = columns(some);
+                let of_batch = Keys::of(&columns).unwrap();
+                doubt.count(&of_batch, some.len(), &mut together);
+                (0..some.len()).for_each(|row| doubt.count_one(&of_batch, row, &mut single));
+                prop_assert!(!settled || doubt.is_settled(&together), "more keys make no range longer");
+                settled = doubt.is_settled(&together);
+            }
+            prop_assert_eq!(&together.0, &single.0);
+            prop_assert_eq!(together.0.iter().sum::<u64>(), keys.len() as u64);
+            let gaps = doubt.gaps(&together);
+            prop_assert!(!settled || gaps.is_empty());
+            for gap in gaps {
+                let within: Vec<i64> = (0..rows).filter(|key| (&gap.first..=&gap.last).contains(&&kept(*key))).collect();
+                prop_assert!(within.iter().all(|key| missing.contains(key)), "no key lies between: {:?}", within);
+                prop_assert_eq!(gap.rows, within.len() as u64);
+            }
+        }
+    }
 }

@@ -13,14 +13,16 @@ pub struct Index {
     shelves: Vec<Option<Shelf>>,
 }
 
-/// The records of one partition in the order of their key tags, each at the place among the slots that its tag has among
+/// The records of one partition in the order of their key tags, each in the line of slots that its tag has among
 /// all tags, or as soon after it as others leave room. So one look at memory finds most.
 pub struct Shelf {
     slots: Vec<Slot>,
     /// How many of them hold a record.
     records: usize,
-    /// Places, fewer than slots by those that follow the last place.
-    places: u64,
+    /// Where the first line begins: so that lines are those of the processor's cache.
+    start: usize,
+    /// Lines, fewer than there are slots for by those that follow the last one.
+    lines: u64,
 }
 
 /// A record, and in the bits that it leaves free what became of it.
@@ -38,8 +40,8 @@ const CONTESTED: u64 = 1;
 /// What no record is: the place of none.
 const FREE: Record = Record { first: u64::MAX, second: u64::MAX };
 
-/// Slots that are compared at once.
-const WINDOW: usize = 4;
+/// Slots of a line, which are compared at once.
+const LINE: usize = 64 / Record::BYTES;
 
 impl Slot {
     fn of(record: Record) -> Self {
@@ -89,8 +91,6 @@ pub struct Swept {
 #[derive(Debug, Default)]
 pub struct Questions {
     asked: Vec<Question>,
-    /// The place of each.
-    found: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,16 +119,17 @@ impl Shelf {
     #[must_use]
     pub fn new(mut records: Vec<Record>, scratch: &mut Vec<Record>) -> Self {
         order(&records, scratch);
-        let places = (records.len() + records.len() / 5) as u64 + 1;
+        let lines = ((scratch.len() + scratch.len() / 5) / LINE) as u64 + 1;
         records.clear();
         records.reserve(Self::slots(scratch.len()));
+        let start = records.as_ptr().addr().wrapping_neg() / Record::BYTES % LINE;
         for &record in &*scratch {
-            // A search ends at the first free slot, so none lies between a record's place and the record.
-            records.resize(place(record, places).max(records.len()), FREE);
+            // A search ends at the first free slot, so none lies between a record's line and the record.
+            records.resize((start + line(record, lines) * LINE).max(records.len()), FREE);
             records.push(record);
         }
-        records.resize(records.len().max(places as usize) + WINDOW, FREE);
-        Self { slots: records.into_iter().map(Slot::of).collect(), records: scratch.len(), places }
+        records.resize(records.len().max(start + lines as usize * LINE) + LINE, FREE);
+        Self { slots: records.into_iter().map(Slot::of).collect(), records: scratch.len(), start, lines }
     }
 
     /// What became of the records after all rows across have asked.
@@ -151,42 +152,70 @@ impl Shelf {
         swept
     }
 
-    /// Whether a row agrees with the record of its key, as far as the tags say and until another row has its key.
+    /// The slots from the line of a record's key on.
     #[inline]
-    fn agrees(&self, place: usize, asked: Record) -> bool {
-        let key = asked.key();
-        // Nearly all lie within a few slots, which are compared without asking after each whether to go on: that could not be
-        // foretold.
-        let (slots, _) = self.slots[place..].as_chunks::<WINDOW>();
-        let Some(window) = slots.first() else { return false };
-        let mut at = WINDOW;
-        for (offset, slot) in window.iter().enumerate().rev() {
-            at = if slot.key() == key { offset } else { at };
-        }
-        let near = window.get(at);
-        // The slots end with free ones, whose key is greater than any.
-        let Some(slot) = near.or_else(|| self.slots[place..].iter().find(|slot| slot.key() >= key)) else {
-            return false;
-        };
-        let record = slot.record();
-        if record.key() != key || record.first & CONTESTED != 0 {
-            return false;
-        }
-        // The first row of equal tags is let go; whoever comes later finds it seen, or it finds itself contested.
-        if record.same_row(asked) && record.second & SEEN == 0 {
-            slot.see();
-            return true;
-        }
-        slot.contest();
-        false
+    fn from(&self, record: Record) -> &[Slot] {
+        self.slots.get(self.start + line(record, self.lines) * LINE..).unwrap_or_default()
     }
 }
 
-/// The place of a record among so many: that of its key, whatever its row.
+/// What the first line of these slots says of a row.
 #[inline]
-fn place(record: Record, places: u64) -> usize {
+fn near(slots: &[Slot], asked: Record) -> Answer {
+    let key = asked.key();
+    let Some(line) = slots.first_chunk::<LINE>() else { return Answer::Differs };
+    // Without asking after each slot whether to go on: that could not be foretold.
+    let mut at = LINE;
+    for (offset, slot) in line.iter().enumerate().rev() {
+        at = if slot.key() == key { offset } else { at };
+    }
+    match line.get(at) {
+        Some(slot) => slot.answer(asked),
+        None if line[LINE - 1].key() < key => Answer::Beyond,
+        None => Answer::Differs,
+    }
+}
+
+/// What all of these slots say of a row. They end with free ones, whose key is greater than any.
+fn far(slots: &[Slot], asked: Record) -> Answer {
+    let slot = slots.iter().find(|slot| slot.key() >= asked.key());
+    slot.filter(|slot| slot.key() == asked.key()).map_or(Answer::Differs, |slot| slot.answer(asked))
+}
+
+/// What a row is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// It agrees with the record of its key, as far as the tags say and until another row has its key.
+    Agrees,
+    /// It is a candidate.
+    Differs,
+    /// Its key may lie behind.
+    Beyond,
+}
+
+impl Slot {
+    /// Of a row whose key this record has.
+    #[inline]
+    fn answer(&self, asked: Record) -> Answer {
+        let record = self.record();
+        if record.first & CONTESTED != 0 {
+            return Answer::Differs;
+        }
+        // The first row of equal tags is let go; whoever comes later finds it seen, or it finds itself contested.
+        if record.same_row(asked) && record.second & SEEN == 0 {
+            self.see();
+            return Answer::Agrees;
+        }
+        self.contest();
+        Answer::Differs
+    }
+}
+
+/// The line of a record among so many: that of its key, whatever its row.
+#[inline]
+fn line(record: Record, lines: u64) -> usize {
     let key = record.key() << Record::ROW_BITS;
-    ((u128::from(key) * u128::from(places)) >> 64) as usize
+    ((u128::from(key) * u128::from(lines)) >> 64) as usize
 }
 
 /// Copies records in order, and contests keys that occur more than once.
@@ -242,29 +271,40 @@ impl Index {
 
     /// Answers all questions: tells each row that does not agree.
     pub fn answer(&self, questions: &mut Questions, mut differs: impl FnMut(u32)) {
-        /// Questions answered together: what they look at stays in the second-level cache.
-        const TOGETHER: usize = 1024;
-        let Questions { asked, found } = questions;
-        for asked in asked.chunks(TOGETHER) {
-            // In passes, so that the memory that rows wait for is fetched for many side by side: first what lies at each
-            // place, and at the end of what is compared with it, is only looked at.
-            found.clear();
+        /// Questions answered together: what they look at stays in the first-level cache.
+        const TOGETHER: usize = 256;
+        let mut found: [&[Slot]; TOGETHER] = [&[]; TOGETHER];
+        let mut beyond: Vec<usize> = Vec::with_capacity(TOGETHER);
+        for asked in questions.asked.chunks(TOGETHER) {
+            // In passes, so that the memory that rows wait for is fetched for many side by side: first what lies in each line is
+            // only looked at, then what lies behind it, where it must be.
+            for (found, question) in found.iter_mut().zip(asked) {
+                let shelf = self.shelf(question.partition as usize);
+                *found = shelf.map(|shelf| shelf.from(question.record)).unwrap_or_default();
+            }
+            let looked =
+                found[..asked.len()].iter().fold(0, |looked, slots| looked ^ slots.first().map_or(0, Slot::first));
+            std::hint::black_box(looked);
+            beyond.clear();
             let mut looked = 0;
-            for question in asked {
-                let shelf = self.shelves[question.partition as usize].as_ref();
-                let place = shelf.map_or(0, |shelf| place(question.record, shelf.places));
-                let slot = |at: usize| shelf.and_then(|shelf| shelf.slots.get(at)).map_or(0, Slot::first);
-                looked ^= slot(place) ^ slot(place + WINDOW - 1);
-                found.push(place);
+            for (number, question) in asked.iter().enumerate() {
+                match near(found[number], question.record) {
+                    Answer::Agrees => {}
+                    Answer::Differs => differs(question.row),
+                    Answer::Beyond => {
+                        found[number] = &found[number][LINE..];
+                        looked ^= found[number].first().map_or(0, Slot::first);
+                        beyond.push(number);
+                    }
+                }
             }
             std::hint::black_box(looked);
-            for (question, place) in asked.iter().zip(&*found) {
-                let shelf = self.shelves[question.partition as usize].as_ref();
-                if !shelf.is_some_and(|shelf| shelf.agrees(*place, question.record)) {
-                    differs(question.row);
+            for &number in &beyond {
+                if far(found[number], asked[number].record) != Answer::Agrees {
+                    differs(asked[number].row);
                 }
             }
         }
-        asked.clear();
+        questions.asked.clear();
     }
 }

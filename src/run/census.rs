@@ -1,6 +1,7 @@
 //! Counts all rows of the sources once more, reading no more columns than must be: only where what differs leaves open whether
 //! it all lies in one place, or whether the missing keys follow one another.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
@@ -8,7 +9,7 @@ use arrow::array::{Array, BooleanArray, RecordBatch};
 use super::Halt;
 use super::compare::Work;
 use super::scan::{Reader, UnitFacts};
-use crate::causes::{Census, Question};
+use crate::causes::{Census, Counted, Question};
 use crate::normalise::{Binding, columns_read, normalise};
 use crate::sides::{Side, Sides};
 use crate::source::Piece;
@@ -42,7 +43,11 @@ impl Work<'_> {
         let sides: Vec<Side> = Side::BOTH.into_iter().filter(is_asked).collect();
         let in_files = by_file.as_ref().map(|_, rows| if narrowed { vec![0; rows.len()] } else { rows.clone() });
         let counted = Mutex::new((Census::default(), in_files));
+        let settled = AtomicBool::new(false);
         let count = |side, unit: usize| {
+            if settled.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             let of_unit = self.reader(side).count(unit, question, looks.get(side))?;
             let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
             let file = self.inputs.sides.get(side).opened.file_of.get(unit).filter(|_| narrowed);
@@ -50,6 +55,9 @@ impl Work<'_> {
                 *rows += of_unit.rows(side);
             }
             counted.0.add(&of_unit);
+            if question.is_settled(&counted.0) {
+                settled.store(true, Ordering::Relaxed);
+            }
             Ok(())
         };
         self.inputs.as_whole(|| self.again(self.units_of(&sides), count))?;
@@ -117,8 +125,11 @@ impl Reader<'_> {
             };
             let scope = self.scope_of(&rows)?;
             let is_in_scope = |row: usize| scope.as_ref().is_none_or(|scope| scope.value(row));
-            let rows = (lives, is_in_scope);
-            question.count(self.side, (&look.binding, &look.attributes), &batch, rows, &mut census);
+            let counted = Counted {
+                lives: (kept.is_some() || deleted.is_some()).then_some(&lives),
+                is_in_scope: scope.is_some().then_some(&is_in_scope),
+            };
+            question.count(self.side, (&look.binding, &look.attributes), &batch, counted, &mut census);
             Ok(())
         })?;
         Ok(census)
