@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::diff::{Extent, Spill};
 
+pub mod sorted;
+
 /// A spill file that is made when the first bytes come.
 #[derive(Debug)]
 pub struct SpillFile {

@@ -412,16 +412,22 @@ fn decisions_hold_whatever_the_threads_and_with_what_is_kept_between_runs() {
     assert!(seen[0].1["away"].as_u64().unwrap() + safe == decided && safe > 0, "{:?}", seen[0].1);
 }
 
-#[test]
-fn a_value_that_its_owner_lacks_cannot_be_accepted() {
+/// People whose premiums belong to an owner that knows only the first of them.
+fn with_owner(people: &str, rules: &str) -> Workspace {
     let workspace = Workspace::new();
-    workspace.file("a.csv", "id,name\n1,Anna\n2,Bert\n");
+    workspace.file("a.csv", &format!("id,name\n{people}"));
     workspace.file("owner.csv", "id,premium\n1,10\n");
     workspace.file("b.csv", "id,name,premium\n1,Anna,11\n2,Bert,20\n");
-    let config = "version = 1\n[source.a]\nlocation = \"a.csv\"\n[source.owner]\nlocation = \"owner.csv\"\n[source.b]\nlocation = \
-                  \"b.csv\"\n[contract.pair]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = \
-                  [\"id\"]\n[contract.pair.attribute.premium]\nowner = \"owner\"\n";
-    workspace.file("reconcile.toml", config);
+    let contract = crate::support::pair_contract("a.csv", "b.csv");
+    let owner = "[source.owner]\nlocation = \"owner.csv\"\n";
+    let premium = "[contract.pair.attribute.premium]\nowner = \"owner\"\n";
+    workspace.file("reconcile.toml", &format!("{contract}{premium}{owner}{rules}"));
+    workspace
+}
+
+#[test]
+fn a_value_that_its_owner_lacks_cannot_be_accepted() {
+    let workspace = with_owner("1,Anna\n2,Bert\n", "");
     workspace.reconcile(["run"]).expect(1, &["owner_lacks_key"]);
     let rows = exported(&workspace, &["--all"]);
     decided(&workspace, &rows, |row| (row["reason"] == "owner_lacks_key").then_some("accept-authority"));
@@ -432,15 +438,8 @@ fn a_value_that_its_owner_lacks_cannot_be_accepted() {
 
 #[test]
 fn a_value_that_its_owner_lacks_cannot_be_accepted_behind_a_rule_or_as_a_part_of_a_row() {
-    let workspace = Workspace::new();
-    workspace.file("a.csv", "id,name\n1,Anna\n2,Bert\n3,Cora\n");
-    workspace.file("owner.csv", "id,premium\n1,10\n");
-    workspace.file("b.csv", "id,name,premium\n1,Anna,11\n2,Bert,20\n");
-    let config = "version = 1\n[source.a]\nlocation = \"a.csv\"\n[source.owner]\nlocation = \"owner.csv\"\n[source.b]\nlocation = \
-                  \"b.csv\"\n[contract.pair]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"b\"\nkey = \
-                  [\"id\"]\n[contract.pair.attribute.premium]\nowner = \"owner\"\n[[contract.pair.rule]]\nname = \"all\"\nwhen = \
-                  \"true\"\nseverity = \"critical\"\n";
-    workspace.file("reconcile.toml", config);
+    let rule = "[[contract.pair.rule]]\nname = \"all\"\nwhen = \"true\"\nseverity = \"critical\"\n";
+    let workspace = with_owner("1,Anna\n2,Bert\n3,Cora\n", rule);
     workspace.reconcile(["run"]).expect(1, &["rule:all"]);
     let rows = exported(&workspace, &["--all"]);
     assert_eq!(rows.iter().map(|row| row["reason"].as_str()).collect::<Vec<_>>(), ["rule:all"; 3]);

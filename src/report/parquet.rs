@@ -2,17 +2,17 @@
 //! bytes: nothing in the file tells when, where or by which version it was written. It never sorts and never drops a line.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use arrow::array::{ArrayRef, StringBuilder};
+use arrow::datatypes::{DataType, Field};
 
 use super::json::hex;
 use crate::classify::Divergence;
+
+pub(super) mod sink;
+
+use sink::Sink;
 
 /// The columns in the order of the file: name, and whether it can be NULL.
 const COLUMNS: [(&str, bool); 12] = [
@@ -32,16 +32,12 @@ const COLUMNS: [(&str, bool); 12] = [
 
 /// Lines held as Arrow builders before they go to the Parquet writer.
 const LINES_IN_BATCH: usize = 4096;
-/// Lines in a row group.
-const LINES_IN_ROW_GROUP: usize = 128 * 1024;
 /// Bytes held, in builders or in the open row group, before they are written whatever their lines: values may be long.
 const BYTES_HELD: usize = 16 << 20;
 
 /// Writes `divergences.parquet`.
 pub struct DivergenceWriter<W: Write + Send> {
-    out: Shared<W>,
-    writer: ArrowWriter<Shared<W>>,
-    schema: SchemaRef,
+    sink: Sink<W>,
     columns: [StringBuilder; COLUMNS.len()],
     lines: usize,
     bytes: usize,
@@ -54,17 +50,9 @@ impl<W: Write + Send> DivergenceWriter<W> {
     /// What kept its first bytes from being written.
     pub fn new(out: W) -> io::Result<Self> {
         let fields = COLUMNS.map(|(name, nullable)| Field::new(name, DataType::Utf8, nullable));
-        let schema = Arc::new(Schema::new(fields.to_vec()));
-        let properties = WriterProperties::builder()
-            .set_created_by("reconcile".to_owned())
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(LINES_IN_ROW_GROUP))
-            .build();
-        let out = Shared(Arc::new(Mutex::new(out)));
-        let writer =
-            ArrowWriter::try_new(Shared(Arc::clone(&out.0)), Arc::clone(&schema), Some(properties)).map_err(as_io)?;
+        let sink = Sink::new(out, fields.to_vec())?;
         let columns = std::array::from_fn(|_| StringBuilder::new());
-        Ok(Self { out, writer, schema, columns, lines: 0, bytes: 0 })
+        Ok(Self { sink, columns, lines: 0, bytes: 0 })
     }
 
     /// Adds one line.
@@ -108,11 +96,7 @@ impl<W: Write + Send> DivergenceWriter<W> {
     /// Never: nobody else owns the destination once the Parquet writer is dropped.
     pub fn finish(mut self) -> io::Result<W> {
         self.hand_over()?;
-        self.writer.finish().map_err(as_io)?;
-        let Self { out, writer, .. } = self;
-        drop(writer);
-        let out = Arc::into_inner(out.0).expect("the only other owner was the writer, which is dropped");
-        Ok(out.into_inner().unwrap_or_else(PoisonError::into_inner))
+        self.sink.finish()
     }
 
     fn hand_over(&mut self) -> io::Result<()> {
@@ -120,44 +104,19 @@ impl<W: Write + Send> DivergenceWriter<W> {
             return Ok(());
         }
         let columns = self.columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(io::Error::other)?;
-        self.writer.write(&batch).map_err(as_io)?;
-        if self.writer.in_progress_size() >= BYTES_HELD {
-            self.writer.flush().map_err(as_io)?;
+        self.sink.write(columns)?;
+        if self.sink.held() >= BYTES_HELD {
+            self.sink.end_group()?;
         }
         (self.lines, self.bytes) = (0, 0);
         Ok(())
     }
 }
 
-/// The destination, which outlives the Parquet writer: the writer's own way of giving it back loses the kind of the error
-/// that the last bytes met, and "no space left" must not become "other".
-pub(super) struct Shared<W>(pub(super) Arc<Mutex<W>>);
-
-impl<W: Write> Write for Shared<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
-    }
-}
-
-/// The error of the destination itself, where there is one: "no space left" says more than "external".
-pub(super) fn as_io(error: ParquetError) -> io::Error {
-    match error {
-        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-            Ok(error) => *error,
-            Err(other) => io::Error::other(other),
-        },
-        other => io::Error::other(other),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, AsArray};
+    use arrow::array::{Array, AsArray, RecordBatch};
+    use arrow::datatypes::SchemaRef;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;

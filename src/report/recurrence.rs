@@ -2,20 +2,15 @@
 //! decides which, and writes the lines in the order in which they come.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder, UInt64Builder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use arrow::array::{ArrayRef, StringBuilder, UInt64Builder};
+use arrow::datatypes::{DataType, Field};
 
-use super::parquet::{Shared, as_io};
+use super::parquet::sink::Sink;
 
 /// Lines held before they go to the Parquet writer.
 const LINES_IN_BATCH: usize = 4096;
-/// Lines in a row group.
-const LINES_IN_ROW_GROUP: usize = 128 * 1024;
 
 /// How a fingerprint stands to the run before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +58,7 @@ pub struct Line {
 
 /// Writes `recurrence.parquet`.
 pub struct RecurrenceWriter<W: Write + Send> {
-    out: Shared<W>,
-    writer: ArrowWriter<Shared<W>>,
-    schema: SchemaRef,
+    sink: Sink<W>,
     /// contract, fingerprint, status, first_run, first_seen
     texts: [StringBuilder; 5],
     runs: UInt64Builder,
@@ -81,17 +74,9 @@ impl<W: Write + Send> RecurrenceWriter<W> {
         let text = |name| Field::new(name, DataType::Utf8, false);
         let mut fields = ["contract", "fingerprint", "status", "first_run", "first_seen"].map(text).to_vec();
         fields.push(Field::new("runs", DataType::UInt64, false));
-        let schema = Arc::new(Schema::new(fields));
-        let properties = WriterProperties::builder()
-            .set_created_by("reconcile".to_owned())
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(LINES_IN_ROW_GROUP))
-            .build();
-        let out = Shared(Arc::new(Mutex::new(out)));
-        let writer =
-            ArrowWriter::try_new(Shared(Arc::clone(&out.0)), Arc::clone(&schema), Some(properties)).map_err(as_io)?;
+        let sink = Sink::new(out, fields)?;
         let texts = std::array::from_fn(|_| StringBuilder::new());
-        Ok(Self { out, writer, schema, texts, runs: UInt64Builder::new(), lines: 0 })
+        Ok(Self { sink, texts, runs: UInt64Builder::new(), lines: 0 })
     }
 
     /// Adds one line.
@@ -114,7 +99,7 @@ impl<W: Write + Send> RecurrenceWriter<W> {
     /// What kept them from being written.
     pub fn end_contract(&mut self) -> io::Result<()> {
         self.hand_over()?;
-        self.writer.flush().map_err(as_io)
+        self.sink.end_group()
     }
 
     /// Ends the file and gives the destination back. A file without lines is a valid file too.
@@ -126,11 +111,7 @@ impl<W: Write + Send> RecurrenceWriter<W> {
     /// Never: nobody else owns the destination once the Parquet writer is dropped.
     pub fn finish(mut self) -> io::Result<W> {
         self.hand_over()?;
-        self.writer.finish().map_err(as_io)?;
-        let Self { out, writer, .. } = self;
-        drop(writer);
-        let out = Arc::into_inner(out.0).expect("the only other owner was the writer, which is dropped");
-        Ok(out.into_inner().unwrap_or_else(PoisonError::into_inner))
+        self.sink.finish()
     }
 
     fn hand_over(&mut self) -> io::Result<()> {
@@ -140,8 +121,7 @@ impl<W: Write + Send> RecurrenceWriter<W> {
         let mut columns: Vec<ArrayRef> =
             self.texts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect();
         columns.push(Arc::new(self.runs.finish()));
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(io::Error::other)?;
         self.lines = 0;
-        self.writer.write(&batch).map_err(as_io)
+        self.sink.write(columns)
     }
 }

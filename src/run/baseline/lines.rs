@@ -1,14 +1,13 @@
 //! The lines of one comparison, sorted, in bounded memory: some thousands are held, more goes to a nameless temporary file in
 //! sorted stretches that are merged at the end. What people see of a line is spilled at once.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::diff::{Extent, Spill};
 use crate::spill::SpillFile;
+use crate::spill::sorted::{self, Stretches};
 
 /// Bytes of a line.
 const WIDTH: usize = 64;
@@ -75,26 +74,21 @@ impl Line {
 
 /// The lines of one comparison.
 pub(super) struct Lines {
-    stretches: Mutex<Stretches>,
+    /// Lines that are alike are several all the same.
+    stretches: Mutex<Stretches<WIDTH>>,
     most: usize,
     spill: SpillFile,
-}
-
-#[derive(Default)]
-struct Stretches {
-    held: Vec<[u8; WIDTH]>,
-    spilled: Vec<Extent>,
 }
 
 impl Lines {
     /// None yet.
     pub(super) fn new(spill_folder: &Path) -> Self {
-        Self { stretches: Mutex::default(), most: HELD, spill: SpillFile::new(spill_folder) }
+        Self { stretches: Mutex::new(Stretches::new(false)), most: HELD, spill: SpillFile::new(spill_folder) }
     }
 
     /// Forgets what was added.
     pub(super) fn forget(&self) {
-        *self.lock() = Stretches::default();
+        *self.lock() = Stretches::new(false);
     }
 
     /// Adds some lines whose texts lie one after the other.
@@ -106,12 +100,9 @@ impl Lines {
         let mut stretches = self.lock();
         for mut line in lines {
             line.text.offset += first;
-            stretches.held.push(line.bytes());
-            if stretches.held.len() >= self.most {
-                let mut held = std::mem::take(&mut stretches.held);
-                held.sort_unstable();
-                let extent = self.spill.write(held.as_flattened())?;
-                stretches.spilled.push(extent);
+            stretches.push(line.bytes());
+            if stretches.held() >= self.most {
+                stretches.spill(&self.spill)?;
             }
         }
         Ok(())
@@ -124,69 +115,22 @@ impl Lines {
 
     /// All lines, ascending.
     pub(super) fn sorted(&self) -> io::Result<Sorted<'_>> {
-        let Stretches { mut held, spilled } = std::mem::take(&mut *self.lock());
-        held.sort_unstable();
-        let at_once = (READ_AT_ONCE / (spilled.len() as u64).max(1) / WIDTH as u64).clamp(16, 4096);
-        let mut sorted = Sorted { cursors: Vec::new(), next: BinaryHeap::new(), spill: &self.spill };
-        let of_extent = |rest: Extent| Cursor { loaded: Vec::new().into_iter(), rest, at_once };
-        sorted.cursors.extend(spilled.into_iter().map(of_extent));
-        let nothing = Extent { offset: 0, length: 0 };
-        sorted.cursors.push(Cursor { loaded: held.into_iter(), rest: nothing, at_once });
-        for index in 0..sorted.cursors.len() {
-            sorted.advance(index)?;
-        }
-        Ok(sorted)
+        let stretches = std::mem::replace(&mut *self.lock(), Stretches::new(false));
+        Ok(Sorted(stretches.sorted(&self.spill, READ_AT_ONCE)?))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Stretches> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Stretches<WIDTH>> {
         self.stretches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One sorted stretch: what is loaded of it, and what is still spilled.
-struct Cursor {
-    loaded: std::vec::IntoIter<[u8; WIDTH]>,
-    rest: Extent,
-    at_once: u64,
-}
-
-impl Cursor {
-    fn next(&mut self, spill: &dyn Spill) -> io::Result<Option<[u8; WIDTH]>> {
-        if let Some(line) = self.loaded.next() {
-            return Ok(Some(line));
-        }
-        if self.rest.length == 0 {
-            return Ok(None);
-        }
-        let length = self.rest.length.min(self.at_once * WIDTH as u64);
-        let bytes = spill.read(Extent { offset: self.rest.offset, length })?;
-        self.rest = Extent { offset: self.rest.offset + length, length: self.rest.length - length };
-        let (loaded, _) = bytes.as_chunks::<WIDTH>();
-        self.loaded = Vec::from(loaded).into_iter();
-        Ok(self.loaded.next())
-    }
-}
-
-/// Stretches as they are merged.
-pub(super) struct Sorted<'a> {
-    cursors: Vec<Cursor>,
-    next: BinaryHeap<Reverse<([u8; WIDTH], usize)>>,
-    spill: &'a SpillFile,
-}
+/// Lines as they are merged.
+pub(super) struct Sorted<'a>(sorted::Sorted<'a, WIDTH>);
 
 impl Sorted<'_> {
-    fn advance(&mut self, index: usize) -> io::Result<()> {
-        if let Some(line) = self.cursors[index].next(self.spill)? {
-            self.next.push(Reverse((line, index)));
-        }
-        Ok(())
-    }
-
     /// The next one.
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
-        let Some(Reverse((line, index))) = self.next.pop() else { return Ok(None) };
-        self.advance(index)?;
-        Ok(Some(Line::of(&line)))
+        Ok(self.0.next()?.map(|line| Line::of(&line)))
     }
 }
 
