@@ -252,6 +252,48 @@ fn trace_is_a_tree(spans: &[Span], workspace: &Workspace) {
 }
 
 #[test]
+fn traces_and_metrics_go_each_where_their_own_variables_say() {
+    let (traces, both) = (Receiver::start(&[Answer::Status(500)]), Receiver::start(&[Answer::Status(200)]));
+    let workspace = pair(true, "");
+    let own = format!("{}/spans/in?site=eu", traces.url());
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*both.url()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hunter2"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &own),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-key=hunter2%2C,x-part=a%3Db"),
+        ("OTEL_SERVICE_NAME", "nightly"),
+    ];
+    let outcome = call(&workspace, &["run", "--format", "json"], &variables);
+    outcome.expect(0, &["agreed"]);
+    keeps_the_secret(&workspace, &outcome);
+    // Who does not take the one says nothing of who takes the other.
+    let told = "OTLP: traces did not reach ${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT}: ";
+    assert!(printed(&outcome).len() == 1 && printed(&outcome)[0].starts_with(told), "{:?}", printed(&outcome));
+    let (traces, metrics) = (traces.requests(), both.requests());
+    assert_eq!(traces[0].path, "/spans/in?site=eu", "as it stands, with no path added");
+    assert_eq!((traces[0].headers["x-key"].as_str(), traces[0].headers["x-part"].as_str()), ("hunter2,", "a=b"));
+    assert!(
+        !traces[0].headers.contains_key("authorization"),
+        "the signal's own headers take the place of those of both"
+    );
+    assert_eq!((metrics.len(), metrics[0].path.as_str()), (1, "/v1/metrics"));
+    assert_eq!(metrics[0].headers["authorization"], "Bearer hunter2");
+    let sent = ExportMetricsServiceRequest::decode(metrics[0].body.as_slice()).unwrap();
+    let resource = attributes(&sent.resource_metrics[0].resource.as_ref().unwrap().attributes);
+    assert_eq!(resource["service.name"], "nightly");
+
+    // gRPC is not spoken, which is said; and a process that is to send nothing sends nothing.
+    let grpc = [variables[0], ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+    let outcome = call(&workspace, &["run", "--format", "json"], &grpc);
+    outcome.expect(0, &["agreed"]);
+    assert!(printed(&outcome)[0].contains("OTEL_EXPORTER_OTLP_PROTOCOL is `grpc`"), "{:?}", printed(&outcome));
+    let disabled = [variables[0], ("OTEL_SDK_DISABLED", "true")];
+    let outcome = call(&workspace, &["run", "--format", "json"], &disabled);
+    outcome.expect(0, &["agreed"]);
+    assert_eq!((printed(&outcome).len(), both.requests().len()), (0, 0));
+}
+
+#[test]
 fn the_environment_names_a_collector_and_one_that_is_not_there_changes_nothing() {
     let receiver = Receiver::start(&[Answer::Status(200)]);
     let workspace = pair(true, "");

@@ -57,10 +57,11 @@ impl Workspace {
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reconcile"));
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
-        for name in
-            ["NO_COLOR", "TZ", "RUST_BACKTRACE", "CLICOLOR_FORCE", "RECONCILE_CONFIG", "OTEL_EXPORTER_OTLP_ENDPOINT"]
-        {
+        for name in ["NO_COLOR", "TZ", "RUST_BACKTRACE", "CLICOLOR_FORCE", "RECONCILE_CONFIG"] {
             command.env_remove(name);
+        }
+        for signal in ["", "TRACES_", "METRICS_"] {
+            command.env_remove(format!("OTEL_EXPORTER_OTLP_{signal}ENDPOINT"));
         }
         command
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::failure::{self, Failure};
-use super::otlp::Otlp;
+use super::otlp::{Destination, Otlp};
 use super::outcome::Batch;
 use crate::audit::Audit;
 use crate::contract::{Endpoint, NoticeShape, Notify, Secrets};
@@ -83,7 +83,7 @@ impl Teller {
 
     /// Everything that is to be sent, ready: what a run was before is known only until it is published.
     pub(super) fn parcels(&self, whole: &Whole<'_>, warnings: &mut Vec<String>) -> Vec<Parcel> {
-        let otlp = self.otlp.as_ref().map(|to| of_otlp(to, whole));
+        let otlp = self.otlp.as_ref().map(|to| of_otlp(to, whole)).unwrap_or_default();
         let lineage = self.openlineage.as_ref().map(|to| of_lineage(to, whole));
         let notice = self.notify.as_ref().and_then(|to| self.of_notice(to, whole.audit, warnings));
         otlp.into_iter().chain(lineage).chain(notice).collect()
@@ -189,21 +189,26 @@ impl Parcel {
     }
 }
 
-fn of_otlp(to: &Otlp, whole: &Whole<'_>) -> Parcel {
+fn of_otlp(to: &Otlp, whole: &Whole<'_>) -> Vec<Parcel> {
     // Whoever began the trace decided whether it is kept.
-    let traces = to.parent.as_ref().is_none_or(|parent| parent.sampled);
-    let traces = traces.then(|| ("traces", otlp::traces(whole, &to.resource, to.parent.as_ref())));
-    let bodies = traces.into_iter().chain([("metrics", otlp::metrics(whole, &to.resource))]);
-    let posts = bodies.map(|(signal, body)| {
-        let endpoint = to.endpoint.joined(&format!("v1/{signal}"));
-        Post { otherwise: format!("OTLP: {signal} did not reach {}{}", endpoint.shown(), to.doubt()), endpoint, body }
-    });
-    Parcel {
-        content_type: PROTOBUF,
-        headers: to.headers.clone(),
-        posts: posts.collect(),
-        patience: Patience { timeout: to.timeout, attempts: 2, pause: Patience::PAUSE },
+    let traces = to.traces.as_ref().filter(|_| to.parent.as_ref().is_none_or(|parent| parent.sampled));
+    let traces = traces.map(|at| ("traces", at, otlp::traces(whole, &to.resource, to.parent.as_ref())));
+    let metrics = to.metrics.as_ref().map(|at| ("metrics", at, otlp::metrics(whole, &to.resource)));
+    let parcel = |(signal, at, body): (&str, &Destination, Vec<u8>)| {
+        let otherwise = format!("OTLP: {signal} did not reach {}{}", at.endpoint.shown(), at.doubt());
+        Parcel {
+            content_type: PROTOBUF,
+            headers: at.headers.clone(),
+            posts: vec![Post { endpoint: at.endpoint.clone(), body, otherwise }],
+            patience: Patience { timeout: at.timeout, attempts: 2, pause: Patience::PAUSE },
+        }
+    };
+    let mut parcels: Vec<Parcel> = traces.into_iter().chain(metrics).map(parcel).collect();
+    if to.is_one() && parcels.len() == 2 {
+        let metrics = parcels.pop();
+        parcels[0].posts.extend(metrics.into_iter().flat_map(|parcel| parcel.posts));
     }
+    parcels
 }
 
 fn of_lineage(to: &Endpoint, whole: &Whole<'_>) -> Parcel {

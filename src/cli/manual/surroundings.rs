@@ -84,11 +84,11 @@ pub(super) const ENVIRONMENT: [Surrounding; 8] = [
     Surrounding { name: "SQLITE_TMPDIR", says: "The folder of the temporary files of SQLite.", pages: READERS },
     Surrounding {
         name: "OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_EXPORTER_OTLP_PROTOCOL",
-        says: "Where traces and metrics of a run are sent, and how; --otlp comes first.",
+        says: "Where traces and metrics of a run are sent, and how; --otlp comes first. With TRACES_ or METRICS_ before its last word each is of that alone, and its endpoint is taken as it stands.",
         pages: TELLERS,
     },
     Surrounding {
-        name: "OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED",
+        name: "OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER",
         says: "What the sender is called, and whether anything is sent because of the environment.",
         pages: TELLERS,
     },
