@@ -132,6 +132,30 @@ fn every_page_is_listed_once_and_begins_with_its_title() {
 }
 
 #[test]
+fn no_page_of_the_book_leads_out_of_it() {
+    let docs = root().join("docs");
+    let book: toml::Table = fs::read_to_string(docs.join("book.toml")).unwrap().parse().unwrap();
+    let redirected = book["output"]["html"]["redirect"].as_table().unwrap();
+    let mut complaints = Vec::new();
+    for page in tree(&docs).iter().filter(|name| is_page(name)) {
+        let folder = Path::new(page).parent().unwrap();
+        for link in links(&fs::read_to_string(docs.join(page)).unwrap()) {
+            let file = folder.join(link.split('#').next().unwrap());
+            // As mdBook names the pages: README.md is index.html, which links do not follow.
+            let readme = file.file_name().is_some_and(|name| name == "README.md") && page != "SUMMARY.md";
+            let made = format!("/{}", file.with_extension("html").display());
+            if link.starts_with("..") && folder == Path::new("") {
+                complaints
+                    .push(format!("docs/{page}: `{link}` is not in the book; name the file instead, in backticks"));
+            } else if readme && !redirected.contains_key(&made) {
+                complaints.push(format!("docs/{page}: `{link}`: docs/book.toml redirects no {made}"));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
 fn the_readme_shows_what_the_sample_says_and_every_exit_status() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let shown = readme.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
