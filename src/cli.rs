@@ -46,6 +46,7 @@ mod signing;
 mod table;
 mod tell;
 mod values;
+mod watch;
 
 pub use audit::options::{AuditVerify, Export, Prove, Reproduce};
 pub use execute::{execute, parse};

@@ -37,6 +37,7 @@ mod standing;
 mod trail;
 mod trend;
 mod verify;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -65,8 +66,9 @@ pub use sign::{PublicKeys, Signer};
 pub use signatures::Signatures;
 pub use standing::{Cadence, Standing};
 pub use trail::{Entry, Facts, Kept, Trail};
-pub use trend::{Point, State, Trend, trends};
+pub use trend::{Point, Spoke, State, Trend, Worth, trends};
 pub use verify::{Verification, verify, verify_signed, verify_signed_from};
+pub use watch::{Unwatched, Watch};
 
 use find::find;
 use ledger::Ledger;

@@ -268,7 +268,7 @@ fn history_draws_each_kind_and_tells_the_same_as_data() {
     assert!(drawn.stdout.lines().all(|line| line.chars().count() <= 80), "{}", drawn.shown());
     let ascii = workspace.reconcile(["history", "pair", "--ascii"]);
     assert!(ascii.expect(0, &["mismatch      @=_  2 -> 0"]).stdout.is_ascii(), "{}", ascii.shown());
-    workspace.reconcile(["history", "--format", "markdown"]).expect(0, &["| run | version |", "| agreed |"]);
+    workspace.reconcile(["history", "--format", "markdown"]).expect(0, &["| run | state | version |", "| agreed |"]);
     let document =
         |words: &[&str]| -> Value { serde_json::from_str(&workspace.reconcile(words).expect(0, &[]).stdout).unwrap() };
     let all = document(&["history", "--format", "json"]);
@@ -292,13 +292,41 @@ fn history_says_what_is_pruned_narrowed_or_damaged() {
     }
     workspace.reconcile(["run", "--where", "id = '2'"]).unbroken().expect(1, &[]);
     workspace.reconcile(["audit", "prune", "--keep-runs", "3"]).expect(0, &[]);
-    workspace.reconcile(["history"]).expect(0, &["verdict       ddd~", "mismatch      ?██~"]);
+    workspace.reconcile(["history"]).expect(
+        0,
+        &[
+            "verdict       ddd~",
+            "state         x..~",
+            "mismatch      x██~",
+            "x pruned: the ledger's verdict alone is left, ~ narrowed by --where",
+        ],
+    );
+    workspace.reconcile(["history", "--format", "markdown"]).expect(0, &["| pruned |  | drifted |  |  |"]);
     let damaged = workspace.runs()[0].clone();
     fs::write(damaged.join("manifest.json"), "{}").unwrap();
-    workspace.reconcile(["history"]).expect(2, &["verdict       d?d~", &run_id(&damaged), "was changed"]);
+    workspace.reconcile(["history"]).expect(
+        2,
+        &["verdict       d!d~", "state         x!.~", "mismatch      x!█~", &run_id(&damaged), "was changed"],
+    );
     workspace
         .reconcile(["history", "--format", "json"])
         .expect(2, &["\"state\": \"damaged\"", "\"state\": \"pruned\""]);
+    // The page of the next run marks them, and so does the heading where nothing newer is left.
+    workspace.reconcile(["run"]).unbroken().expect(1, &[]);
+    let page = fs::read_to_string(workspace.runs().pop().unwrap().join("report.html")).unwrap();
+    for words in [
+        "drifted, keys that diverge: not known: pruned",
+        "drifted, keys that diverge: not known: missing or changed",
+        "not known: narrowed by --where",
+        "class=\"gone\"",
+        "pruned, missing or changed since",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    let newest = workspace.runs().pop().unwrap();
+    fs::remove_dir_all(&newest).unwrap();
+    let gone = format!("pair: drifted by the ledger in {}, which is missing or was changed", run_id(&newest));
+    workspace.reconcile(["history"]).expect(2, &[&gone]);
 }
 
 #[test]

@@ -45,10 +45,19 @@ fn is_sound(said: &Value) {
     assert_eq!(said["plain"]["verdict"], said["verdict"]);
     assert_eq!(said["plain"]["filters"], 0, "without a script there is nothing to filter with");
     let focused: Vec<&str> = said["focused"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    paper_is_whole(said);
     assert!(focused[0].contains("skip"), "{focused:?}");
     for kind in ["a.", "button.", "input."] {
         assert!(focused.iter().any(|at| at.starts_with(kind)), "the keyboard never came to {kind}: {focused:?}");
     }
+}
+
+/// Paper shows every line and nothing folded, and leaves the page as it was.
+#[track_caller]
+fn paper_is_whole(said: &Value) {
+    let print = &said["print"];
+    assert_eq!((&print["meanwhile"]["rows"], &print["meanwhile"]["closed"]), (&print["all"], &0.into()), "{print}");
+    assert_eq!(print["before"], print["after"]);
 }
 
 /// Filters and columns of each table of examples do what they say.
@@ -153,6 +162,39 @@ fn the_insurers_estate_shows_every_element_of_the_page() {
     let run = newest(&workspace).file_name().unwrap().to_string_lossy().into_owned();
     assert!(index["links"].as_array().unwrap().contains(&format!("{run}/report.html").into()), "{}", index["links"]);
     workspace.reconcile(["audit", "verify"]).expect(0, &[]);
+}
+
+#[test]
+fn contracts_that_agree_fold_to_a_line_and_those_that_diverge_are_open() {
+    let workspace = Workspace::new();
+    workspace.bytes("a.csv", b"id,x\n1,a\n2,b\n");
+    workspace.bytes("b.csv", b"id,x\n1,a\n2,c\n");
+    let mut contracts = crate::support::pair_contract("a.csv", "b.csv");
+    for number in 0..30 {
+        let alike = "version = \"1.0.0\"\nauthority = \"authority\"\nprojection = \"authority\"\nkey = [\"id\"]\n";
+        contracts.push_str(&format!("\n[contract.same-{number:02}]\n{alike}"));
+    }
+    workspace.file("reconcile.toml", &contracts);
+    workspace.reconcile(["run"]).expect(1, &["31 contracts: 30 agreed, 1 drifted"]);
+    let said = look(&workspace.run().join("report.html"), "folded");
+    is_sound(&said);
+    let folds = &said["folds"];
+    let open: Vec<bool> = serde_json::from_value(folds["first"].clone()).unwrap();
+    assert!(open.len() == 31 && open[0] && open[1..].iter().all(|open| !open), "{open:?}");
+    for (number, line) in folds["lines"].as_array().unwrap().iter().enumerate() {
+        let line = line.as_str().unwrap();
+        assert!(line.contains(&format!("same-{number:02}")) && line.contains("agreed"), "{line}");
+        assert!(!line.contains("What was compared"), "{line}");
+    }
+    assert_eq!((&folds["entered"], &folds["left"]), (&true.into(), &false.into()), "the keyboard unfolds and folds");
+    // A contract that agrees takes no more than a few lines on a phone, here and at a glance.
+    let height = said["heights"]["390-light"].as_u64().unwrap();
+    assert!(height < 31 * 250 + 8_000, "{height}");
+    // Nobody is made to unfold the only thing that there is.
+    let alone = Workspace::pair(("a.csv", b"id\n1\n"), ("b.csv", b"id\n1\n"));
+    alone.reconcile(["run"]).expect(0, &["1 agreed"]);
+    let page = fs::read_to_string(alone.run().join("report.html")).unwrap();
+    assert!(page.contains("<details class=\"fold v-agreed\" open>"));
 }
 
 /// Markup, a script, a quote that ends an attribute, and marks that turn the direction of writing.

@@ -1,9 +1,10 @@
 //! What a terminal shows of a run while it lasts, a log instead, and the list of contracts. A server that does not answer yet holds the run where it is,
 //! so nothing depends on how fast anything is.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::support::{Outcome, Workspace, pair_contract, read_json};
@@ -191,6 +192,107 @@ fn a_log_gets_a_line_of_a_proof_that_takes_long() {
     assert!(line.starts_with("after 0:1") && line.ends_with(": verifying, 0%\n"), "{line}");
     drop(held);
     Outcome::of(&child.wait_with_output().unwrap()).expect(0, &["1 run unchanged"]);
+}
+
+/// What reads earlier runs waits for whoever writes there, and says so.
+#[test]
+fn what_reads_earlier_runs_tells_how_far_it_is() {
+    let workspace = repairable();
+    let contract = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+    workspace.file("reconcile.toml", &format!("{contract}[contract.pair.parity]\nconsecutive_runs = 1\n"));
+    workspace.reconcile(["review", "export", "--all", "--out", "decided.csv"]).expect(0, &["2 divergences"]);
+    decide(&workspace, "decided.csv");
+    for (arguments, phase, status, last) in [
+        (&["history"][..], "reading runs", 0, "pair"),
+        (&["parity", "pair"], "proving the runs", 1, "not yet: pair"),
+        (&["explain", "latest", "1"], "looking for decisions", 0, "mismatch"),
+        (&["review", "export", "--all", "--out", "again.csv"], "exporting", 0, "2 divergences are in again.csv"),
+        (&["review", "import", "decided.csv"], "proving the newest runs", 0, "2 decisions were taken in"),
+        (&["audit", "reproduce", "latest"], "proving the run", 0, "reproduced: divergences.parquet has the same"),
+        (&["audit", "prune", "--keep-runs", "1"], "looking at the ledger", 0, "reports: 0 runs removed"),
+    ] {
+        let held = taken(&workspace);
+        let mut terminal = Terminal::with(&workspace, arguments, &[("NO_COLOR", "1")], 60, 80);
+        let text = terminal.wait_for(phase);
+        assert!(text.starts_with(phase), "{arguments:?}: {text}");
+        terminal.resize(60, 30);
+        terminal.wait_for(phase);
+        terminal.resize(60, 120);
+        drop(held);
+        let (ended, text) = terminal.end();
+        assert_eq!(ended, status, "{arguments:?}: {text}");
+        assert!(text.contains(last), "{arguments:?}: {text}");
+        assert!(text.lines().all(|line| !line.starts_with(phase)), "{arguments:?}: {text}");
+    }
+}
+
+/// Fills in what a person decides.
+fn decide(workspace: &Workspace, name: &str) {
+    let mut sheet = csv::Reader::from_path(workspace.path().join(name)).unwrap();
+    let head = sheet.headers().unwrap().clone();
+    let mut decided = csv::Writer::from_path(workspace.path().join("filled.csv")).unwrap();
+    decided.write_record(&head).unwrap();
+    for line in sheet.records() {
+        let line = line.unwrap();
+        let cells = head.iter().zip(&line).map(|(column, cell)| match column {
+            "decision" => "fix-elsewhere",
+            "who" => "amy",
+            "why" => "she knows",
+            _ => cell,
+        });
+        decided.write_record(cells).unwrap();
+    }
+    decided.flush().unwrap();
+    fs::rename(workspace.path().join("filled.csv"), workspace.path().join(name)).unwrap();
+}
+
+/// Puts a pipe where a file was, so that whoever reads it waits; gives what was in the file.
+fn piped(file: &Path) -> Vec<u8> {
+    let bytes = fs::read(file).unwrap();
+    fs::remove_file(file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(file).status();
+    assert!(made.unwrap_or_else(|error| panic!("mkfifo (coreutils): {error}")).success());
+    bytes
+}
+
+#[test]
+fn what_reads_one_run_tells_how_far_it_is_and_runs_into_no_data() {
+    for (command, file, phase, last) in [
+        (&["plan"][..], "plan.ndjson", "reading the plan", "2 actions"),
+        (&["plan", "--format", "ndjson"], "plan.ndjson", "", "\"op\":\"update\""),
+        (&["report"], "../ledger.ndjson", "reading the run", "1 contract: 1 drifted"),
+    ] {
+        let workspace = repairable();
+        let run = workspace.run();
+        let (file, id) = (run.join(file), run.file_name().unwrap().to_string_lossy().into_owned());
+        let bytes = piped(&file);
+        let arguments: Vec<&str> =
+            command[..1].iter().copied().chain([&*id]).chain(command[1..].iter().copied()).collect();
+        let terminal = Terminal::start(&workspace, &arguments, 60, 80);
+        if phase.is_empty() {
+            // It is read all the same, and nothing is drawn among its lines.
+            fs::write(&file, &bytes).unwrap();
+        } else {
+            assert!(terminal.wait_for(phase).starts_with(phase), "{command:?}");
+            fs::write(&file, &bytes).unwrap();
+        }
+        let (_, text) = terminal.end();
+        assert!(text.contains(last) && !text.contains("reading the"), "{command:?}: {text}");
+    }
+}
+
+#[test]
+fn a_log_gets_a_line_of_a_plan_that_is_read_for_long() {
+    let workspace = repairable();
+    let file = workspace.run().join("plan.ndjson");
+    let bytes = piped(&file);
+    let mut command = workspace.command(["plan"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("after 0:1") && line.ends_with(": reading the plan\n"), "{line}");
+    fs::write(&file, &bytes).unwrap();
+    Outcome::of(&child.wait_with_output().unwrap()).expect(0, &["2 actions"]);
 }
 
 #[test]

@@ -82,8 +82,10 @@ pub(super) fn prune(options: &Prune, global: &Global, console: &mut Console) -> 
     let reports = configuration::reports(&options.reports, global)?;
     let retention = Retention { keep_runs: options.keep_runs, keep_days: options.keep_days, dry_run: options.dry_run };
     let signer = signing::of_file(global, options.reports.reports.is_some())?;
-    let removed = history::prune(&reports, retention, Timestamp::now(), signer.as_ref())
+    let bars = interrupt::told(console)?;
+    let removed = history::prune(&reports, retention, Timestamp::now(), signer.as_ref(), &bars)
         .map_err(|error| Failure::of_runs(&reports, "cannot be pruned", &error))?;
+    bars.finish();
     if !removed.is_empty() && !options.dry_run {
         outcome::renew_index(Some(&reports), console);
     }

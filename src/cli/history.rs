@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::failure::{Failure, nearest};
-use super::{ExitStatus, Format, Global, History, configuration, contracts};
+use super::{ExitStatus, Format, Global, History, configuration, contracts, interrupt};
 use crate::console::Console;
 use crate::contract::Kind;
-use crate::history::{self, Point, Standing, State, Trail, Trend};
+use crate::history::{self, Point, Spoke, Standing, State, Trail, Trend, Worth};
 use crate::report::escape::visible;
 use crate::report::json::{by_kind, by_severity, hex};
 
@@ -25,6 +25,8 @@ pub(super) fn run(options: &History, global: &Global, console: &mut Console) -> 
         (None, None) => "reports".into(),
     };
     let unreadable = |error: std::io::Error| Failure::path(&reports, "the runs cannot be read", &error);
+    let bars = interrupt::told(console)?;
+    bars.begin_counting("reading runs", "run", 0);
     let standings: BTreeMap<String, Standing> = match &configuration {
         Some(configuration) => contracts::standings(configuration, &reports)?,
         None => Vec::new(),
@@ -39,7 +41,8 @@ pub(super) fn run(options: &History, global: &Global, console: &mut Console) -> 
         )
     })?;
     let (mut trends, problems) =
-        history::trends(&trail, &options.contracts, options.last.unwrap_or(LAST)).map_err(unreadable)?;
+        history::trends(&trail, &options.contracts, options.last.unwrap_or(LAST), &bars).map_err(unreadable)?;
+    bars.finish();
     for name in options.contracts.iter().chain(standings.keys().filter(|_| options.contracts.is_empty())) {
         if !trends.contains_key(name) && !standings.contains_key(name) {
             return Err(unknown(name, &trail, &standings));
@@ -85,12 +88,16 @@ fn unknown(name: &str, trail: &Trail, standings: &BTreeMap<String, Standing>) ->
 /// for the whole.
 fn last(trend: &Trend, standing: Option<&Standing>) -> String {
     let mut text = match (&trend.whole, &trend.narrowed) {
-        (Some((verdict, run)), _) => format!("{verdict} in {run}"),
+        (Some(Spoke { verdict, run_id, worth }), _) => match worth {
+            Worth::Whole | Worth::Narrowed => format!("{verdict} in {run_id}"),
+            Worth::Pruned => format!("{verdict} in {run_id}, which was pruned"),
+            Worth::Damaged => format!("{verdict} by the ledger in {run_id}, which is missing or was changed"),
+        },
         (None, Some(_)) => "never ran as a whole".to_owned(),
         (None, None) => "never ran".to_owned(),
     };
-    if let Some((verdict, run)) = &trend.narrowed {
-        text.push_str(&format!("; {verdict} in {run}, narrowed by --where"));
+    if let Some(Spoke { verdict, run_id, .. }) = &trend.narrowed {
+        text.push_str(&format!("; {verdict} in {run_id}, narrowed by --where"));
     }
     if let Some((_, every)) = standing.filter(|standing| standing.overdue).and_then(|standing| standing.every.as_ref())
     {
@@ -108,14 +115,13 @@ fn markdown(name: &str, trend: &Trend, standing: Option<&Standing>) -> String {
     let kinds: Vec<Kind> = chart::kinds(&trend.points);
     let names: String = kinds.iter().map(|kind| format!(" {} |", kind.name())).collect();
     text.push_str(&format!(
-        "| run | version | verdict | coverage |{names}\n| --- | --- | --- | ---: |{}\n",
+        "| run | state | version | verdict | coverage |{names}\n| --- | --- | --- | --- | ---: |{}\n",
         " ---: |".repeat(kinds.len())
     ));
     for point in &trend.points {
-        let (version, coverage) = point.whole().map_or_else(
-            || (told(point).to_owned(), String::new()),
-            |found| (found.version.clone(), found.coverage.to_string()),
-        );
+        let found = point.whole();
+        let version = found.map_or("", |found| &found.version);
+        let coverage = found.map_or_else(String::new, |found| found.coverage.to_string());
         let counts: String = kinds
             .iter()
             .map(|kind| {
@@ -123,24 +129,15 @@ fn markdown(name: &str, trend: &Trend, standing: Option<&Standing>) -> String {
             })
             .collect();
         text.push_str(&format!(
-            "| {} | {} | {} | {coverage} |{counts}\n",
+            "| {} | {} | {} | {} | {coverage} |{counts}\n",
             cell(&point.run_id),
-            cell(&version),
+            point.worth().name(),
+            cell(version),
             cell(&point.verdict)
         ));
     }
     text.push('\n');
     text
-}
-
-/// Why a run has no figures that could be held against others.
-fn told(point: &Point) -> &'static str {
-    match &point.state {
-        State::Known { narrowed: None, .. } => "whole",
-        State::Known { narrowed: Some(_), .. } => "narrowed",
-        State::Pruned => "pruned",
-        State::Damaged => "damaged",
-    }
 }
 
 fn document(name: &str, trend: &Trend, standing: Option<&Standing>) -> Value {
@@ -151,9 +148,15 @@ fn document(name: &str, trend: &Trend, standing: Option<&Standing>) -> Value {
         "overdue": standing.is_some_and(|standing| standing.overdue),
         "cadence": standing.and_then(|standing| standing.every.as_ref()).map(|(_, every)| every),
         "last_run_at": standing.and_then(|standing| standing.last_run).map(|at| at.to_string()),
+        "last": trend.whole.as_ref().map(last_document),
         "last_agreed_at": standing.and_then(|standing| standing.last_success).map(|at| at.to_string()),
         "runs": runs,
     })
+}
+
+/// The newest run over all keys, whether or not it is among those that are shown.
+fn last_document(last: &Spoke) -> Value {
+    json!({"run_id": last.run_id, "verdict": last.verdict, "state": last.worth.name()})
 }
 
 fn run_document(point: &Point) -> Value {
@@ -161,7 +164,7 @@ fn run_document(point: &Point) -> Value {
         "run_id": point.run_id,
         "recorded_at": point.recorded_at.map(|at| at.to_string()),
         "verdict": point.verdict,
-        "state": told(point),
+        "state": point.worth().name(),
     });
     let State::Known { contract, narrowed } = &point.state else { return document };
     document["where"] = json!(narrowed);

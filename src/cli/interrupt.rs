@@ -42,6 +42,11 @@ impl Interrupt {
         Ok(Self { patient })
     }
 
+    /// From now on the next signal asks for an end again, whatever `end_patience` said.
+    pub(super) fn be_patient(&self) {
+        self.patient.store(true, Ordering::SeqCst);
+    }
+
     /// Everything that must be finished is: from now on any signal ends the process. Without this a reader of stdout that
     /// waits forever could not be interrupted.
     pub(super) fn end_patience(&self) {
@@ -51,7 +56,12 @@ impl Interrupt {
 
 /// Bars for a command that may end at any moment: a signal ends it at once, and what was drawn goes with it.
 pub(super) fn told(console: &Console) -> Result<Bars, Failure> {
-    let bars = console.bars(false);
+    told_beside(false, console)
+}
+
+/// The same for one that may write data meanwhile.
+pub(super) fn told_beside(data_comes_meanwhile: bool, console: &Console) -> Result<Bars, Failure> {
+    let bars = console.bars(data_comes_meanwhile);
     if bars.are_told() {
         let interrupt = Interrupt::install(&Stop::default())
             .map_err(|error| Failure::new(format!("signals: cannot be caught: {}", failure::plain(&error))))?;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::failure::{self, Failure, nearest};
-use super::{ExitStatus, Format, Global, Parity, configuration, contracts};
+use super::{ExitStatus, Format, Global, Parity, configuration, contracts, interrupt};
 use crate::audit::ThreeWay;
 use crate::console::Console;
 use crate::contract::{Configuration, Contract};
@@ -22,9 +22,12 @@ pub(super) fn run(options: &Parity, global: &Global, console: &mut Console) -> R
     })?;
     let reports = options.reports.reports.as_ref().unwrap_or(&configuration.run.reports);
     let unreadable = |error: std::io::Error| Failure::path(reports, "the runs cannot be read", &error);
+    let bars = interrupt::told(console)?;
+    bars.begin("", "proving the runs", 0);
     let overdue = contracts::standings(&configuration, reports)?[index].overdue;
     let trail = Trail::open(reports).map_err(unreadable)?;
-    let gate = history::parity(trail.as_ref(), contract, &rule, overdue).map_err(unreadable)?;
+    let gate = history::parity(trail.as_ref(), contract, &rule, overdue, &bars).map_err(unreadable)?;
+    bars.finish();
     let text = match global.format {
         Format::Text => text(contract, &gate),
         Format::Markdown => markdown(contract, &gate),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::failure::{Failure, nearest};
-use super::{ExitStatus, Format, Global, Plan, configuration, table};
+use super::{ExitStatus, Format, Global, Plan, configuration, interrupt, table};
 use crate::console::Console;
 use crate::contract::{Kind, Severity};
 use crate::history::{self, Planned, Severities};
@@ -29,6 +29,8 @@ pub(super) fn run(options: &Plan, global: &Global, console: &mut Console) -> Res
     let cannot = |error: &io::Error| {
         Failure::of_runs(&reports, &format!("the plan of run `{}` cannot be shown", options.run), error)
     };
+    let bars = interrupt::told_beside(options.replay || global.format == Format::Ndjson, console)?;
+    bars.begin("", "reading the plan", 0);
     let folder = history::run_folder(&reports, &options.run).map_err(|error| cannot(&error))?;
     let audit = history::load(&reports, &options.run).map_err(|error| cannot(&error))?;
     let compared: Vec<&str> = audit.contracts.iter().map(|contract| contract.name.as_str()).collect();
@@ -42,8 +44,11 @@ pub(super) fn run(options: &Plan, global: &Global, console: &mut Console) -> Res
     let limit = options.limit.unwrap_or(if global.format == Format::Ndjson { usize::MAX } else { LIMIT });
     let (mut shown, mut fitting) = (Vec::new(), 0_usize);
     let mut severities = Severities::open(&folder).map_err(|error| cannot(&error))?;
-    for planned in history::Plan::open(&folder).map_err(|error| cannot(&error))? {
+    let plan = history::Plan::open(&folder).map_err(|error| cannot(&error))?;
+    bars.begin("", "reading the plan", plan.bytes());
+    for planned in plan {
         let planned = planned.map_err(|error| cannot(&error))?;
+        bars.advance(0, planned.line.len() as u64 + 1);
         let severity = severities.of(&planned).map_err(|error| cannot(&error))?.map_or("", Severity::name);
         if !fits(options, &planned, severity) {
             continue;
@@ -64,6 +69,7 @@ pub(super) fn run(options: &Plan, global: &Global, console: &mut Console) -> Res
             shown.push((planned, severity));
         }
     }
+    bars.finish();
     if options.replay {
         return Ok(ExitStatus::Agreed);
     }

@@ -1,7 +1,7 @@
 //! `reconcile report RUN`: a published run, rendered again. It reads the run's files and nothing else.
 
 use super::failure::Failure;
-use super::{ExitStatus, Format, Global, Report, configuration, opener, outcome};
+use super::{ExitStatus, Format, Global, Report, configuration, interrupt, opener, outcome};
 use crate::console::Console;
 use crate::{history, report};
 
@@ -13,8 +13,11 @@ pub(super) fn run(options: &Report, global: &Global, console: &mut Console) -> R
         ));
     }
     let reports = configuration::reports(&options.reports, global)?;
+    let bars = interrupt::told(console)?;
+    bars.begin("", "reading the run", 0);
     let mut audit = history::load(&reports, &options.run)
         .map_err(|error| Failure::of_runs(&reports, &format!("run `{}` cannot be shown", options.run), &error))?;
+    bars.finish();
     if global.format == Format::Ndjson {
         for contract in &audit.contracts {
             let shown = contract.examples.len().min(options.limit.unwrap_or(usize::MAX));

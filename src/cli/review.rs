@@ -11,14 +11,17 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use super::failure::{self, Failure};
-use super::{ExitStatus, Format, Global, Reports, ReviewExport, ReviewImport, configuration, signing};
+use super::{ExitStatus, Format, Global, Reports, ReviewExport, ReviewImport, configuration, interrupt, signing};
 use crate::audit::decision::{Choice, Decisions};
 use crate::console::Console;
 use crate::contract::{Kind, Problem};
-use crate::history::{self, DecisionLine, Finding, Findings, Proposals, Proposed};
+use crate::history::{self, DecisionLine, Finding, Findings, Proposals, Proposed, Unwatched, Watch};
 use crate::plan;
 
 mod sheet;
+
+/// What is counted.
+const DIVERGENCE: &str = "divergence";
 
 use sheet::{COLUMNS, Decided, escaped};
 
@@ -32,6 +35,8 @@ pub(super) fn export(options: &ReviewExport, global: &Global, console: &mut Cons
     let reports = configuration::reports(&Reports { reports: options.reports.clone() }, global)?;
     let cannot =
         |error: &io::Error| Failure::of_runs(&reports, &format!("run `{}` cannot be exported", options.run), error);
+    let bars = interrupt::told_beside(options.out.is_none(), console)?;
+    bars.begin_counting("exporting", DIVERGENCE, 0);
     let folder = history::run_folder(&reports, &options.run).map_err(|error| cannot(&error))?;
     let run_id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let audit = history::load(&reports, &options.run).map_err(|error| cannot(&error))?;
@@ -44,13 +49,20 @@ pub(super) fn export(options: &ReviewExport, global: &Global, console: &mut Cons
     }
     let beside = folder.parent().unwrap_or(&reports);
     let stand = history::standing_lines(beside).map_err(|error| cannot(&error))?;
-    let source =
-        Source { folder: &folder, run_id: &run_id, wanted: Wanted::Of(options), stand: &stand, today: today() };
+    let source = Source {
+        folder: &folder,
+        run_id: &run_id,
+        wanted: Wanted::Of(options),
+        stand: &stand,
+        today: today(),
+        watch: &bars,
+    };
     let Some(out) = &options.out else {
         source.write(&mut *console.out()).map_err(|error| Failure::stdout(&error))?;
         return Ok(ExitStatus::Agreed);
     };
     let lines = new_file(out, |file| source.write(file)).map_err(|error| unwritten(out, &error))?;
+    bars.finish();
     let lines = if lines == 1 { "1 divergence is".to_owned() } else { format!("{lines} divergences are") };
     console.note(&format!("{lines} in {}", failure::shown(out)));
     Ok(ExitStatus::Agreed)
@@ -62,7 +74,9 @@ pub(super) fn export_lines(reports: &Path, folder: &Path, lines: &BTreeSet<u64>,
     let beside = folder.parent().unwrap_or(reports);
     let stand = history::standing_lines(beside)
         .map_err(|error| Failure::path(reports, "the decisions of people cannot be read", &error))?;
-    let source = Source { folder, run_id: &run_id, wanted: Wanted::Lines(lines), stand: &stand, today: today() };
+    let wanted = Wanted::Lines(lines);
+    // Whoever marked them sees another screen.
+    let source = Source { folder, run_id: &run_id, wanted, stand: &stand, today: today(), watch: &Unwatched };
     new_file(out, |file| source.write(file)).map_err(|error| unwritten(out, &error))
 }
 
@@ -108,6 +122,7 @@ struct Source<'a> {
     wanted: Wanted<'a>,
     stand: &'a BTreeMap<String, DecisionLine>,
     today: Date,
+    watch: &'a dyn Watch,
 }
 
 impl Source<'_> {
@@ -116,8 +131,11 @@ impl Source<'_> {
         writer.write_record(COLUMNS)?;
         let mut proposals = Proposals::open(self.folder)?;
         let mut lines = 0;
-        for (number, finding) in (0..).zip(Findings::open(self.folder)?) {
+        let findings = Findings::open(self.folder)?;
+        self.watch.goes_through("exporting", DIVERGENCE, findings.lines());
+        for (number, finding) in (0..).zip(findings) {
             let finding = finding?;
+            self.watch.did(1, 0);
             let proposed = proposals.of(&finding)?;
             let decided = self.decided(&finding);
             if self.wanted(number, &finding, proposed.as_ref(), decided.is_some()) {
@@ -216,7 +234,8 @@ pub(super) fn import(options: &ReviewImport, global: &Global, console: &mut Cons
         }
     }
     said_twice(&lines, &mut problems);
-    against_runs(&reports, &mut lines, &mut problems)
+    let bars = interrupt::told(console)?;
+    against_runs(&reports, &mut lines, &mut problems, &bars)
         .map_err(|error| Failure::path(&reports, "the runs cannot be read", &error))?;
     if !problems.is_empty() {
         return Err(refused(file, problems));
@@ -224,8 +243,10 @@ pub(super) fn import(options: &ReviewImport, global: &Global, console: &mut Cons
     let count = lines.len();
     let signer = signing::of_file(global, options.reports.reports.is_some())?;
     let lines = lines.into_iter().map(|(_, line)| line).collect();
+    bars.begin_counting("recording", "decision", 0);
     let new = history::record_decisions(&reports, lines, now, signer.as_ref())
         .map_err(|error| Failure::path(&reports, "the decisions cannot be recorded", &error))?;
+    bars.finish();
     tell(global.format, new, count - new, console)
 }
 
@@ -375,12 +396,18 @@ impl About {
 }
 
 /// Holds every decision against the newest run of its contract, and takes from there what it is about.
-fn against_runs(reports: &Path, lines: &mut [(u64, DecisionLine)], problems: &mut sheet::Problems) -> io::Result<()> {
+fn against_runs(
+    reports: &Path,
+    lines: &mut [(u64, DecisionLine)],
+    problems: &mut sheet::Problems,
+    watch: &dyn Watch,
+) -> io::Result<()> {
+    watch.reads("proving the newest runs", 0);
     let contracts: BTreeSet<&str> = lines.iter().map(|(_, line)| line.contract.as_str()).collect();
     let mut folders: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     let mut seen = Seen::default();
     for contract in contracts {
-        if let Some((run_id, folder)) = history::newest_run(reports, contract)? {
+        if let Some((run_id, folder)) = history::newest_run(reports, contract, &|bytes| watch.did(0, bytes))? {
             folders.entry(folder).or_default().insert(contract.to_owned());
             seen.runs.insert(contract.to_owned(), run_id);
         }
@@ -388,8 +415,11 @@ fn against_runs(reports: &Path, lines: &mut [(u64, DecisionLine)], problems: &mu
     let wanted: BTreeSet<&str> = lines.iter().map(|(_, line)| line.fingerprint.as_str()).collect();
     for (folder, contracts) in folders {
         let mut proposals = Proposals::open(&folder)?;
-        for finding in Findings::open(&folder)? {
+        let findings = Findings::open(&folder)?;
+        watch.goes_through("looking at what was decided", DIVERGENCE, findings.lines());
+        for finding in findings {
             let finding = finding?;
+            watch.did(1, 0);
             let proposed = proposals.of(&finding)?;
             if contracts.contains(&finding.contract) && wanted.contains(finding.fingerprint.as_str()) {
                 let about = || About { finding: finding.clone(), proposed, count: 0 };

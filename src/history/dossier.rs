@@ -17,9 +17,12 @@ use super::manifest::{self, Manifest};
 use super::place::{at, invalid};
 use super::previous::{self, Open};
 use super::trail::open_file;
+use super::watch::Watch;
 use crate::audit::Audit;
 use crate::report::recurrence::Line;
 
+const DIVERGENCES: &str = "divergences.parquet";
+const PLAN: &str = "plan.ndjson";
 /// The most divergences of one key that are held: a key without uniqueness may have as many as a table has rows.
 const MOST: usize = 1000;
 
@@ -98,39 +101,48 @@ pub struct Dossier {
     pub actions: Vec<Value>,
 }
 
-/// Gathers it. `run` is a run id, a unique prefix, `latest`, or a path.
+/// Gathers it. `run` is a run id, a unique prefix, `latest`, or a path. `watch` is told how far it is.
 ///
 /// # Errors
 /// That there is no such run, or that a file of it was changed or cannot be read.
-pub fn dossier(reports: &Path, run: &str, key: &WantedKey) -> io::Result<Dossier> {
+pub fn dossier(reports: &Path, run: &str, key: &WantedKey, watch: &dyn Watch) -> io::Result<Dossier> {
+    watch.reads("proving the run", 0);
     let audit = super::load(reports, run)?;
     let folder = super::find(reports, run)?;
     let path = folder.join(manifest::FILE);
     let manifest = Manifest::parse(&fs::read(&path).map_err(at(&path))?).map_err(|problem| invalid(&path, problem))?;
-    let file = |name: &str| open_file(&folder, &manifest.files, name);
+    let names = [DIVERGENCES, previous::FILE, PLAN];
+    let proved = manifest.files.iter().filter(|file| names.contains(&file.name.as_str()));
+    watch.reads("proving the run", proved.map(|file| file.bytes).sum());
+    let file = |name: &str| open_file(&folder, &manifest.files, name, &|bytes| watch.did(0, bytes));
     let missing = |name: &str| invalid(&path, format!("lists no {name}"));
-    let divergences = file("divergences.parquet")?.ok_or_else(|| missing("divergences.parquet"))?;
-    let (mut findings, more) = findings(divergences, key).map_err(at(&folder.join("divergences.parquet")))?;
-    if let Some(recurrence) = file(previous::FILE)? {
-        recurrences(&recurrence, &mut findings).map_err(at(&folder.join(previous::FILE)))?;
+    let divergences = file(DIVERGENCES)?.ok_or_else(|| missing(DIVERGENCES))?;
+    let recurrence = file(previous::FILE)?;
+    let plan = file(PLAN)?.ok_or_else(|| missing(PLAN))?;
+    let (mut findings, more) = findings(divergences, key, watch).map_err(at(&folder.join(DIVERGENCES)))?;
+    if let Some(recurrence) = recurrence {
+        recurrences(&recurrence, &mut findings, watch).map_err(at(&folder.join(previous::FILE)))?;
     }
+    watch.reads("looking for decisions", 0);
     let decisions = super::standing_lines(folder.parent().unwrap_or(reports))?;
     for finding in &mut findings {
         finding.decision = finding.get("fingerprint").and_then(|fingerprint| decisions.get(fingerprint)).cloned();
     }
-    let plan = file("plan.ndjson")?.ok_or_else(|| missing("plan.ndjson"))?;
-    let actions = actions(plan, key).map_err(at(&folder.join("plan.ndjson")))?;
+    let actions = actions(plan, key, watch).map_err(at(&folder.join(PLAN)))?;
     Ok(Dossier { audit, findings, more, actions })
 }
 
-fn findings(file: File, key: &WantedKey) -> io::Result<(Vec<Recorded>, bool)> {
+fn findings(file: File, key: &WantedKey, watch: &dyn Watch) -> io::Result<(Vec<Recorded>, bool)> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(io::Error::other)?;
+    let lines = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
+    watch.goes_through("looking for the key", "divergence", lines);
     let reader = builder.with_batch_size(1024).build().map_err(io::Error::other)?;
     let mut found = Vec::new();
     for batch in reader {
         let batch = batch.map_err(io::Error::other)?;
         let column = batch.column_by_name("key").and_then(|column| column.as_string_opt::<i32>());
         let keys = column.ok_or_else(|| io::Error::other("it has no column `key` of texts"))?;
+        watch.did(batch.num_rows() as u64, 0);
         for row in 0..batch.num_rows() {
             if keys.is_null(row) || !key.is(keys.value(row)) {
                 continue;
@@ -153,12 +165,14 @@ fn texts(batch: &RecordBatch, row: usize) -> io::Result<Vec<(String, Option<Stri
     batch.schema().fields().iter().zip(batch.columns()).map(text).collect()
 }
 
-fn recurrences(file: &File, findings: &mut [Recorded]) -> io::Result<()> {
+fn recurrences(file: &File, findings: &mut [Recorded], watch: &dyn Watch) -> io::Result<()> {
     let contracts: std::collections::BTreeSet<String> =
         findings.iter().filter_map(|finding| finding.get("contract").map(str::to_owned)).collect();
     for contract in contracts {
         let mut open = Open::new(file, &contract, true)?;
+        watch.goes_through("looking since when", "line", open.most);
         while let Some(line) = open.next()? {
+            watch.did(1, 0);
             let same = |finding: &&mut Recorded| {
                 finding.get("fingerprint") == Some(&line.fingerprint) && finding.get("contract") == Some(&contract)
             };
@@ -177,10 +191,12 @@ struct Keyed<'a> {
     key: &'a RawValue,
 }
 
-fn actions(file: File, key: &WantedKey) -> io::Result<Vec<Value>> {
+fn actions(file: File, key: &WantedKey, watch: &dyn Watch) -> io::Result<Vec<Value>> {
+    watch.reads("looking for repairs", file.metadata()?.len());
     let mut reader = BufReader::new(file);
     let (mut actions, mut line) = (Vec::new(), String::new());
     while reader.read_line(&mut line)? > 0 {
+        watch.did(0, line.len() as u64);
         let keyed: Keyed<'_> = serde_json::from_str(&line)?;
         if actions.len() < MOST && key.is(keyed.key.get()) {
             actions.push(serde_json::from_str(&line)?);

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::ledger::{self, Ledger};
-use super::place::{at, invalid};
-use super::verify::check_folder;
+use super::place::{Heard, at, invalid};
+use super::verify::check_folder_heard;
 use crate::contract::Severity;
 
 /// A line of `divergences.parquet`, as it was written.
@@ -50,6 +50,7 @@ pub struct Findings {
     path: PathBuf,
     reader: ParquetRecordBatchReader,
     batch: Option<(RecordBatch, usize)>,
+    lines: u64,
 }
 
 impl Findings {
@@ -61,8 +62,15 @@ impl Findings {
         let path = folder.join("divergences.parquet");
         let file = File::open(&path).map_err(at(&path))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| invalid(&path, error))?;
+        let lines = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
         let reader = builder.with_batch_size(1024).build().map_err(|error| invalid(&path, error))?;
-        Ok(Self { path, reader, batch: None })
+        Ok(Self { path, reader, batch: None, lines })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.lines
     }
 }
 
@@ -151,6 +159,7 @@ pub struct Plan {
     path: PathBuf,
     lines: io::Lines<BufReader<File>>,
     number: usize,
+    bytes: u64,
 }
 
 impl Plan {
@@ -160,8 +169,15 @@ impl Plan {
     /// What kept it from being read.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("plan.ndjson");
-        let lines = BufReader::new(File::open(&path).map_err(at(&path))?).lines();
-        Ok(Self { path, lines, number: 0 })
+        let file = File::open(&path).map_err(at(&path))?;
+        let bytes = file.metadata().map_err(at(&path))?.len();
+        Ok(Self { path, lines: BufReader::new(file).lines(), number: 0, bytes })
+    }
+
+    /// How many bytes its lines have, with the ends of lines.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn parse(&self, line: String) -> io::Result<Planned> {
@@ -281,18 +297,19 @@ pub fn run_folder(reports: &Path, run: &str) -> io::Result<PathBuf> {
     super::find(reports, run)
 }
 
-/// The newest run that compared a contract and whose folder is there, proved to be unchanged.
+/// The newest run that compared a contract and whose folder is there, proved to be unchanged. `heard` is told how many bytes of it
+/// were read.
 ///
 /// # Errors
 /// What could not be read, or that the folder was changed.
-pub fn newest_run(reports: &Path, contract: &str) -> io::Result<Option<(String, PathBuf)>> {
+pub fn newest_run(reports: &Path, contract: &str, heard: Heard<'_>) -> io::Result<Option<(String, PathBuf)>> {
     let _lock = ledger::lock_shared(reports)?;
     let ledger = Ledger::read(reports)?;
     let compared = |run: &ledger::RunRecord| run.contracts.iter().any(|one| one.name == contract);
     let there = |run: &ledger::RunRecord| reports.join(&run.run_id).is_dir();
     let Some((_, run)) = ledger.runs().rev().find(|(_, run)| compared(run) && there(run)) else { return Ok(None) };
     let folder = reports.join(&run.run_id);
-    if let Some(problem) = check_folder(&folder, &run.run_id, Some(run))?.0.first() {
+    if let Some(problem) = check_folder_heard(&folder, &run.run_id, Some(run), heard)?.0.first() {
         return Err(invalid(reports, format!("{problem}; nothing is decided by a run that was changed")));
     }
     Ok(Some((run.run_id.clone(), folder)))

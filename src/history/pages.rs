@@ -56,7 +56,7 @@ impl Pages {
         let path = folder.join(manifest::FILE);
         let manifest =
             Manifest::parse(&fs::read(&path).map_err(at(&path))?).map_err(|problem| invalid(&path, problem))?;
-        let file = open_file(folder, &manifest.files, FILE)?;
+        let file = open_file(folder, &manifest.files, FILE, &|_| {})?;
         let file = file.ok_or_else(|| invalid(&path, format!("lists no {FILE}")))?;
         let path = folder.join(FILE);
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);

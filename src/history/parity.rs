@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::reproduce::inputs;
+use super::size;
 use super::trail::{Entry, Facts, Kept, Trail};
+use super::watch::Watch;
 use crate::audit::{Baseline, ContractAudit, InputFile, Verdict};
 use crate::contract::{Contract, ExactDecimal, Kind, Parity, Severity};
 
@@ -79,11 +81,17 @@ struct Row {
     evidence: BTreeMap<String, String>,
 }
 
-/// Judges a contract by its rule. `overdue`: it ought to have run since, by its cadence.
+/// Judges a contract by its rule. `overdue`: it ought to have run since, by its cadence. `watch` is told how far it is.
 ///
 /// # Errors
 /// What kept a run from being read.
-pub fn parity(trail: Option<&Trail>, contract: &Contract, rule: &Parity, overdue: bool) -> io::Result<Gate> {
+pub fn parity(
+    trail: Option<&Trail>,
+    contract: &Contract,
+    rule: &Parity,
+    overdue: bool,
+    watch: &dyn Watch,
+) -> io::Result<Gate> {
     let mut row = Row::default();
     let mut ran = false;
     if let Some(trail) = trail {
@@ -92,9 +100,13 @@ pub fn parity(trail: Option<&Trail>, contract: &Contract, rule: &Parity, overdue
         row.problems.extend(
             unknown.map(|run| format!("run `{run}` has no ledger line; the next run adopts it if it is whole")),
         );
+        // As if the newest were those that count.
+        let enough = usize::try_from(rule.consecutive_runs).unwrap_or(usize::MAX);
+        let newest = trail.of_contract(&contract.name).take(enough);
+        watch.reads("proving the runs", newest.map(|entry| size(&entry.folder())).sum());
         for entry in trail.of_contract(&contract.name) {
             ran = true;
-            if !row.take(entry, contract, rule)? {
+            if !row.take(entry, contract, rule, watch)? {
                 break;
             }
         }
@@ -107,7 +119,7 @@ pub fn parity(trail: Option<&Trail>, contract: &Contract, rule: &Parity, overdue
 
 impl Row {
     /// Takes the next older run; says whether to go on.
-    fn take(&mut self, entry: Entry<'_>, contract: &Contract, rule: &Parity) -> io::Result<bool> {
+    fn take(&mut self, entry: Entry<'_>, contract: &Contract, rule: &Parity, watch: &dyn Watch) -> io::Result<bool> {
         let run_id = entry.run_id();
         let kept = match entry.read()? {
             Facts::Whole(kept) => kept,
@@ -141,7 +153,7 @@ impl Row {
         if !self.broken.is_empty() {
             return Ok(false);
         }
-        let changed = entry.check()?;
+        let changed = entry.check(&|bytes| watch.did(0, bytes))?;
         if !changed.is_empty() {
             self.problems.extend(changed);
             return Ok(false);

@@ -122,6 +122,8 @@ pub(super) struct Open {
     row: usize,
     /// Those that were resolved are passed over.
     unresolved: bool,
+    /// At most so many lines will be told.
+    pub(super) most: u64,
 }
 
 impl Open {
@@ -141,10 +143,13 @@ impl Open {
             _ => true,
         };
         let groups = builder.metadata().row_groups().iter().enumerate();
-        let groups =
-            groups.filter(|(_, group)| may_hold(group.column(0).statistics())).map(|(index, _)| index).collect();
+        let (groups, lines): (Vec<usize>, Vec<i64>) = groups
+            .filter(|(_, group)| may_hold(group.column(0).statistics()))
+            .map(|(index, group)| (index, group.num_rows()))
+            .unzip();
+        let most = lines.into_iter().filter_map(|lines| u64::try_from(lines).ok()).sum();
         let reader = builder.with_row_groups(groups).with_batch_size(4096).build().map_err(io::Error::other)?;
-        Ok(Self { contract: contract.to_owned(), reader, batch: None, row: 0, unresolved })
+        Ok(Self { contract: contract.to_owned(), reader, batch: None, row: 0, unresolved, most })
     }
 
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {

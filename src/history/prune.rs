@@ -10,7 +10,9 @@ use super::folder::{PRUNED, remove_leftovers};
 use super::ledger::{self, Draft, Ledger};
 use super::place::{at, invalid, sync_folder};
 use super::sign::Signer;
-use super::verify::check_folder;
+use super::size;
+use super::verify::check_folder_heard;
+use super::watch::Watch;
 
 /// What `audit prune` is asked to keep.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,7 +27,7 @@ pub struct Retention {
 
 /// Removes old run folders; their ledger lines stay, and a ledger line says what was pruned. A run goes only where
 /// everything that `retention` says lets it go, so saying nothing removes nothing. Returns the runs, oldest first. A ledger
-/// that is signed takes no line that is not.
+/// that is signed takes no line that is not. `watch` is told how far it is.
 ///
 /// # Errors
 /// What could not be removed or written, or a run that was changed and is therefore kept, with all others.
@@ -34,7 +36,9 @@ pub fn prune(
     retention: Retention,
     now: jiff::Timestamp,
     signer: Option<&Arc<Signer>>,
+    watch: &dyn Watch,
 ) -> io::Result<Vec<String>> {
+    watch.reads("looking at the ledger", 0);
     fs::read_dir(reports).map_err(at(reports))?;
     let lock = ledger::lock(reports)?;
     let mut ledger = Ledger::read(reports)?.signed_with(signer);
@@ -51,21 +55,26 @@ pub fn prune(
         .collect();
     let gone = going(reports, &ledger, retention, now)?;
     if !retention.dry_run {
+        watch.reads("proving what goes", gone.iter().map(|run_id| size(&reports.join(run_id))).sum());
         for run_id in &gone {
             let line = ledger.runs().find(|(_, run)| &run.run_id == run_id).map(|(_, run)| run);
-            if let Some(problem) = check_folder(&reports.join(run_id), run_id, line)?.0.first() {
+            if let Some(problem) =
+                check_folder_heard(&reports.join(run_id), run_id, line, &|bytes| watch.did(0, bytes))?.0.first()
+            {
                 return Err(invalid(reports, format!("{problem}; nothing is pruned before that is looked at")));
             }
         }
         if !gone.is_empty() {
             ledger.append(&lock, Draft::Prune { recorded_at: now.to_string(), runs: gone.clone() })?;
         }
+        watch.goes_through("removing", "run", (unfinished.len() + gone.len()) as u64);
         for run_id in unfinished.iter().chain(&gone) {
             let folder = reports.join(run_id);
             // Renamed first, so that no half-removed folder ever stands under a run's name.
             let aside = reports.join(format!(".{run_id}{PRUNED}"));
             fs::rename(&folder, &aside).map_err(at(&folder))?;
             fs::remove_dir_all(&aside).map_err(at(&aside))?;
+            watch.did(1, 0);
         }
         remove_leftovers(reports)?;
         sync_folder(reports)?;

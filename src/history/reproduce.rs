@@ -9,7 +9,9 @@ use std::path::Path;
 use super::ledger::{self, Ledger};
 use super::manifest::{self, Manifest};
 use super::place::{at, invalid};
-use super::verify::check_folder;
+use super::size;
+use super::verify::check_folder_heard;
+use super::watch::Watch;
 use crate::audit::{Audit, ContractAudit, InputFacts, Recorder};
 use crate::classify::Divergence;
 use crate::plan::Action;
@@ -30,19 +32,21 @@ pub struct Evidence {
     pub divergences: (u64, String),
 }
 
-/// Reads a run that is to be reproduced.
+/// Reads a run that is to be reproduced. `watch` is told how far it is.
 ///
 /// # Errors
 /// That there is no such run, or that it is not what the ledger knows.
-pub fn evidence(reports: &Path, run: &str) -> io::Result<Evidence> {
+pub fn evidence(reports: &Path, run: &str, watch: &dyn Watch) -> io::Result<Evidence> {
+    watch.reads("proving the run", 0);
     let folder = super::find(reports, run)?;
+    watch.reads("proving the run", size(&folder));
     let beside = folder.parent().unwrap_or(reports);
     let _lock = ledger::lock_shared(beside)?;
     let ledger = Ledger::read(beside)?;
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let line = ledger.runs().find(|(_, line)| line.run_id == name).map(|(_, line)| line);
     let line = line.ok_or_else(|| invalid(beside, format!("{} has no line of run `{name}`", ledger::FILE)))?;
-    if let Some(problem) = check_folder(&folder, &name, Some(line))?.0.first() {
+    if let Some(problem) = check_folder_heard(&folder, &name, Some(line), &|bytes| watch.did(0, bytes))?.0.first() {
         return Err(invalid(beside, format!("{problem}; a run that was changed cannot be reproduced")));
     }
     let path = folder.join(manifest::FILE);

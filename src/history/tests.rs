@@ -522,7 +522,11 @@ fn prune_keeps_what_any_rule_keeps_and_always_the_newest() {
     for (what, retention, days, expected) in cases {
         let reports = reports();
         publish_many(reports.path(), 4);
-        assert_eq!(prune(reports.path(), retention, days_after(days), None).expect(what), expected, "{what}");
+        assert_eq!(
+            prune(reports.path(), retention, days_after(days), None, &Unwatched).expect(what),
+            expected,
+            "{what}"
+        );
         let verification = verify(reports.path()).expect("it can be read");
         let left = if retention.dry_run { 4 } else { 4 - expected.len() };
         assert_eq!((verification.unchanged, verification.changed), (left, vec![]), "{what}");
@@ -530,7 +534,7 @@ fn prune_keeps_what_any_rule_keeps_and_always_the_newest() {
         publish(reports.path(), &sample::small(&id(5)));
         assert_eq!(changed(reports.path()), Vec::<String>::new(), "{what}, then a run");
         assert_eq!(
-            prune(reports.path(), Retention::default(), days_after(days), None).expect(what),
+            prune(reports.path(), Retention::default(), days_after(days), None, &Unwatched).expect(what),
             Vec::<String>::new()
         );
     }
@@ -544,15 +548,16 @@ fn prune_finishes_what_a_crash_cut_short_and_refuses_what_was_changed() {
     let copy = kept.path().join("manifest.json");
     fs::copy(reports.path().join(id(1)).join("manifest.json"), &copy).expect("readable");
     let retention = Retention { keep_runs: Some(2), ..Retention::default() };
-    assert_eq!(prune(reports.path(), retention, days_after(1), None).expect("it prunes"), [id(1)]);
+    assert_eq!(prune(reports.path(), retention, days_after(1), None, &Unwatched).expect("it prunes"), [id(1)]);
     fs::create_dir(reports.path().join(id(1))).expect("writable");
     fs::copy(&copy, reports.path().join(id(1)).join("manifest.json")).expect("writable");
-    assert_eq!(prune(reports.path(), retention, days_after(1), None).expect("it prunes"), [id(1)]);
+    assert_eq!(prune(reports.path(), retention, days_after(1), None, &Unwatched).expect("it prunes"), [id(1)]);
     assert_eq!(changed(reports.path()), Vec::<String>::new());
 
     fs::write(reports.path().join(id(2)).join("report.md"), "all is well").expect("writable");
     let retention = Retention { keep_runs: Some(1), ..Retention::default() };
-    let error = prune(reports.path(), retention, days_after(1), None).expect_err("it is evidence").to_string();
+    let error =
+        prune(reports.path(), retention, days_after(1), None, &Unwatched).expect_err("it is evidence").to_string();
     assert!(error.contains("report.md was changed") && error.contains("nothing is pruned"), "{error}");
     assert!(reports.path().join(id(2)).is_dir());
 }
@@ -566,7 +571,7 @@ fn the_last_verdict_of_each_contract_comes_from_its_newest_run_even_if_that_was_
     publish(reports.path(), &audit);
     publish_many_from(reports.path(), 2, 3);
     let retention = Retention { keep_runs: Some(1), ..Retention::default() };
-    prune(reports.path(), retention, days_after(1), None).expect("it prunes");
+    prune(reports.path(), retention, days_after(1), None, &Unwatched).expect("it prunes");
     let verdicts = last_verdicts(reports.path()).expect("it can be read");
     let of = |contract: &str| verdicts[contract].clone();
     assert_eq!(of("billing-view"), ("agreed".to_owned(), id(3)));

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::ledger::{self, Ledger, Lock, RunRecord};
 use super::manifest::{self, FileRecord, Manifest};
-use super::place::{at, invalid, record};
-use super::verify::check_folder;
+use super::place::{Heard, at, invalid, record_heard};
+use super::verify::check_folder_heard;
 use crate::audit::{Audit, ContractAudit, Verdict};
 
 /// The runs of a folder of reports, in the order of the ledger.
@@ -151,25 +151,26 @@ impl<'t> Entry<'t> {
         })
     }
 
-    /// What in its folder is not as its manifest says, every file looked at.
+    /// What in its folder is not as its manifest says, every file looked at; `heard` is told how many bytes were read.
     ///
     /// # Errors
     /// What kept the folder from being read.
-    pub fn check(&self) -> io::Result<Vec<String>> {
-        Ok(check_folder(&self.folder(), self.run_id(), Some(self.line))?.0)
+    pub fn check(&self, heard: Heard<'_>) -> io::Result<Vec<String>> {
+        Ok(check_folder_heard(&self.folder(), self.run_id(), Some(self.line), heard)?.0)
     }
 
     /// A file of the run, whose bytes were held against the manifest; None where the run has none of the name.
     pub(super) fn open(&self, kept: &Kept, name: &str) -> io::Result<Option<File>> {
-        open_file(&self.folder(), &kept.files, name)
+        open_file(&self.folder(), &kept.files, name, &|_| {})
     }
 }
 
-/// A file of a run folder whose manifest lists these; None where it lists none of the name.
-pub(super) fn open_file(folder: &Path, files: &[FileRecord], name: &str) -> io::Result<Option<File>> {
+/// A file of a run folder whose manifest lists these; None where it lists none of the name. `heard` is told how many bytes were
+/// read to prove it.
+pub(super) fn open_file(folder: &Path, files: &[FileRecord], name: &str, heard: Heard<'_>) -> io::Result<Option<File>> {
     let Some(listed) = files.iter().find(|file| file.name == name) else { return Ok(None) };
     let path = folder.join(name);
-    match record(folder, name)? {
+    match record_heard(folder, name, heard)? {
         Some(seen) if seen == *listed => File::open(&path).map(Some).map_err(at(&path)),
         Some(_) => Err(invalid(&path, "was changed: its BLAKE3 is not the one in manifest.json")),
         None => Err(invalid(&path, "is missing")),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::previous::major;
 use super::trail::{Entry, Facts, Trail};
+use super::watch::Watch;
 use crate::audit::ContractAudit;
 
 /// One contract over time.
@@ -17,10 +18,56 @@ pub struct Trend {
     pub points: Vec<Point>,
     /// How many runs of it the ledger holds.
     pub runs: usize,
-    /// The verdict of the newest run over all keys, and the run, whether or not it is among the points.
-    pub whole: Option<(String, String)>,
+    /// The newest run over all keys, whether or not it is among the points.
+    pub whole: Option<Spoke>,
     /// The same of a newer one that `--where` narrowed.
-    pub narrowed: Option<(String, String)>,
+    pub narrowed: Option<Spoke>,
+}
+
+/// A run and how the contract ended in it, by the ledger.
+#[derive(Debug)]
+pub struct Spoke {
+    /// The run.
+    pub run_id: String,
+    /// How the contract ended.
+    pub verdict: String,
+    /// What is left of the run: of one that is gone nobody knows whether it was of all keys.
+    pub worth: Worth,
+}
+
+/// What a run is worth beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// It tells all that it found, of all keys.
+    Whole,
+    /// The same, of the keys that `--where` left.
+    Narrowed,
+    /// Its folder was removed, and a line says so.
+    Pruned,
+    /// It is missing or was changed.
+    Damaged,
+}
+
+impl Worth {
+    /// Its fixed name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Narrowed => "narrowed",
+            Self::Pruned => "pruned",
+            Self::Damaged => "damaged",
+        }
+    }
+
+    fn of(facts: &Facts) -> Self {
+        match facts {
+            Facts::Whole(kept) if kept.narrowed().is_some() => Self::Narrowed,
+            Facts::Whole(_) => Self::Whole,
+            Facts::Pruned => Self::Pruned,
+            Facts::Damaged(_) => Self::Damaged,
+        }
+    }
 }
 
 /// One run of a contract.
@@ -53,6 +100,17 @@ pub enum State {
 }
 
 impl Point {
+    /// What the run is worth beside others.
+    #[must_use]
+    pub fn worth(&self) -> Worth {
+        match self.state {
+            State::Known { narrowed: None, .. } => Worth::Whole,
+            State::Known { narrowed: Some(_), .. } => Worth::Narrowed,
+            State::Pruned => Worth::Pruned,
+            State::Damaged => Worth::Damaged,
+        }
+    }
+
     /// The figures, where the run was of the whole.
     #[must_use]
     pub fn whole(&self) -> Option<&ContractAudit> {
@@ -66,12 +124,16 @@ impl Point {
 impl Trend {
     /// Takes the verdict of a run, which is older than all that were taken before.
     fn spoke(&mut self, entry: Entry<'_>, name: &str, facts: &Facts) {
-        let narrowed = matches!(facts, Facts::Whole(kept) if kept.narrowed().is_some());
-        let said = || (entry.verdict_of(name).unwrap_or_default().to_owned(), entry.run_id().to_owned());
-        match (&self.whole, narrowed) {
+        let worth = Worth::of(facts);
+        let said = || Spoke {
+            run_id: entry.run_id().to_owned(),
+            verdict: entry.verdict_of(name).unwrap_or_default().to_owned(),
+            worth,
+        };
+        match (&self.whole, worth) {
             (Some(_), _) => {}
-            (None, true) => self.narrowed = self.narrowed.take().or_else(|| Some(said())),
-            (None, false) => self.whole = Some(said()),
+            (None, Worth::Narrowed) => self.narrowed = self.narrowed.take().or_else(|| Some(said())),
+            (None, _) => self.whole = Some(said()),
         }
     }
 
@@ -90,10 +152,17 @@ impl Trend {
 ///
 /// # Errors
 /// What kept a run from being read.
-pub fn trends(trail: &Trail, named: &[String], last: usize) -> io::Result<(BTreeMap<String, Trend>, Vec<String>)> {
+pub fn trends(
+    trail: &Trail,
+    named: &[String],
+    last: usize,
+    watch: &dyn Watch,
+) -> io::Result<(BTreeMap<String, Trend>, Vec<String>)> {
+    watch.goes_through("reading runs", "run", trail.runs().count() as u64);
     let mut problems = trail.complaints();
     let mut trends: BTreeMap<String, Trend> = BTreeMap::new();
     for entry in trail.runs().rev() {
+        watch.did(1, 0);
         let wanted: BTreeSet<&str> =
             entry.contracts().filter(|name| named.is_empty() || named.iter().any(|known| known == name)).collect();
         let mut facts = None;

@@ -76,8 +76,21 @@ pub struct PastRun {
     pub verdict: String,
     /// The contract's version then, where the run still tells.
     pub version: Option<String>,
-    /// Keys that diverged, likewise, and where all keys were in scope.
-    pub keys: Option<u64>,
+    /// Keys that diverged, or why nobody knows.
+    pub keys: Result<u64, Unknown>,
+}
+
+/// Why a run has no figures that could be held against others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// It did not compare the contract to its end.
+    Unverified,
+    /// It compared only the keys that `--where` left.
+    Narrowed,
+    /// Its folder was removed.
+    Pruned,
+    /// Its folder is missing or was changed.
+    Damaged,
 }
 
 /// Where all that is found of a run can be read, in words.
@@ -86,8 +99,8 @@ pub(super) const REST: &str = "divergences.parquet";
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 /// SHA-256 of the two in Base64, by which a browser knows them. A test in a browser fails where they are not these.
-const STYLE_DIGEST: &str = "BO7fPy5adY1sNXZ3Sdf9TvPmUVt/5IaxSskm4UyIqns=";
-const SCRIPT_DIGEST: &str = "v/08Fra/iQ9LFddU+w2L9i3QPVS1A2087H1VoODhBx0=";
+const STYLE_DIGEST: &str = "VpK2UwVjURa867hP6fxkvb+n8EvzCpo/7GWWGq5XY8o=";
+const SCRIPT_DIGEST: &str = "+kugk8m2NFBIzSfGsjYj51f/TqR8+/j3Zaeqg4XGjdE=";
 
 /// Writes the page of a run.
 ///

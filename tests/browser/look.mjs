@@ -16,7 +16,7 @@ const browser = await chromium.launch({
   headless: true,
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
-const said = { console: [], errors: [], requests: [], dialogs: 0, axe: {}, widths: {} };
+const said = { console: [], errors: [], requests: [], dialogs: 0, axe: {}, widths: {}, heights: {} };
 
 const open = async (width, scheme, more = {}) => {
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme, ...more });
@@ -101,17 +101,51 @@ if (await copy.count()) {
   await page.waitForFunction(() => /Copied|Selected/.test(document.querySelector("button.copy").textContent));
   said.copy = await copy.innerText();
 }
+// What agrees is a line that unfolds: by the keyboard, and for whoever follows a link to it.
+const folds = page.locator(".fold");
+const unfolded = () => page.evaluate(() => [...document.querySelectorAll(".fold")].map((fold) => fold.open));
+said.folds = { first: await unfolded(), lines: await page.evaluate(() => [...document.querySelectorAll(".fold:not([open])")].map((fold) => fold.innerText)) };
+const folded = said.folds.first.indexOf(false);
+if (folded >= 0) {
+  await folds.nth(folded).locator("summary").first().focus();
+  await page.keyboard.press("Enter");
+  said.folds.entered = (await unfolded())[folded];
+  await page.keyboard.press("Enter");
+  said.folds.left = (await unfolded())[folded];
+  await page.evaluate((place) => { location.hash = `#c${place + 1}`; }, folded);
+  await page.waitForFunction((place) => document.querySelectorAll(".fold")[place].open, folded);
+  await page.reload();
+  await page.waitForFunction((place) => document.querySelectorAll(".fold")[place].open, folded);
+  await page.goto(url);
+  await page.reload();
+}
+
+// Paper shows everything, and what was folded is folded again after it.
+const printed = () => page.evaluate(() => ({
+  rows: [...document.querySelectorAll(".examples tbody tr")].filter((row) => row.offsetParent !== null).length,
+  closed: document.querySelectorAll("details:not([open])").length,
+}));
+said.print = { before: await printed() };
+await page.emulateMedia({ media: "print" });
+await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+said.print.meanwhile = await printed();
+await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+await page.emulateMedia({ media: null });
+said.print.after = await printed();
+said.print.all = await page.locator(".examples tbody tr").count();
 await page.pdf({ path: artefact("printed.pdf"), format: "A4", printBackground: true });
 said.pdf = statSync(artefact("printed.pdf")).size;
 
 for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]]) {
   // What looks for barriers is not this page's own script.
   const looked = await open(width, scheme, { bypassCSP: true });
+  const height = await looked.evaluate(() => document.documentElement.scrollHeight);
   await looked.evaluate(() => document.querySelectorAll("details").forEach((details) => { details.open = true; }));
   await looked.evaluate(axe);
   const result = await looked.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   const view = `${width}-${scheme}`;
   said.axe[view] = result.violations.map((one) => `${one.id}: ${one.help} (${one.nodes.length}): ${one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  said.heights[view] = height;
   said.widths[view] = await looked.evaluate(() => document.documentElement.scrollWidth);
   await looked.screenshot({ path: artefact(`${view}.png`), fullPage: false });
   await looked.context().close();

@@ -24,20 +24,23 @@ pub(in super::super) fn run(
 ) -> Result<ExitStatus, Failure> {
     let configuration = configuration::load(global)?;
     let reports = options.reports.reports.clone().unwrap_or_else(|| configuration.run.reports.clone());
-    let then = history::evidence(&reports, &options.run)
+    let stop = Stop::default();
+    let interrupt = Interrupt::install(&stop)
+        .map_err(|error| Failure::new(format!("signals: cannot be caught: {}", failure::plain(&error))))?;
+    interrupt.end_patience();
+    let bars = console.bars(false);
+    let then = history::evidence(&reports, &options.run, &bars)
         .map_err(|error| Failure::of_runs(&reports, "the run cannot be reproduced", &error))?;
+    bars.end();
     let contracts = as_then(&then.audit, &configuration, options.row_filter.as_deref())?;
     let settings = settings(&then.audit, &contracts, &configuration, &reports, global)?;
     if then.tool_version != env!("CARGO_PKG_VERSION") {
         console.note(&format!("the run was written by version {}, this is another", then.tool_version));
     }
-    let stop = Stop::default();
-    let interrupt = Interrupt::install(&stop)
-        .map_err(|error| Failure::new(format!("signals: cannot be caught: {}", failure::plain(&error))))?;
+    interrupt.be_patient();
     let failed =
         |error: std::io::Error| Failure::new(format!("the run cannot be done again: {}", failure::plain(&error)));
     let mut retelling = Retelling::new().map_err(failed)?;
-    let bars = console.bars(false);
     let outcome = run::run(&contracts, &settings, &mut retelling, &bars, &stop);
     drop(bars);
     let now = outcome.map_err(failed)?;

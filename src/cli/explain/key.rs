@@ -7,7 +7,7 @@ use super::super::failure::Failure;
 use super::super::outcome::ambient_limit;
 use super::super::{ExitStatus, Explain, Format, Global, configuration, interrupt};
 use crate::audit::{Audit, ContractAudit};
-use crate::console::Console;
+use crate::console::{Bars, Console};
 use crate::contract::{Configuration, Contract};
 use crate::history::{self, Dossier, Recorded, WantedKey};
 use crate::report::escape::visible;
@@ -41,7 +41,8 @@ pub(super) fn run(
         (None, None) => "reports".into(),
     };
     let wanted = WantedKey::parse(key);
-    let dossier = history::dossier(&reports, run, &wanted).map_err(|error| {
+    let bars = interrupt::told(console)?;
+    let dossier = history::dossier(&reports, run, &wanted, &bars).map_err(|error| {
         let failure = Failure::of_runs(&reports, &format!("run `{run}` cannot be explained"), &error);
         if failure.problems.iter().any(|problem| problem.hint.is_some()) {
             return failure;
@@ -53,7 +54,6 @@ pub(super) fn run(
         console.warning(warning, None);
     }
     let room = room(configuration.as_ref(), global);
-    let bars = interrupt::told(console)?;
     let known: Vec<Known<'_>> = dossier
         .audit
         .contracts
@@ -61,12 +61,12 @@ pub(super) fn run(
         .map(|contract| gather(contract, &dossier, configuration.as_ref(), &wanted, (room, &bars)))
         .filter(Known::says_something)
         .collect();
-    bars.finish();
     let earlier = if known.iter().all(|known| known.findings.is_empty()) {
-        resolved(&reports, &dossier, &wanted, console)
+        resolved(&reports, &dossier, &wanted, &bars, console)
     } else {
         None
     };
+    bars.finish();
     if known.is_empty() && earlier.is_none() {
         let message = format!(
             "explain: run `{}` holds nothing of the key {}, and no row has it",
@@ -176,10 +176,11 @@ fn resolved(
     reports: &std::path::Path,
     dossier: &Dossier,
     wanted: &WantedKey,
+    bars: &Bars,
     console: &mut Console,
 ) -> Option<Dossier> {
     let before = dossier.audit.contracts.iter().find_map(|contract| Some(&contract.recurrence.as_ref()?.since))?;
-    match history::dossier(reports, before, wanted) {
+    match history::dossier(reports, before, wanted, bars) {
         Ok(before) => (!before.findings.is_empty()).then_some(before),
         Err(error) => {
             console.warning(&format!("run `{before}`, which this one was held against, tells nothing: {error}"), None);

@@ -3,7 +3,7 @@
 use super::last;
 use crate::audit::Verdict;
 use crate::contract::Kind;
-use crate::history::{Point, Standing, State, Trend};
+use crate::history::{Point, Standing, Trend, Worth};
 use crate::report::escape::visible;
 
 /// How many runs are drawn.
@@ -11,8 +11,11 @@ const DRAWN: usize = 36;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const ASCII_BARS: [char; 8] = ['.', ':', '-', '=', '+', '*', '#', '@'];
 const NONE: char = '_';
-const UNKNOWN: char = '?';
+const UNVERIFIED: char = '?';
 const NARROWED: char = '~';
+const PRUNED: char = 'x';
+const DAMAGED: char = '!';
+const WHOLE: char = '.';
 
 /// The chart of one contract.
 pub(super) fn text(name: &str, trend: &Trend, standing: Option<&Standing>, ascii: bool) -> String {
@@ -37,6 +40,9 @@ pub(super) fn text(name: &str, trend: &Trend, standing: Option<&Standing>, ascii
     let runs = if points.len() == 1 { "1 run".to_owned() } else { format!("{} runs", points.len()) };
     let of = if points.len() < trend.runs { format!("{runs} of {}", trend.runs) } else { runs };
     line("verdict", points.iter().map(letter).collect(), &of);
+    if points.iter().any(|point| point.worth() != Worth::Whole) {
+        line("state", points.iter().map(|point| mark(point.worth())).collect(), "");
+    }
     for kind in kinds(points) {
         let counts: Vec<Option<u64>> = points.iter().map(|point| count_of(point, kind)).collect();
         line(kind.name(), bars(points, &counts, ascii), &went(&counts, ascii));
@@ -46,10 +52,34 @@ pub(super) fn text(name: &str, trend: &Trend, standing: Option<&Standing>, ascii
     if recurring.iter().flatten().any(|count| *count > 0) {
         line("recurring", bars(points, &recurring, ascii), &went(&recurring, ascii));
     }
-    if points.iter().any(|point| point.whole().is_none()) {
-        line("", format!("{UNKNOWN} no figures (pruned, damaged, unverified), {NARROWED} narrowed by --where"), "");
+    let legend = legend(points);
+    if !legend.is_empty() {
+        line("", legend, "");
     }
     text + "\n"
+}
+
+/// What the marks that are drawn stand for.
+fn legend(points: &[Point]) -> String {
+    let of = |worth: Worth| points.iter().any(|point| point.worth() == worth);
+    let unverified = points.iter().filter_map(Point::whole).any(|found| found.verdict == Verdict::Unverified);
+    let known = [
+        (of(Worth::Pruned), PRUNED, "pruned: the ledger's verdict alone is left"),
+        (of(Worth::Damaged), DAMAGED, "missing or changed"),
+        (of(Worth::Narrowed), NARROWED, "narrowed by --where"),
+        (unverified, UNVERIFIED, "unverified"),
+    ];
+    let drawn = known.iter().filter(|(drawn, ..)| *drawn);
+    drawn.map(|(_, mark, means)| format!("{mark} {means}")).collect::<Vec<_>>().join(", ")
+}
+
+fn mark(worth: Worth) -> char {
+    match worth {
+        Worth::Whole => WHOLE,
+        Worth::Narrowed => NARROWED,
+        Worth::Pruned => PRUNED,
+        Worth::Damaged => DAMAGED,
+    }
 }
 
 /// The kinds that any run found.
@@ -64,21 +94,20 @@ pub(super) fn count_of(point: &Point, kind: Kind) -> Option<u64> {
     Some(found.keys.get(&kind).copied().unwrap_or(0))
 }
 
-/// `a`, `d`, `u`.
+/// `a`, `d`, `u`; of a run that was changed what the ledger says is no more than that.
 fn letter(point: &Point) -> char {
-    match &point.state {
-        State::Known { narrowed: Some(_), .. } => NARROWED,
-        State::Damaged => UNKNOWN,
-        _ => point.verdict.chars().next().unwrap_or(UNKNOWN),
+    match point.worth() {
+        Worth::Whole | Worth::Pruned => point.verdict.chars().next().unwrap_or(UNVERIFIED),
+        worth => mark(worth),
     }
 }
 
 fn bars(points: &[Point], counts: &[Option<u64>], ascii: bool) -> String {
     let most = counts.iter().flatten().copied().max().unwrap_or(0).max(1);
     let levels = if ascii { ASCII_BARS } else { BARS };
-    let bar = |(point, count): (&Point, &Option<u64>)| match (count, &point.state) {
-        (None, State::Known { narrowed: Some(_), .. }) => NARROWED,
-        (None, _) => UNKNOWN,
+    let bar = |(point, count): (&Point, &Option<u64>)| match (count, point.worth()) {
+        (None, Worth::Whole) => UNVERIFIED,
+        (None, worth) => mark(worth),
         (Some(0), _) => NONE,
         (Some(count), _) => {
             levels[usize::try_from((u128::from(*count) * 8).div_ceil(u128::from(most)) - 1).unwrap_or(7)]
@@ -104,6 +133,7 @@ fn went(counts: &[Option<u64>], ascii: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::State;
 
     #[test]
     fn a_bar_is_as_high_as_its_share_of_the_most() {
@@ -111,9 +141,9 @@ mod tests {
             |_| Point { run_id: String::new(), recorded_at: None, verdict: "agreed".to_owned(), state: State::Pruned };
         let points: Vec<Point> = (0..6).map(point).collect();
         let counts = [Some(0), Some(1), Some(4), Some(8), None, Some(u64::MAX)];
-        assert_eq!(bars(&points[..5], &counts[..5], false), "_▁▄█?");
-        assert_eq!(bars(&points[..5], &counts[..5], true), "_.=@?");
-        assert_eq!(bars(&points, &counts, true), "_...?@");
+        assert_eq!(bars(&points[..5], &counts[..5], false), "_▁▄█x");
+        assert_eq!(bars(&points[..5], &counts[..5], true), "_.=@x");
+        assert_eq!(bars(&points, &counts, true), "_...x@");
         assert_eq!(went(&counts[..5], false), "0 → 8");
         assert_eq!(went(&[Some(3), Some(9), Some(2)], true), "3 -> 2, at most 9");
     }

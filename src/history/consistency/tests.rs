@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::folder::RunFolder;
 use super::super::sign::tests::signer;
-use super::super::{Retention, Signer, prune};
+use super::super::{Retention, Signer, Unwatched, prune};
 use super::*;
 use crate::report::sample;
 
@@ -100,7 +100,7 @@ fn lines_that_are_no_runs_are_ends_as_well() {
     let reports = folder.path().join("reports");
     (1..=3).for_each(|number| publish(&reports, number, None));
     let retention = Retention { keep_runs: Some(1), ..Retention::default() };
-    prune(&reports, retention, sample::instant("2026-03-02T02:00:00Z"), None).expect("it prunes");
+    prune(&reports, retention, sample::instant("2026-03-02T02:00:00Z"), None, &Unwatched).expect("it prunes");
     let proof = prove_continued(&reports, 3, Some(4)).expect("a proof");
     assert_eq!(
         (proof.first.tree_size, proof.second.tree_size, checked(&proof, &Against::default())),

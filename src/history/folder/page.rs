@@ -6,14 +6,15 @@ use std::io;
 
 use super::RunFolder;
 use crate::audit::gallery::Gallery;
-use crate::audit::{Audit, Recurrence, Sighting};
+use crate::audit::{Audit, Recurrence, Sighting, Verdict};
 use crate::classify::Divergence;
 use crate::history::ledger::Ledger;
 use crate::history::manifest::FileRecord;
 use crate::history::trail::Trail;
-use crate::history::trend::{Point, trends};
+use crate::history::trend::{Point, Worth, trends};
+use crate::history::watch::Unwatched;
 use crate::plan::Action;
-use crate::report::html::{self, Extras, LedgerEnd, PageFile, PastRun};
+use crate::report::html::{self, Extras, LedgerEnd, PageFile, PastRun, Unknown};
 
 /// So many earlier runs of a contract are shown.
 const RUNS: usize = 23;
@@ -65,7 +66,7 @@ impl Gathered {
             return;
         }
         let names: Vec<String> = audit.contracts.iter().map(|contract| contract.name.clone()).collect();
-        let Ok((trends, _)) = trends(trail, &names, RUNS) else { return };
+        let Ok((trends, _)) = trends(trail, &names, RUNS, &Unwatched) else { return };
         self.past = trends
             .into_iter()
             .map(|(name, trend)| (name, trend.points.iter().map(past_run).collect::<Vec<_>>()))
@@ -81,7 +82,13 @@ fn past_run(point: &Point) -> PastRun {
         at: point.recorded_at,
         verdict: point.verdict.clone(),
         version: whole.map(|contract| contract.version.clone()),
-        keys: whole.filter(|_| point.verdict != "unverified").map(|contract| contract.keys.values().sum()),
+        keys: match (point.worth(), whole) {
+            (Worth::Pruned, _) => Err(Unknown::Pruned),
+            (Worth::Narrowed, _) => Err(Unknown::Narrowed),
+            (Worth::Whole, Some(found)) if found.verdict == Verdict::Unverified => Err(Unknown::Unverified),
+            (Worth::Whole, Some(found)) => Ok(found.keys.values().sum()),
+            (Worth::Damaged, _) | (Worth::Whole, None) => Err(Unknown::Damaged),
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::folder::RunFolder;
 use super::super::sign::tests::signer;
-use super::super::{Retention, prune};
+use super::super::{Retention, Unwatched, prune};
 use super::*;
 use crate::report::sample;
 
@@ -89,7 +89,7 @@ fn a_pruned_run_is_still_proved_by_later_lines_of_any_kind() {
     let reports = folder.path().join("reports");
     (1..=3).for_each(|number| publish(&reports, number, None));
     let retention = Retention { keep_runs: Some(1), ..Retention::default() };
-    prune(&reports, retention, sample::instant("2026-03-02T02:00:00Z"), None).expect("it prunes");
+    prune(&reports, retention, sample::instant("2026-03-02T02:00:00Z"), None, &Unwatched).expect("it prunes");
     let proof = prove(&reports, &id(1), None).expect("a proof");
     assert_eq!((proof.sequence, checked(&proof, &Against::default())), (4, Vec::new()));
     let kept = proof.merkle_root.clone();

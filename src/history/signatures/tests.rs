@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::super::folder::RunFolder;
 use super::super::sign::tests::{public_of, signer};
 use super::super::{
-    Applied, PublicKeys, Retention, Signer, decision_line, ledger, manifest, may_append, prune, receipt_path,
-    record_apply, record_decisions, verify, verify_signed, verify_signed_from,
+    Applied, PublicKeys, Retention, Signer, Unwatched, decision_line, ledger, manifest, may_append, prune,
+    receipt_path, record_apply, record_decisions, verify, verify_signed, verify_signed_from,
 };
 use crate::report::sample;
 
@@ -148,11 +148,11 @@ fn a_signed_ledger_takes_no_line_without_signature_but_a_run_s() {
     let (_folder, reports, signer, keys) = signed();
     let now = sample::instant("2026-03-02T02:00:00Z");
     let retention = Retention { keep_runs: Some(1), ..Retention::default() };
-    let refused = prune(&reports, retention, now, None).expect_err("it would not be signed").to_string();
+    let refused = prune(&reports, retention, now, None, &Unwatched).expect_err("it would not be signed").to_string();
     assert!(refused.contains("the ledger is signed") && refused.contains("run.sign"), "{refused}");
     let refused = record_decisions(&reports, vec![decision_line(now)], now, None).expect_err("nor this").to_string();
     assert!(refused.contains("the ledger is signed"), "{refused}");
-    assert_eq!(prune(&reports, retention, now, Some(&signer)).expect("it prunes"), [id(1)]);
+    assert_eq!(prune(&reports, retention, now, Some(&signer), &Unwatched).expect("it prunes"), [id(1)]);
     assert_eq!(problems(&reports, &keys), Vec::<String>::new());
     assert_eq!(verify_signed(&reports, &keys).expect("it can be read").signatures.by_key[&signer.key_id()], 4);
     // A run that was paid for is kept, and says so.

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::super::escape::count;
-use super::PastRun;
+use super::{PastRun, Unknown};
 use crate::audit::{Audit, ContractAudit, Verdict};
 
 /// A rectangle.
@@ -36,6 +36,8 @@ pub(super) struct Trend {
     /// What the chart says, in a sentence.
     pub(super) said: String,
     pub(super) most: String,
+    /// Some run is not there any more as it was.
+    pub(super) gone: bool,
 }
 
 /// How high a chart of bars is.
@@ -72,22 +74,29 @@ pub(super) fn trend(contract: &ContractAudit, audit: &Audit, past: &[PastRun]) -
         at: Some(audit.started_at),
         verdict: contract.verdict.name().to_owned(),
         version: Some(contract.version.clone()),
-        keys: (contract.verdict != Verdict::Unverified && !audit.settings.contains_key("where"))
-            .then(|| contract.keys.values().sum()),
+        keys: match (contract.verdict, audit.narrowed()) {
+            (_, Some(_)) => Err(Unknown::Narrowed),
+            (Verdict::Unverified, None) => Err(Unknown::Unverified),
+            (_, None) => Ok(contract.keys.values().sum()),
+        },
     };
     let runs: Vec<&PastRun> = past.iter().chain([&now]).collect();
     let runs = &runs[runs.len().saturating_sub(SLOTS)..];
-    let most = runs.iter().filter_map(|run| run.keys).max().unwrap_or(0);
+    let most = runs.iter().filter_map(|run| run.keys.ok()).max().unwrap_or(0);
     let first = SLOTS - runs.len();
     let bars = runs.iter().enumerate().map(|(place, run)| {
         #[expect(clippy::cast_precision_loss, reason = "a place among two dozen")]
         let x = (first + place) as f64 * f64::from(SLOT) + 1.0;
         let full = f64::from(HEIGHT);
         let height = run.keys.map_or(full, |keys| (share(keys, most) * (full - 4.0)).max(2.0));
-        let class = format!("{} {}", run.verdict, if run.keys.is_some() { "known" } else { "unknown" });
+        let class = match run.keys {
+            Ok(_) => format!("{} known", run.verdict),
+            Err(Unknown::Unverified | Unknown::Narrowed) => format!("{} unknown", run.verdict),
+            Err(Unknown::Pruned | Unknown::Damaged) => "gone".to_owned(),
+        };
         Bar::new([x, full - height, f64::from(SLOT) - 2.0, height], class, said(run))
     });
-    let said = match (past.last().and_then(|last| last.keys), now.keys) {
+    let said = match (past.last().and_then(|last| last.keys.ok()), now.keys.ok()) {
         (Some(before), Some(keys)) if keys > before => format!("{} more than in the run before", count(keys - before)),
         (Some(before), Some(keys)) if keys < before => format!("{} fewer than in the run before", count(before - keys)),
         (Some(_), Some(_)) => "as many as in the run before".to_owned(),
@@ -100,7 +109,19 @@ pub(super) fn trend(contract: &ContractAudit, audit: &Audit, past: &[PastRun]) -
         rows: runs.iter().rev().map(|run| row(run)).collect(),
         said,
         most: count(most),
+        gone: runs.iter().any(|run| matches!(run.keys, Err(Unknown::Pruned | Unknown::Damaged))),
     })
+}
+
+impl Unknown {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Narrowed => "narrowed by --where",
+            Self::Pruned => "pruned",
+            Self::Damaged => "missing or changed",
+        }
+    }
 }
 
 fn row(run: &PastRun) -> [String; 5] {
@@ -109,7 +130,7 @@ fn row(run: &PastRun) -> [String; 5] {
         run.at.map_or_else(String::new, minute),
         run.verdict.clone(),
         run.version.clone().unwrap_or_default(),
-        run.keys.map_or_else(|| "not known".to_owned(), count),
+        run.keys.map_or_else(|why| format!("not known: {}", why.words()), count),
     ]
 }
 

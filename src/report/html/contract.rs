@@ -20,6 +20,7 @@ pub(super) fn view(place: usize, contract: &ContractAudit, audit: &Audit, extras
     let gallery = extras.galleries.get(&contract.name);
     let past = extras.past.get(&contract.name).map_or(&[][..], Vec::as_slice);
     let error: Vec<&str> = contract.error.iter().flat_map(|error| error.lines()).collect();
+    let warnings = (contract.warnings.len() + usize::from(segments::told(contract).is_some())) as u64;
     let (hints, problems): (Vec<&str>, Vec<&str>) = error.into_iter().partition(|line| line.starts_with("hint: "));
     json!({
         "id": format!("c{}", place + 1),
@@ -27,6 +28,9 @@ pub(super) fn view(place: usize, contract: &ContractAudit, audit: &Audit, extras
         "version": contract.version,
         "verdict": contract.verdict.name(),
         "because": contract.because,
+        // What agrees among others is a line that can be unfolded.
+        "open": contract.verdict != Verdict::Agreed || audit.contracts.len() == 1,
+        "told": (warnings > 0).then(|| counted(warnings, "warning")),
         "description": contract.description,
         "team": contract.team,
         "runbook": contract.runbook,

@@ -1,6 +1,7 @@
 "use strict";
 (() => {
-  const FIRST = 25;
+  // A line is a block of its own on a narrow screen.
+  const FIRST = matchMedia("(max-width: 640px)").matches ? 5 : 25;
   const collator = new Intl.Collator(undefined, { numeric: true });
 
   const examples = (section) => {
@@ -64,6 +65,10 @@
       show();
       section.querySelector(".scroll").focus();
     });
+    // Paper shows every line that the filters leave.
+    let before = whole;
+    addEventListener("beforeprint", () => { before = whole; whole = true; show(); });
+    addEventListener("afterprint", () => { whole = before; show(); });
     filters.hidden = false;
     show();
   };
@@ -87,6 +92,13 @@
     button.hidden = false;
     button.addEventListener("click", () => copied(button));
   }
+  // Whoever follows a link to a contract wants to see it.
+  const unfold = () => {
+    const details = document.getElementById(location.hash.slice(1))?.querySelector("details.fold");
+    if (details) details.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
   // Paper has no way to open what is closed.
   const closed = new Set();
   addEventListener("beforeprint", () => {

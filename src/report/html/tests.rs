@@ -42,7 +42,7 @@ fn every_part_is_shown_where_there_is_something_to_say() {
         at: None,
         verdict: "agreed".to_owned(),
         version: None,
-        keys: Some(0),
+        keys: Ok(0),
     };
     let name = audit.contracts[1].name.clone();
     let extras = Extras {
