@@ -2,6 +2,8 @@
 //! Reads no rows to compare and decides nothing about them; no secret leaves it.
 
 pub mod dialect;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod identity;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod native;

@@ -135,6 +135,10 @@ mod resume;
 #[cfg(feature = "mysql")]
 mod mariadb;
 
+/// Client certificates, as both servers ask for them.
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+mod certificates;
+
 /// How servers are reached and spared.
 #[cfg(all(feature = "postgres", feature = "mysql"))]
 mod gentle;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Seek, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -121,13 +122,30 @@ fn printed(client: &mut Command, statements: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
+/// Calls `openssl` in a folder.
+pub(crate) fn openssl(folder: &Path, arguments: &str) {
+    let mut openssl = Command::new(program("openssl", "/usr/bin/openssl", "openssl"));
+    let output = openssl.args(arguments.split(' ')).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A certificate for a user by the authority of a server, and its key: `NAME.crt` and `NAME.key` in a folder.
+pub(crate) fn certify(folder: &Path, user: &str, authority: &Path) {
+    let (certificate, key) = (authority.display(), authority.with_extension("key"));
+    openssl(folder, &format!("req -newkey rsa:2048 -nodes -keyout {user}.key -out {user}.csr -subj /CN={user}"));
+    fs::write(folder.join("client"), "basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n").unwrap();
+    let by = format!("-CA {certificate} -CAkey {} -set_serial 0x{} -extfile client", key.display(), hex(user));
+    openssl(folder, &format!("x509 -req -in {user}.csr -out {user}.crt -days 30 {by}"));
+    fs::set_permissions(folder.join(format!("{user}.key")), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A certificate for `localhost`, and the authority that signed it.
 fn certificates(folder: &Path) {
-    let openssl = program("openssl", "/usr/bin/openssl", "openssl");
-    let call = |arguments: &str| {
-        let output = Command::new(&openssl).args(arguments.split(' ')).current_dir(folder).output().unwrap();
-        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    };
+    let call = |arguments: &str| openssl(folder, arguments);
     fs::write(folder.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
     call("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj /CN=tests");
     call("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost");

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts};
+use mysql_async::{ClientIdentity, Conn, DriverError, Opts, OptsBuilder, SslOpts};
 
 use crate::contract::Database;
 
+use super::identity::{Files, Identity};
 use super::refused::Refused;
 
 mod said;
@@ -49,7 +50,7 @@ impl Access {
     /// Reads the URL and everything it names; connects to nothing.
     ///
     /// # Errors
-    /// A URL that cannot be read, a file of certificates or of the password that cannot be.
+    /// A URL that cannot be read, a file of certificates, of a key or of the password that cannot be.
     pub fn new(database: &Database) -> Result<Self, Refused> {
         let wanted = url::read(database.url.reveal())?;
         let password = match (&wanted.password, &database.password_file) {
@@ -147,10 +148,19 @@ fn ssl(wanted: &Wanted) -> Result<Option<SslOpts>, Refused> {
         }
         Tls::VerifyCa | Tls::VerifyFull => base,
     };
+    let opts = opts.with_client_identity(identity(wanted)?);
     let Some(roots) = &wanted.roots else { return Ok(Some(opts)) };
     let read = std::fs::read(roots)
         .map_err(|error| Refused::new(format!("cannot read the certificates of {}: {error}", roots.display())))?;
     Ok(Some(opts.with_root_certs(vec![read.into()]).with_disable_built_in_roots(true)))
+}
+
+/// The client's certificate, where the URL names one.
+fn identity(wanted: &Wanted) -> Result<Option<ClientIdentity>, Refused> {
+    let (Some(certificate), Some(key)) = (&wanted.certificate, &wanted.key) else { return Ok(None) };
+    let files = Files { certificate: ("ssl-cert", certificate.clone()), key: ("ssl-key", key.clone()) };
+    let [certificates, key] = Identity::read(&files)?.into_pem();
+    Ok(Some(ClientIdentity::new(certificates.into(), key.into())))
 }
 
 /// A socket or certificate of a URL, as a path.

@@ -42,13 +42,14 @@ impl Access {
     /// # Errors
     /// A URL that cannot be read, a file of certificates or of the password that cannot be.
     pub(crate) fn new(database: &Database) -> Result<Self, Failure> {
-        let url::Wanted { mut config, mode, root, passfile } = url::read(database.url.reveal())?;
+        let url::Wanted { mut config, mode, root, certificate, key, passfile } = url::read(database.url.reveal())?;
         config.application_name("reconcile");
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
         password::complete(&mut config, database.password_file.as_deref(), passfile.as_deref())?;
-        let connector = MakeRustlsConnect::new(tls::settings(mode, root.as_deref())?);
+        let identity = tls::identity(mode, certificate, key)?;
+        let connector = MakeRustlsConnect::new(tls::settings(mode, root.as_deref(), identity)?);
         Ok(Self { config, mode, connector })
     }
 

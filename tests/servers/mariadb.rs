@@ -50,6 +50,7 @@ fn command(folder: &Path, port: u16, settings: &[String]) -> Command {
         ("log-error", "server.log"),
         ("ssl-cert", "server.crt"),
         ("ssl-key", "server.key"),
+        ("ssl-ca", "ca.crt"),
         ("log-bin", "data/binlog"),
     ] {
         server.arg(format!("--{setting}={}", folder.join(file).display()));

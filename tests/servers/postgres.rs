@@ -43,6 +43,7 @@ fn command(folder: &Path, port: u16) -> Command {
     server.arg("-D").arg(folder.join("data")).arg("-p").arg(port.to_string());
     let key = format!("ssl_key_file={}", folder.join("server.key").display());
     let certificate = format!("ssl_cert_file={}", folder.join("server.crt").display());
+    let authority = format!("ssl_ca_file={}", folder.join("ca.crt").display());
     for setting in [
         "listen_addresses=127.0.0.1",
         "unix_socket_directories=",
@@ -54,6 +55,7 @@ fn command(folder: &Path, port: u16) -> Command {
         "ssl=on",
         &key,
         &certificate,
+        &authority,
     ] {
         server.args(["-c", setting]);
     }
@@ -80,11 +82,12 @@ impl Server {
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         certificates(&folder);
-        // The first user comes in as it is, everybody else by password.
+        // The first user comes in as it is, two others by a certificate (one of them by password too), everybody else by password.
         let hosts = ["127.0.0.1/32", "::1/128"];
         let lines = hosts.map(|host| {
             format!(
-                "host all postgres {host} trust\nhost replication postgres {host} trust\nhost all all {host} scram-sha-256\n"
+                "host all postgres {host} trust\nhost replication postgres {host} trust\nhostssl all certified {host} cert\n\
+                 hostssl all certified_too {host} scram-sha-256 clientcert=verify-full\nhost all all {host} scram-sha-256\n"
             )
         });
         fs::write(data.join("pg_hba.conf"), lines.concat()).unwrap();

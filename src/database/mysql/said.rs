@@ -81,7 +81,7 @@ fn server(code: u16, message: &str) -> Refused {
     let told = Refused::new(format!("the server says: {} (error {code})", without_user(message)));
     match code {
         1045 | 1698 => Refused::new(format!("the server does not let the user in (error {code})"))
-            .with_hint("check user and password: in the URL as `${NAME}`, or `password_file`"),
+            .with_hint("check user and password: in the URL as `${NAME}`, or `password_file`; a user who REQUIREs X509 is let in with `ssl-cert` and `ssl-key` only"),
         1044 | 1142 | 1143 | 1227 | 1370 => {
             told.with_hint("the user needs SELECT on what is read: GRANT SELECT ON database.table TO …")
         }

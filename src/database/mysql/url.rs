@@ -36,11 +36,15 @@ pub(super) struct Wanted {
     pub tls: Tls,
     /// A file of certificates of authorities.
     pub roots: Option<PathBuf>,
+    /// The client's certificate.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
     pub timeout: Option<Duration>,
 }
 
 const FORM: &str = "expected mysql://user@host:port/database";
-const OPTIONS: &str = "sslmode (or ssl-mode), sslrootcert (or ssl-ca), socket, connect_timeout";
+const OPTIONS: &str = "sslmode (or ssl-mode), sslrootcert (or ssl-ca), sslcert (or ssl-cert), sslkey (or ssl-key), socket, connect_timeout";
 
 pub(super) fn read(text: &str) -> Result<Wanted, Refused> {
     let misread = || {
@@ -66,22 +70,22 @@ pub(super) fn read(text: &str) -> Result<Wanted, Refused> {
         socket: None,
         tls: Tls::Prefer,
         roots: None,
+        certificate: None,
+        key: None,
         timeout: None,
     };
     for (name, value) in url.query_pairs() {
         match &*name {
             "sslmode" | "ssl-mode" | "ssl_mode" => wanted.tls = tls(&value)?,
             "sslrootcert" | "ssl-ca" | "ssl_ca" => wanted.roots = Some(super::path(value.into_owned())),
+            "sslcert" | "ssl-cert" | "ssl_cert" => wanted.certificate = Some(super::path(value.into_owned())),
+            "sslkey" | "ssl-key" | "ssl_key" => wanted.key = Some(super::path(value.into_owned())),
             "socket" => wanted.socket = Some(value.into_owned()),
             "connect_timeout" => {
                 let seconds = value.parse().ok().filter(|seconds| *seconds > 0);
                 let seconds =
                     seconds.ok_or_else(|| Refused::new("`connect_timeout` of the URL is no number of seconds"))?;
                 wanted.timeout = Some(Duration::from_secs(seconds));
-            }
-            "sslcert" | "sslkey" | "ssl-cert" | "ssl-key" => {
-                return Err(Refused::new("the URL asks for a client certificate, which is not served")
-                    .with_hint("let the user in by password"));
             }
             _ => {
                 return Err(Refused::new(format!("an option of the URL is not one of {OPTIONS}"))
@@ -92,6 +96,18 @@ pub(super) fn read(text: &str) -> Result<Wanted, Refused> {
     if wanted.roots.is_some() && !matches!(wanted.tls, Tls::VerifyCa | Tls::VerifyFull) {
         return Err(Refused::new("the URL names certificates that nothing is verified with")
             .with_hint("add sslmode=verify-full, or verify-ca where the host's name does not matter"));
+    }
+    match (wanted.certificate.is_some(), wanted.key.is_some()) {
+        (false, false) => {}
+        (true, true) if wanted.tls != Tls::Disable && wanted.socket.is_none() => {}
+        (true, true) => {
+            return Err(Refused::new("the URL names a client certificate, which is never sent without TLS")
+                .with_hint("add sslmode=verify-full, and leave `socket` out"));
+        }
+        _ => {
+            return Err(Refused::new("the URL names one of `ssl-cert` and `ssl-key` without the other")
+                .with_hint("name both: the certificate, and the key that it was made with"));
+        }
     }
     Ok(wanted)
 }
@@ -118,7 +134,7 @@ mod tests {
     #[test]
     fn every_part_of_a_url_is_read() {
         let wanted =
-            read("mariadb://amy:s%40cr%2Fet@[::1]:3307/my%20shop?ssl-mode=VERIFY_IDENTITY&ssl-ca=%2Fca.pem&connect_timeout=3")
+            read("mariadb://amy:s%40cr%2Fet@[::1]:3307/my%20shop?ssl-mode=VERIFY_IDENTITY&ssl-ca=%2Fca.pem&connect_timeout=3&ssl-cert=c.crt&sslkey=c%2Bd.key")
                 .unwrap();
         assert_eq!((wanted.host.as_str(), wanted.port, wanted.tls), ("::1", 3307, Tls::VerifyFull));
         assert_eq!(wanted.user.as_deref(), Some("amy"));
@@ -126,6 +142,7 @@ mod tests {
         assert_eq!(wanted.database.as_deref(), Some("my shop"));
         assert_eq!(wanted.roots, Some(PathBuf::from("/ca.pem")));
         assert_eq!(wanted.timeout, Some(Duration::from_secs(3)));
+        assert_eq!((wanted.certificate, wanted.key), (Some(PathBuf::from("c.crt")), Some(PathBuf::from("c+d.key"))));
         let plain = read("mysql://db").unwrap();
         assert_eq!((plain.port, plain.tls, plain.database, plain.user), (3306, Tls::Prefer, None, None));
     }
@@ -139,6 +156,9 @@ mod tests {
             "mysql://db/x?secret=1",
             "mysql://amy:sec/ret@db/x",
             "mysql://db/x?ssl-ca=secret",
+            "mysql://db/x?ssl-key=secret",
+            "mysql://db/x?ssl-cert=secret&ssl-key=secret&sslmode=disable",
+            "mysql://db/x?ssl-cert=secret&ssl-key=secret&socket=secret",
         ] {
             let refused = read(url).expect_err(url);
             assert!(!refused.problem.contains("cret"), "{refused:?}");

@@ -56,6 +56,9 @@ impl Failure {
             } else {
                 "check user and password"
             }),
+            Some("28000") if failure.problem.contains("certificate") => Some(
+                "name the client's certificate and its key in the URL: sslcert, sslkey; its name must be the user's",
+            ),
             Some("28000") => Some("ask for an entry in the server's pg_hba.conf, or use the `sslmode` that it wants"),
             Some("53300") => Some("lower `max_connections`, or wait until others are done"),
             None if config.get_password().is_none() && failure.problem.contains("password") => {

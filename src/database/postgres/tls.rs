@@ -1,4 +1,5 @@
-//! How TLS is agreed on, as `sslmode` says: whether it is wanted, and what of the server's certificate is checked.
+//! How TLS is agreed on, as `sslmode` says: whether it is wanted, what of the server's certificate is checked, and which
+//! certificate of the client it is told.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use super::super::identity::{Files, Identity, is_private};
+use super::super::refused::Refused;
 use super::Failure;
 
 /// `sslmode`
@@ -52,7 +55,7 @@ impl Mode {
 ///
 /// # Errors
 /// A file of certificates that cannot be read, or a machine without any.
-pub(super) fn settings(mode: Mode, root: Option<&Path>) -> Result<ClientConfig, Failure> {
+pub(super) fn settings(mode: Mode, root: Option<&Path>, identity: Option<Identity>) -> Result<ClientConfig, Failure> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -69,7 +72,43 @@ pub(super) fn settings(mode: Mode, root: Option<&Path>) -> Result<ClientConfig, 
             if mode == Mode::VerifyFull { chain } else { Arc::new(Lenient { provider, chain: Some(chain) }) }
         }
     };
-    Ok(builder.dangerous().with_custom_certificate_verifier(checks).with_no_client_auth())
+    let builder = builder.dangerous().with_custom_certificate_verifier(checks);
+    let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
+    let (chain, key) = identity.into_parts();
+    // Both were held against each other when they were read.
+    builder.with_client_auth_cert(chain, key).map_err(|_| Failure::new("the client's certificate cannot be used"))
+}
+
+/// The client's certificate, where the URL names one or, as for the system's own client, one lies in the user's folder.
+///
+/// # Errors
+/// One of the two files without the other, or what is wrong with them.
+pub(super) fn identity(
+    mode: Mode,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<Identity>, Failure> {
+    let own = |name: &str| {
+        let path = PathBuf::from(std::env::var_os("HOME")?).join(".postgresql").join(name);
+        path.exists().then_some(path)
+    };
+    let said = |refused: Refused| Failure { hint: refused.hint, ..Failure::new(refused.problem) };
+    if mode == Mode::Disable {
+        return Ok(None);
+    }
+    let (certificate, key) = match (certificate.or_else(|| own("postgresql.crt")), key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), key) => (certificate, key.or_else(|| own("postgresql.key"))),
+        (None, Some(_)) => {
+            return Err(Failure::new("the URL names `sslkey` and no `sslcert`").with_hint("name the certificate too"));
+        }
+    };
+    let Some(key) = key else {
+        let problem = format!("no `sslkey` is named for the certificate in `sslcert` {}", certificate.display());
+        return Err(Failure::new(problem).with_hint("add sslkey=/path/of/its.key to the URL"));
+    };
+    is_private("sslkey", &key).map_err(said)?;
+    Identity::read(&Files { certificate: ("sslcert", certificate), key: ("sslkey", key) }).map(Some).map_err(said)
 }
 
 fn roots(root: Option<&Path>) -> Result<RootCertStore, Failure> {

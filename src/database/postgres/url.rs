@@ -18,17 +18,20 @@ pub(super) struct Wanted {
     pub(super) mode: Mode,
     /// `sslrootcert`
     pub(super) root: Option<PathBuf>,
+    /// `sslcert`
+    pub(super) certificate: Option<PathBuf>,
+    /// `sslkey`
+    pub(super) key: Option<PathBuf>,
     /// `passfile`
     pub(super) passfile: Option<PathBuf>,
 }
 
 /// What else a URL may say, for errors.
-const OPTIONS: &str =
-    "sslmode, sslrootcert, passfile, connect_timeout, target_session_attrs, options, keepalives, host, port";
+const OPTIONS: &str = "sslmode, sslrootcert, sslcert, sslkey, passfile, connect_timeout, target_session_attrs, options, keepalives, host, port";
 
 pub(super) fn read(url: &str) -> Result<Wanted, Failure> {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let (mut mode, mut root, mut passfile) = (Mode::Prefer, None, None);
+    let (mut mode, mut root, mut certificate, mut key, mut passfile) = (Mode::Prefer, None, None, None, None);
     let mut rest: Vec<&str> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -36,12 +39,14 @@ pub(super) fn read(url: &str) -> Result<Wanted, Failure> {
         match name {
             "sslmode" => mode = Mode::named(&value())?,
             "sslrootcert" => root = Some(PathBuf::from(value())),
+            "sslcert" => certificate = Some(PathBuf::from(value())),
+            "sslkey" => key = Some(PathBuf::from(value())),
             "passfile" => passfile = Some(PathBuf::from(value())),
             // We say who we are.
             "application_name" | "fallback_application_name" => {}
-            "sslcert" | "sslkey" => {
-                return Err(Failure::new(format!("the URL asks for `{name}`, and client certificates are not served"))
-                    .with_hint("let the user in by password"));
+            "sslpassword" => {
+                return Err(Failure::new("the URL asks for `sslpassword`, and keys with a password are not served")
+                    .with_hint("write the key without one, for its owner alone"));
             }
             _ => rest.push(pair),
         }
@@ -56,7 +61,11 @@ pub(super) fn read(url: &str) -> Result<Wanted, Failure> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(Failure::new("the URL names no host, expected postgres://user@host:port/database"));
     }
-    Ok(Wanted { config, mode, root, passfile })
+    if mode == Mode::Disable && (certificate.is_some() || key.is_some()) {
+        return Err(Failure::new("the URL names a client certificate, which `sslmode=disable` never sends")
+            .with_hint("add sslmode=verify-full, and the server's authority with sslrootcert"));
+    }
+    Ok(Wanted { config, mode, root, certificate, key, passfile })
 }
 
 #[cfg(test)]
@@ -66,11 +75,12 @@ mod tests {
     #[test]
     fn what_says_how_tls_is_agreed_on_is_ours_and_the_rest_the_drivers() {
         let wanted = read(
-            "POSTGRES://amy:s%40cret@db:6000/shop?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem&connect_timeout=3",
+            "POSTGRES://amy:s%40cret@db:6000/shop?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem&connect_timeout=3&sslcert=a%20b.crt&sslkey=c.key",
         )
         .unwrap();
         assert_eq!(wanted.mode, Mode::VerifyFull);
         assert_eq!(wanted.root, Some(PathBuf::from("/etc/ca.pem")));
+        assert_eq!((wanted.certificate, wanted.key), (Some(PathBuf::from("a b.crt")), Some(PathBuf::from("c.key"))));
         assert_eq!(wanted.config.get_ports(), [6000]);
         assert_eq!(wanted.config.get_password(), Some(&b"s@cret"[..]));
         assert_eq!(wanted.config.get_connect_timeout(), Some(&std::time::Duration::from_secs(3)));
@@ -78,7 +88,12 @@ mod tests {
 
     #[test]
     fn a_url_that_is_misread_is_not_repeated() {
-        for url in ["postgres://amy:secret@db:port/shop", "postgres://db/x?sslmode=secret"] {
+        for url in [
+            "postgres://amy:secret@db:port/shop",
+            "postgres://db/x?sslmode=secret",
+            "postgres://db/x?sslcert=c.crt&sslkey=c.key&sslpassword=secret",
+            "postgres://db/x?sslmode=disable&sslkey=secret",
+        ] {
             let failure = read(url).err().expect("no URL");
             assert!(!failure.problem.contains("cret"), "{failure:?}");
             assert!(failure.hint.is_some(), "{failure:?}");
