@@ -43,6 +43,7 @@ impl Pace {
     }
 
     /// How many rows may be read at once so that they come evenly, and nobody waits long between two.
+    #[cfg_attr(all(not(feature = "mysql"), not(test)), expect(dead_code, reason = "others ask for ranges or batches"))]
     pub(super) fn portion(&self) -> usize {
         self.rate.map_or(usize::MAX, |rate| usize::try_from(rate / 4).unwrap_or(usize::MAX).max(1))
     }

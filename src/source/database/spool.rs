@@ -115,6 +115,10 @@ impl Spool {
     ///
     /// # Errors
     /// More of them than are worth telling one by one.
+    #[cfg_attr(
+        all(not(feature = "mysql"), not(test)),
+        expect(dead_code, reason = "PostgreSQL ends the reading instead")
+    )]
     pub(super) fn unreadable(&mut self, problem: String) -> Result<(), Error> {
         self.settle()?;
         self.rows += 1;
