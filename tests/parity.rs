@@ -121,6 +121,35 @@ fn what_was_taken_over_by_the_files_identity_does_not_count() {
     judged(&workspace, 1, &["1 of 2 count; 1 run proves too little"]);
 }
 
+/// A contract that was compared to its end in a run that was cut off counts there; one that was cut off counts nowhere.
+#[test]
+fn a_run_that_goes_on_counts_no_second_time() {
+    let workspace = gated(1, "");
+    let other = "[source.late]\nlocation = \"late.csv\"\n[contract.other]\nversion = \"1.0.0\"\nauthority = \"authority\"\n\
+                 projection = \"late\"\nkey = [\"id\"]\n[contract.other.parity]\nconsecutive_runs = 1\n";
+    let with_other = |runs: u64| {
+        contract(&workspace, runs, "");
+        let text = fs::read_to_string(workspace.path().join("reconcile.toml")).unwrap();
+        workspace.file("reconcile.toml", &(text + other));
+    };
+    with_other(1);
+    workspace.reconcile(["run", "--no-cache"]).expect(2, &[]);
+    judged(&workspace, 0, &["1 of 1 count"]);
+    workspace.reconcile(["parity", "other"]).expect(1, &["is unverified", "0 of 1 count"]);
+    workspace.file("late.csv", &fs::read_to_string(workspace.path().join("a.csv")).unwrap());
+    workspace.reconcile(["run", "--resume", "latest", "--no-cache"]).expect(0, &["1 contract taken over"]);
+    let document = judged(&workspace, 0, &["1 of 1 count", "it goes on from run"]);
+    assert_eq!(document["passed_over"].as_array().unwrap().len(), 1);
+    // It compared the other one itself, and as a whole.
+    workspace.reconcile(["parity", "other"]).expect(0, &["1 of 1 count"]);
+    with_other(2);
+    judged(&workspace, 1, &["1 of 2 count; 1 run proves too little"]);
+    data(&workspace, 7);
+    workspace.file("late.csv", &fs::read_to_string(workspace.path().join("a.csv")).unwrap());
+    workspace.reconcile(["run", "--no-cache"]).expect(0, &[]);
+    judged(&workspace, 0, &["2 of 2 count"]);
+}
+
 #[test]
 fn another_instant_makes_other_evidence() {
     let captured = "\n[source.authority]\ncaptured_at = \"${AS_OF}\"\n";

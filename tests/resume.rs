@@ -179,6 +179,45 @@ fn what_does_not_fit_is_refused() {
     workspace.reconcile(["run", "--resume", &run]).unbroken().expect(2, &["was pruned"]);
 }
 
+/// What another version wrote may mean something else, whatever its files look like.
+#[test]
+fn what_another_version_wrote_is_refused() {
+    let workspace = three();
+    for (pointer, value, expected) in [
+        ("/tool/version", serde_json::json!("0.0.9"), "it was written by version 0.0.9, and this is version"),
+        ("/digest_format", serde_json::json!(99), "its digests are of another format than those of this version"),
+    ] {
+        workspace.reconcile(["run"]).expect(2, &[]);
+        let run = newest(&workspace);
+        let path = workspace.path().join("reports").join(&run).join("manifest.json");
+        let mut manifest = read_json(&path);
+        *manifest.pointer_mut(pointer).unwrap() = value;
+        fs::write(&path, manifest.to_string()).unwrap();
+        // The next run takes it up as it is now.
+        fs::remove_file(workspace.path().join("reports/ledger.ndjson")).unwrap();
+        workspace.reconcile(["run"]).expect(2, &["was adopted"]);
+        let runs = workspace.runs().len();
+        workspace.reconcile(["run", "--resume", &run]).unbroken().expect(2, &["cannot be gone on with", expected]);
+        assert_eq!(workspace.runs().len(), runs, "nothing is published");
+    }
+}
+
+/// What was taken over is as old as the run that found it, and so is the plan.
+#[test]
+fn a_plan_that_was_taken_over_is_as_old_as_it_was() {
+    let workspace = three();
+    workspace.reconcile(["run"]).expect(2, &[]);
+    let began = read_json(&workspace.run().join("summary.json"))["started_at"].as_str().unwrap().to_owned();
+    let began: jiff::Timestamp = began.parse().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    workspace.file("three-p.csv", "id,n\n1,a\n2,b\n");
+    workspace.reconcile(["run", "--resume", "latest"]).unbroken().expect(1, &["2 contracts taken over"]);
+    let age = format!("{}s", jiff::Timestamp::now().duration_since(began).as_secs());
+    let apply = |age: &str| workspace.reconcile(["apply", "latest", "--max-age", age]);
+    apply(&age).unbroken().expect(2, &["its plan is", &format!("at most {age} is allowed")]);
+    apply("1h").unbroken().expect(1, &["for a person"]);
+}
+
 #[test]
 fn a_run_that_names_another_than_the_ledger_holds_is_complained_of() {
     let workspace = three();

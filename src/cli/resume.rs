@@ -80,6 +80,9 @@ fn unfit(cut_off: &CutOff, comparison: &Comparison, configuration: &Configuratio
             env!("CARGO_PKG_VERSION")
         ));
     }
+    if !cut_off.same_digest_format {
+        problems.push("its digests are of another format than those of this version".to_owned());
+    }
     let planned = then.settings.get("plan").is_none_or(|plan| plan != "false");
     match (planned, comparison.no_plan) {
         (false, false) => problems.push("it drafted no plan: say `--no-plan` again".to_owned()),

@@ -1,8 +1,8 @@
 //! The cutover gate: whether the last runs of a contract are evidence enough that the copy can be relied on.
 //!
 //! It walks from the newest run back, until enough runs count or one breaks the row. A run that proves too little (a part
-//! of the keys, inputs that were not read or are the same as those of another run) neither counts nor breaks, unless it
-//! drifted. It never says ready where a run, a file of a run or the ledger is not as it was written.
+//! of the keys, several instants, inputs that were not read or are the same as those of another run) neither counts nor breaks,
+//! unless it drifted. It never says ready where a run, a file of a run or the ledger is not as it was written.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -144,7 +144,8 @@ impl Row {
             self.baseline.clone_from(&found.baseline);
         }
         self.waiting.get_or_insert_with(|| waiting(&kept, found));
-        if let Some(before) = found.segments.as_ref().filter(|segments| segments.is_sum()) {
+        let sum = found.segments.as_ref().filter(|segments| segments.is_sum());
+        if let Some(before) = sum.filter(|_| found.verdict == Verdict::Agreed) {
             let before = before.resumed.as_deref().unwrap_or_default();
             self.pass_over(run_id, &format!("it goes on from run `{before}`, so that it is of no one instant"));
             return Ok(true);

@@ -109,6 +109,8 @@ pub struct CutOff {
     pub manifest: String,
     /// The version that wrote it.
     pub tool_version: String,
+    /// Whether its digests are of the byte format of this version.
+    pub same_digest_format: bool,
     /// Whether it is signed.
     pub is_signed: bool,
     folder: PathBuf,
@@ -140,7 +142,7 @@ pub fn cut_off(reports: &Path, run: &str) -> io::Result<CutOff> {
     }
     let path = folder.join(manifest::FILE);
     let read = Manifest::parse(&fs::read(&path).map_err(at(&path))?).map_err(|problem| invalid(&path, problem))?;
-    let tool_version = read.tool.version.clone();
+    let (tool_version, same_digest_format) = (read.tool.version.clone(), read.same_digest_format());
     let audit = read.into_audit().map_err(|problem| invalid(&path, problem))?;
     if audit.verdict() != Verdict::Unverified {
         let problem = format!("run `{name}` compared every contract to its end: there is nothing to go on with");
@@ -155,7 +157,7 @@ pub fn cut_off(reports: &Path, run: &str) -> io::Result<CutOff> {
         Err(error) => return Err(at(&path)(error)),
     };
     let (manifest, is_signed) = (line.manifest.clone(), line.manifest_signature.is_some());
-    Ok(CutOff { audit, manifest, tool_version, is_signed, folder, places, kept })
+    Ok(CutOff { audit, manifest, tool_version, same_digest_format, is_signed, folder, places, kept })
 }
 
 /// The error of a run whose folder was removed; None where it is another one.

@@ -120,6 +120,49 @@ fn a_run_goes_on_where_a_killed_server_left_it() {
 }
 
 #[test]
+fn what_goes_on_is_as_old_as_its_first_reading_and_no_evidence_of_one_instant() {
+    let (workspace, database) = (Workspace::new(), postgres::database());
+    database.sql(POSTGRES);
+    database.sql("TRUNCATE p; INSERT INTO p SELECT * FROM a; ANALYZE");
+    let with = |options: &str| {
+        let more = "repair = { mismatch = \"auto\" }\n[contract.c.parity]\nconsecutive_runs = 1\n";
+        workspace.file("reconcile.toml", &(contract_of(&database.url(), options) + more));
+    };
+    let parity = |status: i32, texts: &[&str]| _ = workspace.reconcile(["parity", "c"]).expect(status, texts);
+    let cut_off = || {
+        with("max_rows_per_second = 4000\nmax_duration = \"3s\"");
+        workspace
+            .reconcile(["run"])
+            .unbroken()
+            .expect(2, &["max_duration of 3 s has passed", "need not be read again"]);
+        with("max_rows_per_second = 40000");
+    };
+    cut_off();
+    parity(1, &["0 of 1 count", "is unverified"]);
+    // Every row of it was compared, and no instant at which all of them agreed is known.
+    workspace.reconcile(["run", "--resume", "latest"]).unbroken().expect(0, &["coverage is the sum"]);
+    let whole = summary(&workspace.runs().pop().unwrap());
+    assert_eq!(contract(&whole, "c")["coverage"], 1.0);
+    assert_eq!(contract(&whole, "c")["rows"]["authority"], ROWS);
+    parity(1, &["0 of 1 count", "so that it is of no one instant"]);
+    workspace.reconcile(["run"]).expect(0, &[]);
+    parity(0, &["1 of 1 count"]);
+    // One that drifts breaks the row all the same, however it was read.
+    cut_off();
+    database.sql("UPDATE p SET note = 'other' WHERE id = 19990");
+    workspace.reconcile(["run", "--resume", "latest"]).unbroken().expect(1, &["goes on from run", "1 key diverges"]);
+    parity(1, &["0 of 1 count", "is drifted"]);
+    // Its plan is as old as what it kept.
+    let kept = summary(&workspace.runs().pop().unwrap());
+    let first = contract(&kept, "c")["segments"]["readings"][0]["read_at"]["projection"].as_str().unwrap().to_owned();
+    let first: jiff::Timestamp = first.parse().unwrap();
+    let age = format!("{}s", jiff::Timestamp::now().duration_since(first).as_secs());
+    let apply = |age: &str| workspace.reconcile(["apply", "latest", "--max-age", age]).unbroken();
+    apply(&age).expect(2, &["its plan is", &format!("at most {age} is allowed")]);
+    apply("1h").expect(0, &["would"]);
+}
+
+#[test]
 fn a_table_says_the_same_whether_it_is_read_in_spans_or_as_a_whole() {
     let (workspace, database) = (Workspace::new(), postgres::database());
     database.sql(

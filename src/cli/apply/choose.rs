@@ -61,8 +61,9 @@ pub(super) fn may_be_applied(call: &Call<'_>, proved: &Proved) -> Result<(), Fai
     if audit.interrupted.is_some() {
         return refused("it was interrupted, so its plan is not applied".to_owned(), "run it again");
     }
-    // What a run took over is as old as what it was taken from.
-    let taken = audit.contracts.iter().filter_map(|contract| contract.segments.as_ref().filter(|of| of.whole));
+    // A run that went on from another is as old as the first reading that it rests on: a key that is missing now may lie in what
+    // was read then.
+    let taken = audit.contracts.iter().filter_map(|contract| contract.segments.as_ref().filter(|of| of.is_sum()));
     let taken = taken.flat_map(|segments| Side::BOTH.into_iter().filter_map(|side| segments.oldest(side)));
     let oldest = taken.chain([audit.started_at]).min().unwrap_or(audit.started_at);
     let age = call.started_at.duration_since(oldest);
