@@ -8,9 +8,11 @@ use arrow::datatypes::DataType as ArrowType;
 use polars::prelude::{AggExpr, DataFrame, DataType, Expr, IntoLazy, Series};
 use polars::sql::sql_expr;
 
+mod condition;
 mod exchange;
 mod scalar;
 
+pub use condition::{Condition, Value};
 pub use scalar::{Arithmetic, Comparison, Opaque, Scalar, Tree};
 
 /// A parsed predicate.

@@ -11,8 +11,12 @@ use reconcile::apply::work::{Chosen, Target, Told, prepare, scripts};
 use reconcile::apply::{Outcome, Quietly, Steps};
 use reconcile::contract::{Configuration, Database, load_text};
 
+/// Tables that are others than they were when the run saw them.
+mod altered;
 /// Servers that break, refuse, wait and are killed while they are written to, and full disks.
 mod broken;
+/// Tombstones: rows that were buried since, or would be by a repair.
+mod buried;
 /// What the server would do to other rows when a row is removed.
 mod cascades;
 /// Through the binary: run, apply, run again.
@@ -23,6 +27,8 @@ mod elsewhere;
 mod held;
 /// Applies that are killed at every step, on every system.
 mod killed;
+/// Lists and documents, as each system holds them.
+mod lists;
 /// Touched keys are looked up, and the tables around them are not read.
 mod looked_up;
 /// MariaDB: every type, hostile names, its own client.
@@ -96,7 +102,7 @@ impl Stage {
     fn undo(&self, of: &str, id: &str, steps: &dyn Steps) -> Told {
         let mut target = prepare(self.database(), &[]).unwrap();
         let story = Story::read(&self.folder.join(format!("reports/applied/{of}.ndjson"))).unwrap();
-        target.undo(&story, &|_| self.configuration.contracts[0].sources.projection.filter.clone()).unwrap();
+        target.undo(&story, &|_| Some(&*self.configuration.contracts[0].sources.projection)).unwrap();
         self.carry_out(target, id, Some(of), steps)
     }
 

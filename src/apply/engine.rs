@@ -279,6 +279,9 @@ impl Engine<'_> {
             _ if wanted_now => return Ok((Outcome::Already, None, false)),
             (Write::Insert, 1) => return skipped("the row has moved since: there is one of this key now"),
             (Write::Update, 0) => return skipped("the row has moved since: there is none of this key now"),
+            (Write::Update | Write::Delete, _) if self.is_buried(table, repair)? => {
+                return skipped("the row has moved since: it is a tombstone now");
+            }
             (Write::Update | Write::Delete, _) if self.count(table, &repair.as_seen(table))? != 1 => {
                 return skipped("the row has moved since: it does not hold what the plan saw");
             }
@@ -310,6 +313,9 @@ impl Engine<'_> {
             return skipped(
                 "with this the row would leave those that the source's filter takes, so nothing was written",
             );
+        }
+        if !kept && !after.is_empty() && self.is_buried(table, repair)? {
+            return skipped("with this the row would be a tombstone, so nothing was written");
         }
         if !kept {
             return skipped("the target does not keep the values as they were written, so nothing was");
@@ -345,6 +351,11 @@ impl Engine<'_> {
         }
         let many = "more rows than can be looked at may be of this key in another spelling, so it is left for a person";
         Ok((rows.len() > SPELLINGS).then_some(many))
+    }
+
+    /// Whether the row of a repair is a tombstone.
+    fn is_buried(&mut self, table: &Table, repair: &Repair) -> Result<bool, Refused> {
+        Ok(repair.alive.is_some() && self.count(table, &repair.living(table))? == 0)
     }
 
     fn select(&mut self, table: &Table, condition: &str, lock: bool) -> Result<Vec<super::link::Answer>, Refused> {

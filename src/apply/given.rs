@@ -33,7 +33,7 @@ impl Given {
         }
     }
 
-    fn read(raw: &RawValue) -> Result<Self, String> {
+    pub(super) fn read(raw: &RawValue) -> Result<Self, String> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Digest {

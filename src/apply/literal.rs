@@ -4,6 +4,7 @@
 use crate::contract::System;
 
 use super::given::Given;
+use super::list::array;
 use super::table::{Column, Family};
 use crate::normalise::Number;
 
@@ -16,8 +17,11 @@ pub fn literal(system: System, column: &Column, given: &Given) -> Result<String,
         Given::Number(text) if column.family == Family::Anything => {
             return sqlite_numeric(text).map_err(|what| cannot(column, what));
         }
-        Given::Nested => return Err(cannot(column, "a list or an object")),
         Given::Null => return Ok("NULL".to_owned()),
+        Given::Nested => return Err(cannot(column, "a list or an object")),
+        _ if column.family == Family::Nested => return Err(cannot(column, "a list or an object")),
+        Given::Text(text) if column.family == Family::List => return array(column, text),
+        _ if column.family == Family::List => return Err(cannot(column, "what is no list")),
         Given::Personal(_) => return Err(format!("the value of `{}` is personal", column.name)),
         Given::Bool(value) => return boolean(system, column, *value),
         Given::Number(text) | Given::Text(text) => text.as_str(),
@@ -48,9 +52,15 @@ pub fn literal(system: System, column: &Column, given: &Given) -> Result<String,
         Family::Time => {
             time(text).filter(|_| is_coarse(system, text)).ok_or_else(|| cannot("a length of time in this form"))?
         }
-        Family::Text | Family::Padded | Family::Json | Family::Spelled | Family::Opaque | Family::Anything => {
-            text.to_owned()
-        }
+        Family::Text
+        | Family::Padded
+        | Family::Json
+        | Family::List
+        | Family::Nested
+        | Family::Label
+        | Family::Spelled
+        | Family::Opaque
+        | Family::Anything => text.to_owned(),
     };
     let spelled = match (system, column.family) {
         (System::Postgres, Family::Date | Family::Timestamp | Family::Instant) => with_era(&spelled),
@@ -86,6 +96,19 @@ pub fn holds(system: System, column: &Column, name: &str, literal: &str) -> Stri
         (System::Postgres, Family::Opaque) => {
             format!("{name}::pg_catalog.text IS NOT DISTINCT FROM {literal}::pg_catalog.text")
         }
+        (System::Postgres, Family::List) => {
+            // Elements of a domain are compared as what is under it; texts, and what has no equality of its own, as they are written.
+            let (name, exact) = (format!("{name}::{}", column.type_sql), column.element.as_ref().map(|one| one.family));
+            match exact {
+                Some(Family::Text) => {
+                    format!("{name}::pg_catalog.text COLLATE \"C\" IS NOT DISTINCT FROM {literal}::pg_catalog.text")
+                }
+                Some(Family::Opaque | Family::Json | Family::Nested) => {
+                    format!("{name}::pg_catalog.text IS NOT DISTINCT FROM {literal}::pg_catalog.text")
+                }
+                _ => format!("{name} IS NOT DISTINCT FROM {literal}"),
+            }
+        }
         (System::Postgres, _) => format!("{name} IS NOT DISTINCT FROM {literal}"),
         (System::Mysql, Family::Text | Family::Padded) => {
             format!(
@@ -105,7 +128,7 @@ pub fn names(system: System, column: &Column, name: &str, literal: &str) -> Stri
         return exact;
     }
     match (system, column.family) {
-        (System::Postgres, Family::Json | Family::Opaque) => exact,
+        (System::Postgres, Family::Json | Family::Opaque | Family::List) => exact,
         (System::Mysql, Family::Text | Family::Padded) | (System::Postgres | System::Sqlite, Family::Text) => {
             format!("{name} = {literal} AND {exact}")
         }

@@ -1,6 +1,7 @@
 //! The statements of one repair: what it finds, writes and leaves, and how it is undone. Every write is guarded by what was
 //! seen. It only makes text, and says of what it cannot make why.
 
+use super::alive::alive;
 use super::doubt::{Spelling, other_spellings, stored_as};
 use super::given::{Action, Given, Members};
 use super::literal::{as_read, holds, literal, names, reading};
@@ -40,6 +41,8 @@ pub struct Repair {
     pub wanted: Vec<Cell>,
     /// The source's filter, in the dialect: whose rows are repaired.
     pub scope: Option<String>,
+    /// What a living row satisfies, where the source knows tombstones, which are never repaired.
+    pub alive: Option<String>,
     /// Of an insert: what of its key may be there in another spelling.
     pub spellings: Vec<Spelling>,
 }
@@ -78,8 +81,9 @@ pub fn repair(contract: &Contract, table: &Table, action: &Action) -> Result<Rep
     if let Some(why) = table.unseen.as_ref().filter(|_| write == Write::Delete) {
         return Err(why.clone());
     }
-    let scope = contract.sources.projection.filter.clone();
-    let repair = Repair { write, key, seen, wanted, scope, spellings };
+    let projection = &contract.sources.projection;
+    let alive = alive(projection, table, write)?;
+    let repair = Repair { write, key, seen, wanted, scope: projection.filter.clone(), alive, spellings };
     repair.writable(table)?;
     Ok(repair)
 }
@@ -118,7 +122,7 @@ impl Repair {
     #[must_use]
     pub fn of_key(key: Vec<Cell>) -> Self {
         let (seen, wanted, spellings) = (Vec::new(), Vec::new(), Vec::new());
-        Self { write: Write::Delete, key, seen, wanted, scope: None, spellings }
+        Self { write: Write::Delete, key, seen, wanted, scope: None, alive: None, spellings }
     }
 
     fn writable(&self, table: &Table) -> Result<(), String> {
@@ -174,34 +178,60 @@ impl Repair {
         self.at(table) + &scope.unwrap_or_default()
     }
 
+    /// The condition that names the row among those that live.
+    #[must_use]
+    pub fn living(&self, table: &Table) -> String {
+        let alive = self.alive.as_ref().map(|alive| format!(" AND ({alive})"));
+        self.within(table) + &alive.unwrap_or_default()
+    }
+
     /// The condition that names the row as it was seen.
     #[must_use]
     pub fn as_seen(&self, table: &Table) -> String {
-        with(self.within(table), table, &self.seen)
+        with(self.living(table), table, &self.seen)
     }
 
     /// The condition that names the row as it ought to be.
     #[must_use]
     pub fn as_wanted(&self, table: &Table) -> String {
-        with(self.within(table), table, &self.wanted)
+        with(self.living(table), table, &self.wanted)
+    }
+
+    /// The condition that it is the only row of its key. Whoever looked at the row before the statement knows that; a script does
+    /// not, whose table may have lost the index that said so.
+    fn alone(&self, table: &Table) -> String {
+        let rows = format!("SELECT 1 FROM {} WHERE {} LIMIT 2", table.sql, self.within(table));
+        format!(" AND (SELECT count(*) FROM ({rows}) AS reconcile_same) = 1")
     }
 
     /// The statement that writes. A delete holds the row to `row` too, where it is known: all its columns as they were read.
     #[must_use]
     pub fn statement(&self, table: &Table, row: &[Cell]) -> String {
+        self.writing(table, row, "")
+    }
+
+    /// The same for a script, in which nothing is looked at before.
+    #[must_use]
+    pub fn scripted(&self, table: &Table, row: &[Cell]) -> String {
+        self.writing(table, row, &self.alone(table))
+    }
+
+    fn writing(&self, table: &Table, row: &[Cell], besides: &str) -> String {
         match self.write {
             Write::Insert => insert(table, &self.wanted, &self.at(table)),
-            Write::Update => update(table, &self.wanted, &self.as_seen(table)),
-            Write::Delete => delete(table, &with(self.as_seen(table), table, row), row, &self.at(table)),
+            Write::Update => update(table, &self.wanted, &(self.as_seen(table) + besides)),
+            Write::Delete => delete(table, &(with(self.as_seen(table), table, row) + besides), row, &self.at(table)),
         }
     }
 
-    /// The statement that undoes it, where the row is still what the repair left. `row` is a deleted row, all its columns.
+    /// The statement of a script that undoes it, where the row is still what the repair left. `row` is a deleted row, all its
+    /// columns.
     #[must_use]
     pub fn undo(&self, table: &Table, row: &[Cell]) -> String {
+        let left = self.as_wanted(table) + &self.alone(table);
         match self.write {
-            Write::Insert => delete(table, &self.as_wanted(table), &self.wanted, &self.at(table)),
-            Write::Update => update(table, &self.seen, &self.as_wanted(table)),
+            Write::Insert => delete(table, &left, &self.wanted, &self.at(table)),
+            Write::Update => update(table, &self.seen, &left),
             Write::Delete => insert(table, row, &self.at(table)),
         }
     }

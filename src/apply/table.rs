@@ -46,6 +46,8 @@ pub struct Column {
     pub generated: bool,
     /// The server gives it on insert and takes another only when told so (`GENERATED ALWAYS AS IDENTITY`).
     pub identity_always: bool,
+    /// Of a list, what its elements are.
+    pub element: Option<Box<Column>>,
 }
 
 /// How values of a type are written and compared.
@@ -79,6 +81,12 @@ pub enum Family {
     Instant,
     /// JSON.
     Json,
+    /// Elements of one type in order.
+    List,
+    /// Members by name, which no literal is made of.
+    Nested,
+    /// One of the texts that the type lists.
+    Label,
     /// Whatever a text of its own stands for, with an equality.
     Spelled,
     /// Whatever a text of its own stands for, without one.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
+use super::alive::alive;
 use super::backwards::Backwards;
 use super::engine::{Engine, Halt, Item, Outcome, Steps, cell, op};
 use super::given::Action;
@@ -13,7 +14,7 @@ use super::link::{Link, Refused, open, preamble, repaired};
 use super::order::{Ordered, order};
 use super::statement::{Cell, Repair, Write, repair};
 use super::table::Table;
-use crate::contract::{Contract, Database, System};
+use crate::contract::{Contract, Database, Source, System};
 
 /// An action that was chosen, with its contract.
 #[derive(Clone, Debug)]
@@ -286,11 +287,11 @@ impl Target {
         Ok(self.tables.len() - 1)
     }
 
-    /// Puts what undoes a receipt in place of the items, the last first. `scope` is the filter of a contract's projection.
+    /// Puts what undoes a receipt in place of the items, the last first. `projection` is that of a contract, where it is known.
     ///
     /// # Errors
     /// A table that is not there any more.
-    pub fn undo(&mut self, story: &Story, scope: &dyn Fn(&str) -> Option<String>) -> Result<(), Refused> {
+    pub fn undo<'s>(&mut self, story: &Story, projection: &dyn Fn(&str) -> Option<&'s Source>) -> Result<(), Refused> {
         self.items.clear();
         self.manual.clear();
         // What was tied to the one before it has that one behind it now.
@@ -298,7 +299,7 @@ impl Target {
         for (place, written) in story.written().rev().enumerate() {
             let tied = std::mem::replace(&mut tied_on, written.tied);
             let table = self.know(&written.table)?;
-            match undoing(&self.tables[table].1, written, scope(&written.contract)) {
+            match undoing(&self.tables[table].1, written, projection(&written.contract)) {
                 Ok(repair) => {
                     let personal = written.before.iter().chain(&written.after).any(is_personal);
                     let open = || repair.key.iter().chain(&repair.seen).chain(&repair.wanted);
@@ -326,7 +327,10 @@ fn is_personal(image: &Image) -> bool {
 }
 
 /// The repair that brings a row back to what it was, where it is still what it became.
-fn undoing(table: &Table, written: &Written, scope: Option<String>) -> Result<Repair, String> {
+fn undoing(table: &Table, written: &Written, projection: Option<&Source>) -> Result<Repair, String> {
+    if let Some(why) = &table.refused {
+        return Err(why.clone());
+    }
     let hidden = || "the receipt holds no personal value, so it cannot bring it back".to_owned();
     let of = |image: &Option<Image>, names: &[String]| -> Result<Vec<Cell>, String> {
         let image = image.as_ref().ok_or_else(hidden)?;
@@ -350,7 +354,9 @@ fn undoing(table: &Table, written: &Written, scope: Option<String>) -> Result<Re
             (Write::Update, of(&written.after, &names)?, of(&written.before, &names)?)
         }
     };
-    Ok(Repair { write, seen, wanted, scope, ..Repair::of_key(key) })
+    let scope = projection.and_then(|projection| projection.filter.clone());
+    let alive = projection.map_or(Ok(None), |projection| alive(projection, table, write))?;
+    Ok(Repair { write, seen, wanted, scope, alive, ..Repair::of_key(key) })
 }
 
 /// Columns that changed with a row although the repair did not write them: the server or a trigger did.
@@ -412,7 +418,7 @@ pub fn scripts(
                 writeln!(plan, "{about}: its row is not there any more, or is not the only one of its key")?;
                 continue;
             }
-            writeln!(plan, "{about}\n{};", item.repair.statement(table, &row))?;
+            writeln!(plan, "{about}\n{};", item.repair.scripted(table, &row))?;
             undo_batch.push(format!("{about}\n{};", item.repair.undo(table, &row)));
         }
         writeln!(plan, "COMMIT;")?;
@@ -434,6 +440,9 @@ const HIDDEN: &str = "its row has columns that the plan does not name and that m
 const SECRET: &str =
     "the source's filter holds a value of the environment, which no file shows: `reconcile apply` does it";
 
+const SECRET_TOO: &str =
+    "`deleted` of the source holds a value of the environment, which no file shows: `reconcile apply` does it";
+
 const SPELLED: &str =
     "the row may be there with its key in another spelling, which a script cannot look for: `reconcile apply` does it";
 
@@ -443,6 +452,10 @@ fn hidden(item: &Item, table: &Table, chosen: &[Chosen<'_>]) -> Option<&'static 
     let of = chosen.iter().find(|one| one.contract.name == item.contract);
     if of.is_some_and(|one| one.contract.secrets.redact(filter) != filter) {
         return Some(SECRET);
+    }
+    let deleted = |one: &Chosen<'_>| one.contract.sources.projection.deleted.clone().unwrap_or_default();
+    if of.is_some_and(|one| one.contract.secrets.redact(&deleted(one)) != deleted(one)) {
+        return Some(SECRET_TOO);
     }
     if !item.repair.spellings.is_empty() {
         return Some(SPELLED);

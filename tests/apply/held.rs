@@ -13,7 +13,7 @@ use crate::servers::{mariadb, postgres};
 use crate::support::tree;
 
 /// A contract `t` of a table `t`, with more of its projection and of itself.
-fn stage(folder: &Path, location: &str, source: &str, contract: &str, plan: &[String]) -> Stage {
+pub(super) fn stage(folder: &Path, location: &str, source: &str, contract: &str, plan: &[String]) -> Stage {
     keyed(folder, location, "[\"id\"]", source, contract, plan)
 }
 
@@ -33,7 +33,7 @@ fn in_sqlite(folder: &Path, table: &str, contract: &str, plan: &[String]) -> Sta
     stage(folder, &Place::Sqlite(folder).location(), "", contract, plan)
 }
 
-fn manual(stage: &Stage) -> Vec<(usize, String)> {
+pub(super) fn manual(stage: &Stage) -> Vec<(usize, String)> {
     stage.target().manual.into_iter().collect()
 }
 

@@ -231,6 +231,7 @@ fn column(row: &Answer) -> Column {
         required: text(3) == "NO" && text(4) == "1" && !given,
         generated,
         identity_always: false,
+        element: None,
     }
 }
 

@@ -72,13 +72,14 @@ impl Postgres {
         let rows = self.ask(&format!(
             // A literal of a domain would be cut or rounded to fit it, so it is one of the type under all its domains.
             "SELECT a.attname, n.nspname, t.typname, t.typcategory, a.attnotnull, \
-             (d.oid IS NOT NULL), a.attgenerated, a.attidentity, pg_catalog.format_type(a.atttypid, a.atttypmod) \
+             (d.oid IS NOT NULL), a.attgenerated, a.attidentity, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+             e.schema, e.name, e.category, e.list_schema, e.list \
              FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = (\
              WITH RECURSIVE under AS (SELECT u.oid, u.typbasetype FROM pg_catalog.pg_type u WHERE u.oid = a.atttypid UNION ALL \
              SELECT u.oid, u.typbasetype FROM under JOIN pg_catalog.pg_type u ON u.oid = under.typbasetype) \
              SELECT under.oid FROM under WHERE under.typbasetype = 0) \
              JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
-             LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+             LEFT JOIN LATERAL ({ELEMENT}) e ON true LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
              WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
         ))?;
         Ok(rows.iter().map(column).collect())
@@ -262,17 +263,35 @@ fn column(row: &Answer) -> Column {
     let is = |index: usize| row[index].as_deref() == Some("t");
     let generated = !matches!(text(6).as_str(), "" | "\0");
     let identity = text(7);
-    Column {
+    // Of the catalog's name alone, so that no length cuts or fills a literal.
+    let type_sql = |schema: usize, name: usize| {
+        format!("{}.{}", quoted_name(System::Postgres, &text(schema)), quoted_name(System::Postgres, &text(name)))
+    };
+    let column = Column {
         name: text(0),
         family: family(&text(2), &text(3)),
-        // Of the catalog's name alone, so that no length cuts or fills a literal.
-        type_sql: format!("{}.{}", quoted_name(System::Postgres, &text(1)), quoted_name(System::Postgres, &text(2))),
+        type_sql: type_sql(1, 2),
         shown: text(8),
         required: is(4) && !is(5) && !generated && !matches!(identity.as_str(), "a" | "d"),
         generated,
         identity_always: identity == "a",
+        element: None,
+    };
+    if row[9].is_none() {
+        return column;
     }
+    let element = Column { family: family(&text(10), &text(11)), type_sql: type_sql(9, 10), ..column.clone() };
+    Column { family: Family::List, type_sql: type_sql(12, 13), element: Some(Box::new(element)), ..column }
 }
+
+/// What the elements of an array `t` are under all domains, and the array of these; no row for other types.
+const ELEMENT: &str = "WITH RECURSIVE under AS (SELECT u.oid, u.typbasetype FROM pg_catalog.pg_type u \
+     WHERE u.oid = t.typelem AND u.typarray = t.oid UNION ALL \
+     SELECT u.oid, u.typbasetype FROM under JOIN pg_catalog.pg_type u ON u.oid = under.typbasetype) \
+     SELECT s.nspname AS schema, o.typname AS name, o.typcategory AS category, ls.nspname AS list_schema, l.typname AS list \
+     FROM under JOIN pg_catalog.pg_type o ON o.oid = under.oid JOIN pg_catalog.pg_namespace s ON s.oid = o.typnamespace \
+     JOIN pg_catalog.pg_type l ON l.oid = o.typarray JOIN pg_catalog.pg_namespace ls ON ls.oid = l.typnamespace \
+     WHERE under.typbasetype = 0";
 
 fn family(name: &str, category: &str) -> Family {
     match name {
@@ -292,6 +311,10 @@ fn family(name: &str, category: &str) -> Family {
         // A month and thirty days are equal to the server, and are not the same length of time.
         "xml" | "interval" => Family::Opaque,
         _ if category == "S" => Family::Text,
+        _ if category == "E" => Family::Label,
+        // What of it would be written by JSON is not what the server reads.
+        "hstore" => Family::Nested,
+        _ if category == "C" => Family::Nested,
         _ if category == "G" => Family::Opaque,
         _ => Family::Spelled,
     }

@@ -269,6 +269,7 @@ fn column(row: &Answer, keys: usize) -> Column {
         required: text(3) != "0" && row[4].is_none() && !generated && !row_id,
         generated,
         identity_always: false,
+        element: None,
     }
 }
 

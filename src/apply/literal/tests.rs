@@ -11,6 +11,7 @@ fn column(family: Family) -> Column {
         required: false,
         generated: false,
         identity_always: false,
+        element: None,
     }
 }
 

@@ -24,11 +24,11 @@ pub(super) fn run(call: &Call<'_>, reports: &Path, wanted: &str, console: &mut C
     let database = target(call, &story, &first).map_err(|named| elsewhere(wanted, &first.target, named))?;
     let reports = path.parent().and_then(Path::parent).unwrap_or(reports);
     let mut target = prepare(&database, &[]).map_err(|refused| cannot(&refused.message))?;
-    let filter = |name: &str| {
+    let projection = |name: &str| {
         let of = call.configuration.contracts.iter().find(|contract| contract.name == name);
-        of.and_then(|contract| contract.sources.projection.filter.clone())
+        of.map(|contract| &*contract.sources.projection)
     };
-    target.undo(&story, &filter).map_err(|refused| cannot(&refused.message))?;
+    target.undo(&story, &projection).map_err(|refused| cannot(&refused.message))?;
     let written: Vec<&Written> = story.written().rev().collect();
     let mut lines: BTreeMap<usize, Line> =
         target.manual.iter().map(|(&place, why)| (place, Line::undone(written[place], "manual", why))).collect();
