@@ -17,7 +17,7 @@ use mysql_async::Value;
 
 use super::super::spool::Finish;
 use super::kind::{Column, Kind};
-use super::stamp::{Stamp, stamp, text};
+use super::stamp::{Stamp, is_stamp, stamp, text};
 
 /// The columns of the next batch.
 pub(super) struct Columns {
@@ -96,16 +96,20 @@ impl Columns {
 
     fn append_value(&mut self, index: usize, value: Value) {
         let kind = &self.told[index].kind;
-        if let Builder::Stamps(builder) = &mut self.builders[index]
-            && let Some(Stamp::Odd(_)) = stamp(kind, &value)
-        {
-            let numbers = builder.finish();
-            let mut texts = StringBuilder::new();
-            numbers.iter().for_each(|number| texts.append_option(number.map(|number| text(kind, number))));
-            self.builders[index] = Builder::Text(texts);
-            self.odd[index] = true;
-        }
-        self.bytes += self.builders[index].append(kind, value);
+        self.bytes += match self.builders[index].append(kind, value) {
+            Ok(bytes) => bytes,
+            Err(odd) => {
+                let mut texts = StringBuilder::new();
+                if let Builder::Stamps(builder) = &mut self.builders[index] {
+                    let numbers = builder.finish();
+                    numbers.iter().for_each(|number| texts.append_option(number.map(|number| text(kind, number))));
+                }
+                let bytes = append_text(&mut texts, kind, odd);
+                self.builders[index] = Builder::Text(texts);
+                self.odd[index] = true;
+                bytes
+            }
+        };
     }
 
     /// Takes the rows since the last batch, in the types that they have so far.
@@ -174,7 +178,7 @@ fn problem(kind: &Kind, value: &Value) -> Option<&'static str> {
         | (Kind::Float64, Value::Float(_) | Value::Double(_)) => true,
         (Kind::Bits, Value::Bytes(bytes)) => bytes.len() <= 8,
         (Kind::Decimal { precision, scale }, Value::Bytes(bytes)) => scaled(bytes, *precision, *scale).is_some(),
-        (Kind::Date | Kind::Local | Kind::Instant | Kind::Time, value) => stamp(kind, value).is_some(),
+        (Kind::Date | Kind::Local | Kind::Instant | Kind::Time, value) => is_stamp(kind, value),
         (Kind::Bits, value) => integer(value).is_some_and(|value| u64::try_from(value).is_ok()),
         (_, value) => integer(value).is_some_and(|value| range(kind).is_some_and(|range| range.contains(&value))),
     };
@@ -212,6 +216,9 @@ fn scaled(bytes: &[u8], precision: u8, scale: i8) -> Option<i256> {
     const SHORT: usize = 38;
     let (negative, text) = bytes.strip_prefix(b"-").map_or((false, bytes), |text| (true, text));
     let point = text.iter().position(|byte| *byte == b'.');
+    if let Some(value) = shortly_scaled(text, point, precision, scale) {
+        return Some(i256::from_i128(i128::from(if negative { -value } else { value })));
+    }
     let (whole, fraction) = point.map_or((text, &b""[..]), |point| (&text[..point], &text[point + 1..]));
     let lacking = usize::try_from(scale).ok()?.checked_sub(fraction.len())?;
     let digits = || whole.iter().chain(fraction).copied().chain(std::iter::repeat_n(b'0', lacking));
@@ -225,6 +232,20 @@ fn scaled(bytes: &[u8], precision: u8, scale: i8) -> Option<i256> {
         i256::from_string(&digits().map(char::from).collect::<String>())?
     };
     Some(if negative { value.wrapping_neg() } else { value })
+}
+
+/// The same for most: digits with all of the scale behind their point, no more of them than 64 bits surely hold.
+fn shortly_scaled(text: &[u8], point: Option<usize>, precision: u8, scale: i8) -> Option<i64> {
+    /// So many digits fit into 64 bits.
+    const SHORT: usize = 18;
+    let behind = point.map_or(0, |point| text.len() - point - 1);
+    let digits = text.len() - usize::from(point.is_some());
+    if i8::try_from(behind) != Ok(scale) || digits == 0 || digits > SHORT.min(usize::from(precision)) {
+        return None;
+    }
+    let number = |value: i64, byte: &u8| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'));
+    let (whole, fraction) = point.map_or((text, &b""[..]), |point| (&text[..point], &text[point + 1..]));
+    whole.iter().chain(fraction).try_fold(0, number)
 }
 
 fn decimal_type(kind: &Kind) -> (u8, i8) {
@@ -261,7 +282,10 @@ impl Builder {
     }
 
     /// Appends a value that `problem` found none in; its length.
-    fn append(&mut self, kind: &Kind, value: Value) -> usize {
+    ///
+    /// # Errors
+    /// The value, where it is no number of its kind.
+    fn append(&mut self, kind: &Kind, value: Value) -> Result<usize, Value> {
         match self {
             Self::Null => {}
             Self::Int8(builder) => whole(builder, &value),
@@ -291,22 +315,18 @@ impl Builder {
             Self::Binary(builder) => match value {
                 Value::Bytes(bytes) => {
                     builder.append_value(&bytes);
-                    return bytes.len();
+                    return Ok(bytes.len());
                 }
                 _ => builder.append_null(),
             },
-            Self::Stamps(builder) => builder.append_option(match stamp(kind, &value) {
-                Some(Stamp::Number(number)) => Some(number),
-                _ => None,
-            }),
-            Self::Text(builder) => {
-                let written = written(kind, value);
-                let length = written.as_ref().map_or(0, String::len);
-                builder.append_option(written);
-                return length;
-            }
+            Self::Stamps(builder) => match stamp(kind, &value) {
+                Some(Stamp::Number(number)) => builder.append_value(number),
+                Some(Stamp::Odd(_)) => return Err(value),
+                None => builder.append_null(),
+            },
+            Self::Text(builder) => return Ok(append_text(builder, kind, value)),
         }
-        8
+        Ok(8)
     }
 
     fn finish(&mut self, rows: usize, kind: &Kind, field: &Field) -> Result<ArrayRef, ArrowError> {
@@ -338,6 +358,14 @@ impl Builder {
             }
         })
     }
+}
+
+/// Appends a value as text; its length.
+fn append_text(builder: &mut StringBuilder, kind: &Kind, value: Value) -> usize {
+    let written = written(kind, value);
+    let length = written.as_ref().map_or(0, String::len);
+    builder.append_option(written);
+    length
 }
 
 fn whole<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, value: &Value)

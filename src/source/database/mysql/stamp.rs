@@ -59,6 +59,15 @@ pub(super) fn stamp(kind: &Kind, value: &Value) -> Option<Stamp> {
     }
 }
 
+/// Whether `stamp` reads a value.
+pub(super) fn is_stamp(kind: &Kind, value: &Value) -> bool {
+    match kind {
+        Kind::Date | Kind::Local | Kind::Instant => matches!(value, Value::Date(..)),
+        Kind::Time => matches!(value, Value::Time(..)),
+        _ => false,
+    }
+}
+
 /// The days since 1970 of a day that the calendar has.
 fn days(year: u16, month: u8, day: u8) -> Option<i64> {
     let part = |part: u8| i8::try_from(part).ok();
@@ -159,9 +168,14 @@ mod tests {
             (Kind::Time, Value::Time(false, 1, 1, 0, 0, 250_000), false, "25:00:00.25"),
         ];
         for (kind, value, is_plain, expected) in cases {
+            assert!(is_stamp(&kind, &value));
             assert_eq!(both(&kind, &value), (is_plain, expected.to_owned()), "{value:?}");
         }
-        assert_eq!(stamp(&Kind::Date, &Value::Int(1)), None);
+        for kind in [Kind::Date, Kind::Local, Kind::Instant, Kind::Time, Kind::Text] {
+            for value in [Value::Int(1), Value::NULL, date(2024, 2, 30), Value::Time(true, 1, 0, 0, 0, 0)] {
+                assert_eq!(is_stamp(&kind, &value), stamp(&kind, &value).is_some(), "{kind:?} {value:?}");
+            }
+        }
         assert_eq!(stamp(&Kind::Local, &date(1970, 1, 2)), Some(Stamp::Number(DAY_MICROS)));
     }
 }
