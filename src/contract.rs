@@ -41,7 +41,7 @@ pub use baseline::Baseline;
 pub use check::{DiffRequest, for_diff, load, load_text, parse_text};
 pub use controls::{Controls, DIVERGENCE_COLUMNS, Invariant, Rule, Total};
 pub use database::{Database, Limits, PauseIf, PushDown, Rows, Secret, System};
-pub use error::{Error, Errors, Problem};
+pub use error::{Error, Errors, Problem, plain};
 pub use excerpt::Excerpt;
 pub use kind::{Kind, Severity};
 pub use options::{ExactDecimal, LogicalType, Options, Tolerance, Trim, UnicodeForm};

@@ -50,7 +50,7 @@ pub use decisions::{
 };
 pub use dossier::{Dossier, Recorded, WantedKey, dossier};
 pub use export::{Exported, Extras, export};
-pub use find::locate;
+pub use find::{NoSuchRun, locate};
 pub use findings::{Finding, Findings, Plan, Planned, Proposals, Proposed, Severities, newest_run, run_folder};
 pub use folder::RunFolder;
 pub use owners::{PastOwners, last_owners};

@@ -241,9 +241,9 @@ impl Batch<'_> {
             return Some(Halt::Interrupted(signal));
         }
         if let Some(limit) = self.settings.memory_limit.filter(|&limit| limit < Settings::LEAST_MEMORY) {
+            let given = if limit < 1 << 20 { format!("{limit} bytes") } else { format!("{} MiB", mebibytes(limit)) };
             return Some(Halt::Contract(format!(
-                "memory limit: {} MiB are too few to work with, at least {} MiB are needed\nhint: raise `--memory-limit` or `run.memory_limit`",
-                mebibytes(limit),
+                "memory limit: {given} are too few to work with, at least {} MiB are needed\nhint: raise `--memory-limit` or `run.memory_limit`",
                 Settings::LEAST_MEMORY >> 20
             )));
         }

@@ -170,6 +170,10 @@ fn beyond_one_row(expression: &Expr) -> Option<String> {
 fn first_line(error: &polars::error::PolarsError) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
+    // It says no more than that.
+    if let Some(said) = line.strip_prefix("unable to parse ").and_then(|said| said.strip_suffix(" as Expr")) {
+        return format!("unable to parse {said}, expected an expression of SQL, like `amount > 10`");
+    }
     // What failed may be anyone's: how many values did is said, not which.
     line.split(" values: [").next().map_or(String::new(), |said| {
         if said.len() < line.len() { format!("{said} values") } else { said.trim().to_owned() }

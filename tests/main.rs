@@ -51,6 +51,9 @@ mod outputs;
 /// Every bad input gets one clear message, status 2, and leaves nothing half-written.
 mod bad_input;
 
+/// What somebody new types wrongly is answered with what to do.
+mod wrong_ways;
+
 /// A signal at any moment leaves a run whole or absent.
 mod signals;
 

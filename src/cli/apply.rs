@@ -68,9 +68,8 @@ pub(super) fn run(options: &Apply, global: &Global, console: &mut Console) -> Re
     }
     let wanted = choose::plan_of(options.plan.as_deref().unwrap_or("latest"));
     call.bars.begin_counting("reading the plan", ACTION, 0);
-    let proved = history::proved(&reports, &wanted).map_err(|error| {
-        Failure::of_runs(&reports, &format!("the plan of run `{wanted}` cannot be applied"), &error)
-    })?;
+    let proved = history::proved(&reports, &wanted)
+        .map_err(|error| Failure::of_run(&reports, &format!("the plan of run `{wanted}` cannot be applied"), &error))?;
     choose::may_be_applied(&call, &proved)?;
     let mut picked = choose::actions(&call, &proved)?;
     if let Some(out) = &options.out {

@@ -43,7 +43,7 @@ pub(super) fn run(options: &Browse, global: &Global, console: &mut Console) -> R
     let configuration = configuration::present(global, options.reports.reports.is_some())?;
     let reports = configuration::reports(&options.reports, global)?;
     let cannot =
-        |error: &io::Error| Failure::of_runs(&reports, &format!("run `{}` cannot be shown", options.run), error);
+        |error: &io::Error| Failure::of_run(&reports, &format!("run `{}` cannot be shown", options.run), error);
     let audit = history::load(&reports, &options.run).map_err(|error| cannot(&error))?;
     let folder = history::run_folder(&reports, &options.run).map_err(|error| cannot(&error))?;
     let pages = Pages::open(&folder).map_err(|error| cannot(&error))?;

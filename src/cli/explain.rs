@@ -74,9 +74,13 @@ fn meant_as_words(first: &str, second: &str) -> bool {
 
 fn unknown(word: &str) -> Failure {
     let words: Vec<&str> = explain::all().map(|explanation| explanation.word).collect();
-    let hint = nearest(word, words.iter().copied())
-        .unwrap_or_else(|| "`reconcile explain` alone lists the words with a line each".to_owned());
-    Failure::with_hint(format!("explain: `{word}` is not one of {}", words.join(", ")), hint)
+    let known = || "`reconcile explain` alone lists the words with a line each".to_owned();
+    let hint = if word == "latest" || word.contains('/') || word.starts_with(|first: char| first.is_ascii_digit()) {
+        format!("of a run a key is explained: `reconcile explain {word} KEY`; `reconcile report {word}` shows the run")
+    } else {
+        nearest(word, words.iter().copied()).unwrap_or_else(known)
+    };
+    Failure::with_hint(format!("explain: `{word}` is not one of the {} words that reports use", words.len()), hint)
 }
 
 fn documents(explanations: &[Explanation], format: Format) -> String {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::contract::{Errors, Problem};
+use crate::history::NoSuchRun;
 pub(super) use crate::history::plain;
 use crate::source;
 
@@ -16,6 +17,10 @@ pub(super) struct Failure {
     /// At least one.
     pub(super) problems: Vec<Problem>,
 }
+
+/// What to do where there is no run of such a name.
+pub(super) const HOW_RUNS_ARE_NAMED: &str = "a run is named by its id, the start of one, `latest`, or the path of its folder; `reconcile \
+                                             history --format markdown` lists them";
 
 impl Failure {
     /// One problem that has no place in a file; the message names its place first.
@@ -46,7 +51,30 @@ impl Failure {
                 "the first `reconcile run` makes it; `--reports DIR` names another folder",
             );
         }
-        Self::path(reports, what, error)
+        let failure = Self::path(reports, what, error);
+        if NoSuchRun::is(error) { failure.advised(HOW_RUNS_ARE_NAMED) } else { failure }
+    }
+
+    /// The same of one run whose files are read.
+    pub(super) fn of_run(reports: &Path, what: &str, error: &io::Error) -> Self {
+        let failure = Self::of_runs(reports, what, error);
+        let broken = [io::ErrorKind::InvalidData, io::ErrorKind::NotFound, io::ErrorKind::UnexpectedEof];
+        let told = failure.problems.iter().any(|one| one.hint.is_some() || one.message.contains("audit verify"));
+        if broken.contains(&error.kind()) && !told {
+            return failure.advised(
+                "the run is not as it was written: `reconcile audit verify` says in what; take its folder from a copy, or run \
+                 again",
+            );
+        }
+        failure
+    }
+
+    /// With advice for the last problem.
+    pub(super) fn advised(mut self, advice: &str) -> Self {
+        if let Some(last) = self.problems.last_mut() {
+            last.hint = Some(advice.to_owned());
+        }
+        self
     }
 
     /// The document that stands on stdout under `--format json` where there is no result.

@@ -20,7 +20,7 @@ const OPENERS: &[(&str, &[&str])] = if cfg!(target_os = "macos") {
 /// Opens the page of a run.
 pub(super) fn open(reports: &Path, run: &str, console: &mut Console) -> Result<(), Failure> {
     let folder = history::locate(reports, run)
-        .map_err(|error| Failure::of_runs(reports, &format!("run `{run}` cannot be opened"), &error))?;
+        .map_err(|error| Failure::of_run(reports, &format!("run `{run}` cannot be opened"), &error))?;
     let page = folder.join(history::PAGE);
     if !page.is_file() {
         let written = format!("{}: there is no such page", failure::shown(&page));

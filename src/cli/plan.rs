@@ -27,7 +27,7 @@ pub(super) fn run(options: &Plan, global: &Global, console: &mut Console) -> Res
     known("--safety", &options.safeties, &SAFETIES)?;
     let reports = configuration::reports(&options.reports, global)?;
     let cannot = |error: &io::Error| {
-        Failure::of_runs(&reports, &format!("the plan of run `{}` cannot be shown", options.run), error)
+        Failure::of_run(&reports, &format!("the plan of run `{}` cannot be shown", options.run), error)
     };
     let bars = interrupt::told_beside(options.replay || global.format == Format::Ndjson, console)?;
     bars.begin("", "reading the plan", 0);

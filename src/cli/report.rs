@@ -16,7 +16,7 @@ pub(super) fn run(options: &Report, global: &Global, console: &mut Console) -> R
     let bars = interrupt::told(console)?;
     bars.begin("", "reading the run", 0);
     let mut audit = history::load(&reports, &options.run)
-        .map_err(|error| Failure::of_runs(&reports, &format!("run `{}` cannot be shown", options.run), &error))?;
+        .map_err(|error| Failure::of_run(&reports, &format!("run `{}` cannot be shown", options.run), &error))?;
     bars.finish();
     if global.format == Format::Ndjson {
         for contract in &audit.contracts {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::audit::reproduce::row_filter;
-use super::failure::{self, Failure};
+use super::failure::{self, Failure, HOW_RUNS_ARE_NAMED};
 use super::{Comparison, Run};
 use crate::audit::{Audit, ContractAudit, Kept, Recorder, Resumed};
 use crate::contract::{Configuration, Contract};
-use crate::history::{self, CutOff};
+use crate::history::{self, CutOff, NoSuchRun};
 use crate::run::Earlier;
 
 /// The run that is gone on with.
@@ -23,6 +23,9 @@ pub(super) struct Resume {
     untellable: std::collections::BTreeMap<String, String>,
 }
 
+/// What to do where a run cannot be gone on with.
+const ANEW: &str = "`reconcile run` compares everything anew";
+
 /// Reads the run and finds its contracts, narrowed as it was.
 pub(super) fn prepare(
     run: &str,
@@ -30,14 +33,17 @@ pub(super) fn prepare(
     configuration: &Configuration,
     reports: &Path,
 ) -> Result<(Arc<Resume>, Vec<Arc<Contract>>), Failure> {
-    let unreadable =
-        |error: io::Error| Failure::new(format!("run `{run}` cannot be gone on with: {}", failure::plain(&error)));
+    let unreadable = |error: io::Error| {
+        let failure = Failure::new(format!("run `{run}` cannot be gone on with: {}", failure::plain(&error)));
+        let advice = if NoSuchRun::is(&error) { HOW_RUNS_ARE_NAMED } else { ANEW };
+        failure.advised(advice)
+    };
     let cut_off = history::cut_off(reports, run).map_err(unreadable)?;
     let then = &cut_off.audit;
     let refused = |problems: Vec<String>| {
         let says = |problem: String| format!("run {} cannot be gone on with: {problem}", then.run_id);
         let problems: Vec<_> = problems.into_iter().flat_map(|problem| Failure::new(says(problem)).problems).collect();
-        if problems.is_empty() { Ok(()) } else { Err(Failure { problems }) }
+        if problems.is_empty() { Ok(()) } else { Err(Failure { problems }.advised(ANEW)) }
     };
     refused(unfit(&cut_off, &options.comparison, configuration))?;
     let file = failure::shown(&configuration.file);

@@ -34,7 +34,7 @@ pub(super) fn export(options: &ReviewExport, global: &Global, console: &mut Cons
     }
     let reports = configuration::reports(&Reports { reports: options.reports.clone() }, global)?;
     let cannot =
-        |error: &io::Error| Failure::of_runs(&reports, &format!("run `{}` cannot be exported", options.run), error);
+        |error: &io::Error| Failure::of_run(&reports, &format!("run `{}` cannot be exported", options.run), error);
     let bars = interrupt::told_beside(options.out.is_none(), console)?;
     bars.begin_counting("exporting", DIVERGENCE, 0);
     let folder = history::run_folder(&reports, &options.run).map_err(|error| cannot(&error))?;
@@ -58,10 +58,11 @@ pub(super) fn export(options: &ReviewExport, global: &Global, console: &mut Cons
         watch: &bars,
     };
     let Some(out) = &options.out else {
-        source.write(&mut *console.out()).map_err(|error| Failure::stdout(&error))?;
+        source.write(&mut *console.out()).map_err(|halt| halt.told(&cannot, &Failure::stdout))?;
         return Ok(ExitStatus::Agreed);
     };
-    let lines = new_file(out, |file| source.write(file)).map_err(|error| unwritten(out, &error))?;
+    let lines = new_file(out, |file| source.write(file));
+    let lines = lines.map_err(|halt| halt.told(&cannot, &|error| unwritten(out, error)))?;
     bars.finish();
     let lines = if lines == 1 { "1 divergence is".to_owned() } else { format!("{lines} divergences are") };
     console.note(&format!("{lines} in {}", failure::shown(out)));
@@ -77,7 +78,31 @@ pub(super) fn export_lines(reports: &Path, folder: &Path, lines: &BTreeSet<u64>,
     let wanted = Wanted::Lines(lines);
     // Whoever marked them sees another screen.
     let source = Source { folder, run_id: &run_id, wanted, stand: &stand, today: today(), watch: &Unwatched };
-    new_file(out, |file| source.write(file)).map_err(|error| unwritten(out, &error))
+    let cannot = |error: &io::Error| Failure::of_run(reports, &format!("run `{run_id}` cannot be exported"), error);
+    new_file(out, |file| source.write(file)).map_err(|halt| halt.told(&cannot, &|error| unwritten(out, error)))
+}
+
+/// What ends an export before its end.
+enum Halt {
+    /// The run cannot be read.
+    Read(io::Error),
+    /// What it is written to takes no more.
+    Write(io::Error),
+}
+
+impl Halt {
+    fn told(&self, unread: &dyn Fn(&io::Error) -> Failure, unwritten: &dyn Fn(&io::Error) -> Failure) -> Failure {
+        match self {
+            Self::Read(error) => unread(error),
+            Self::Write(error) => unwritten(error),
+        }
+    }
+}
+
+impl From<csv::Error> for Halt {
+    fn from(error: csv::Error) -> Self {
+        Self::Write(error.into())
+    }
 }
 
 fn today() -> Date {
@@ -93,12 +118,11 @@ fn unwritten(out: &Path, error: &io::Error) -> Failure {
 }
 
 /// Writes a file that is not there yet, whole or not at all.
-fn new_file(out: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<u64>) -> io::Result<u64> {
-    let file = OpenOptions::new().write(true).create_new(true).open(out)?;
+fn new_file(out: &Path, write: impl FnOnce(&mut dyn Write) -> Result<u64, Halt>) -> Result<u64, Halt> {
+    let file = OpenOptions::new().write(true).create_new(true).open(out).map_err(Halt::Write)?;
     let mut file = BufWriter::new(file);
     let written = write(&mut file).and_then(|lines| {
-        file.flush()?;
-        file.get_ref().sync_all()?;
+        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(Halt::Write)?;
         Ok(lines)
     });
     if written.is_err() {
@@ -126,24 +150,24 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
+    fn write(&self, out: &mut dyn Write) -> Result<u64, Halt> {
+        let mut proposals = Proposals::open(self.folder).map_err(Halt::Read)?;
+        let findings = Findings::open(self.folder).map_err(Halt::Read)?;
         let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(out);
         writer.write_record(COLUMNS)?;
-        let mut proposals = Proposals::open(self.folder)?;
         let mut lines = 0;
-        let findings = Findings::open(self.folder)?;
         self.watch.goes_through("exporting", DIVERGENCE, findings.lines());
         for (number, finding) in (0..).zip(findings) {
-            let finding = finding?;
+            let finding = finding.map_err(Halt::Read)?;
             self.watch.did(1, 0);
-            let proposed = proposals.of(&finding)?;
+            let proposed = proposals.of(&finding).map_err(Halt::Read)?;
             let decided = self.decided(&finding);
             if self.wanted(number, &finding, proposed.as_ref(), decided.is_some()) {
                 writer.write_record(self.cells(&finding, proposed.as_ref(), decided))?;
                 lines += 1;
             }
         }
-        writer.flush()?;
+        writer.flush().map_err(Halt::Write)?;
         Ok(lines)
     }
 
@@ -206,7 +230,14 @@ const MOST_WHY: usize = 1000;
 pub(super) fn import(options: &ReviewImport, global: &Global, console: &mut Console) -> Result<ExitStatus, Failure> {
     let reports = configuration::reports(&options.reports, global)?;
     let file = &options.file;
-    let unread = |error: &io::Error| Failure::path(file, "cannot be read", error);
+    let unread = |error: &io::Error| {
+        let failure = Failure::path(file, "cannot be read", error);
+        if error.kind() == io::ErrorKind::NotFound {
+            return failure
+                .advised("`reconcile review export --out FILE` writes such a file; fill in what was decided");
+        }
+        failure
+    };
     let length = fs::metadata(file).map_err(|error| unread(&error))?.len();
     if length > MOST_BYTES {
         let message = format!("{}: is too large ({length} bytes), at most {MOST_BYTES} are read", failure::shown(file));

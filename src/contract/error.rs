@@ -3,9 +3,20 @@
 //! It knows how a complaint is worded for people; it never decides what is wrong, and never holds a secret.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 use super::excerpt::Excerpt;
+
+/// An error of the operating system as a sentence part: without its number, in lower case.
+#[must_use]
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let Some(code) = error.raw_os_error() else { return text };
+    let text = text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text);
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
 
 /// One complaint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -37,6 +37,11 @@ pub(super) fn find(reports: &Path, run: &str) -> io::Result<PathBuf> {
     if run == "latest" {
         return newest(reports, &runs);
     }
+    let folder = reports.join(run);
+    if folder.is_dir() && is_run_id(run) {
+        let problem = format!("{}: holds no {}, so it is not a run that is whole", folder.display(), manifest::FILE);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
     let matching: Vec<_> = runs.iter().filter(|name| name.starts_with(run)).collect();
     match (matching.as_slice(), runs.as_slice()) {
         ([one], _) => Ok(reports.join(one)),
@@ -51,8 +56,21 @@ pub(super) fn find(reports: &Path, run: &str) -> io::Result<PathBuf> {
     }
 }
 
+/// That there is no run of such a name, with what there is instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoSuchRun(String);
+
+impl NoSuchRun {
+    /// Whether this is what an error says.
+    #[must_use]
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).is_some()
+    }
+}
+
 fn not_found<T>(problem: String) -> io::Result<T> {
-    Err(io::Error::new(io::ErrorKind::NotFound, problem))
+    Err(io::Error::new(io::ErrorKind::NotFound, NoSuchRun(problem)))
 }
 
 fn is_run(folder: &Path) -> bool {

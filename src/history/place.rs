@@ -8,19 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use super::manifest::FileRecord;
 
+pub use crate::contract::plain;
+
 /// Puts the place before an error, and keeps its kind.
 pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
     move |error| io::Error::new(error.kind(), format!("{}: {}", path.display(), plain(&error)))
-}
-
-/// An error of the operating system as a sentence part: without its number, in lower case.
-#[must_use]
-pub fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let Some(code) = error.raw_os_error() else { return text };
-    let text = text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text);
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
 /// An error about what a file holds.

@@ -30,7 +30,7 @@ pub(in super::super) fn run(
     interrupt.end_patience();
     let bars = console.bars(false);
     let then = history::evidence(&reports, &options.run, &bars)
-        .map_err(|error| Failure::of_runs(&reports, "the run cannot be reproduced", &error))?;
+        .map_err(|error| Failure::of_run(&reports, "the run cannot be reproduced", &error))?;
     bars.end();
     let contracts = as_then(&then.audit, &configuration, options.row_filter.as_deref())?;
     let settings = settings(&then.audit, &contracts, &configuration, &reports, global)?;

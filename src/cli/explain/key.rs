@@ -9,7 +9,7 @@ use super::super::{ExitStatus, Explain, Format, Global, configuration, interrupt
 use crate::audit::{Audit, ContractAudit};
 use crate::console::{Bars, Console};
 use crate::contract::{Configuration, Contract};
-use crate::history::{self, Dossier, Recorded, WantedKey};
+use crate::history::{self, Dossier, NoSuchRun, Recorded, WantedKey};
 use crate::report::escape::visible;
 use crate::run::{LookedUp, Progress, Quiet, Then, look_up};
 use crate::sides::{Side, Sides};
@@ -43,10 +43,11 @@ pub(super) fn run(
     let wanted = WantedKey::parse(key);
     let bars = interrupt::told(console)?;
     let dossier = history::dossier(&reports, run, &wanted, &bars).map_err(|error| {
-        let failure = Failure::of_runs(&reports, &format!("run `{run}` cannot be explained"), &error);
-        if failure.problems.iter().any(|problem| problem.hint.is_some()) {
+        let failure = Failure::of_run(&reports, &format!("run `{run}` cannot be explained"), &error);
+        if !NoSuchRun::is(&error) || !reports.exists() {
             return failure;
         }
+        // Two words of the list may have been meant.
         let message = format!("explain: {}", failure.problems.first().map_or("", |problem| &problem.message));
         Failure::with_hint(message, "`reconcile explain RUN KEY` takes a run id, the start of one, `latest` or a path; `reconcile explain` alone lists the words that can be explained")
     })?;

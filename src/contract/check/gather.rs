@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::error::Problem;
+use super::super::error::{Problem, plain};
 use super::super::raw::{self, nearest};
 use super::super::read::Disk;
 use super::super::shape;
@@ -97,12 +97,12 @@ impl Gatherer<'_> {
             Err(error) => {
                 match by {
                     Some(by) => {
-                        let message = format!("included file {} cannot be read: {error}", file.display());
+                        let message = format!("included file {} cannot be read: {}", file.display(), plain(&error));
                         self.problems.add(by, None, message, None);
                     }
                     None => self.problems.push(Problem {
                         file: Some(file.to_path_buf()),
-                        message: format!("cannot be read: {error}"),
+                        message: format!("cannot be read: {}", plain(&error)),
                         hint: Some("name the file with --config, or write one as docs/contract.md says; the shipped reconcile.toml is an example".to_owned()),
                         ..Problem::default()
                     }),
