@@ -127,6 +127,7 @@ impl Stage {
             place: Some(place_of(self.database())),
             plan: "plan".to_owned(),
             started_at: "2026-11-21T17:00:00Z".to_owned(),
+            columns: std::collections::BTreeMap::new(),
             rolls_back: undoes.map(str::to_owned),
         };
         deed.carry_out(&mut target, begun, &mut |_| Ok((0, 0))).unwrap()

@@ -88,6 +88,10 @@ pub struct Begun {
     pub plan: String,
     /// When it began.
     pub started_at: String,
+    /// By table and column, what the values are (`Family::name`), which decides how they are written down; empty in journals of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, BTreeMap<String, String>>,
     /// The apply that it undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolls_back: Option<String>,

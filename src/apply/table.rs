@@ -97,6 +97,35 @@ pub enum Family {
     Anything,
 }
 
+impl Family {
+    /// Its fixed name, as receipts have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
+            Self::Float32 => "float32",
+            Self::Float64 => "float64",
+            Self::Text => "text",
+            Self::Padded => "padded text",
+            Self::Binary => "bytes",
+            Self::Bits => "bits",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Timestamp => "timestamp",
+            Self::Instant => "instant",
+            Self::Json => "json",
+            Self::List => "list",
+            Self::Nested => "members",
+            Self::Label => "label",
+            Self::Spelled | Self::Opaque => "spelled",
+            Self::Numeric => "numeric",
+            Self::Anything => "anything",
+        }
+    }
+}
+
 /// Columns that no two rows may share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unique {

@@ -13,7 +13,7 @@ use super::journal::{Begun, Ended, Image, Journal, Line, Story, Value, Written};
 use super::link::{Link, Refused, open, preamble, repaired};
 use super::order::{Ordered, order};
 use super::statement::{Cell, Repair, Write, repair};
-use super::table::Table;
+use super::table::{Column, Table};
 use crate::contract::{Contract, Database, Source, System};
 
 /// An action that was chosen, with its contract.
@@ -163,7 +163,8 @@ impl Target {
         recording: &Recording<'_>,
         again: &mut dyn FnMut(&[(usize, Outcome)]) -> Again,
     ) -> io::Result<(Told, Ended)> {
-        let mut journal = Journal::begin(recording.path, &recording.begun)?;
+        let begun = Begun { columns: self.stored(), ..recording.begun.clone() };
+        let mut journal = Journal::begin(recording.path, &begun)?;
         recording.steps.taken("journal begun");
         let (places, items): (Vec<usize>, Vec<Item>) = std::mem::take(&mut self.items).into_iter().unzip();
         let mut told = Told::default();
@@ -274,6 +275,12 @@ impl Target {
         Ok((story, ended))
     }
 
+    /// What the columns of every table hold.
+    fn stored(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        let column = |column: &Column| (column.name.clone(), column.family.name().to_owned());
+        self.tables.iter().map(|(name, table)| (name.clone(), table.columns.iter().map(column).collect())).collect()
+    }
+
     /// Learns a table that no action names.
     ///
     /// # Errors
@@ -299,7 +306,8 @@ impl Target {
         for (place, written) in story.written().rev().enumerate() {
             let tied = std::mem::replace(&mut tied_on, written.tied);
             let table = self.know(&written.table)?;
-            match undoing(&self.tables[table].1, written, projection(&written.contract)) {
+            let then = story.begun.as_ref().and_then(|begun| begun.columns.get(&written.table));
+            match undoing(&self.tables[table].1, (written, then), projection(&written.contract)) {
                 Ok(repair) => {
                     let personal = written.before.iter().chain(&written.after).any(is_personal);
                     let open = || repair.key.iter().chain(&repair.seen).chain(&repair.wanted);
@@ -327,14 +335,23 @@ fn is_personal(image: &Image) -> bool {
 }
 
 /// The repair that brings a row back to what it was, where it is still what it became.
-fn undoing(table: &Table, written: &Written, projection: Option<&Source>) -> Result<Repair, String> {
+fn undoing(
+    table: &Table,
+    (written, then): (&Written, Option<&BTreeMap<String, String>>),
+    projection: Option<&Source>,
+) -> Result<Repair, String> {
     if let Some(why) = &table.refused {
         return Err(why.clone());
     }
     let hidden = || "the receipt holds no personal value, so it cannot bring it back".to_owned();
     let of = |image: &Option<Image>, names: &[String]| -> Result<Vec<Cell>, String> {
         let image = image.as_ref().ok_or_else(hidden)?;
-        names.iter().map(|name| cell(table, image, name).ok_or_else(hidden)).collect()
+        let held = |name: &String| {
+            let cell = cell(table, image, name).ok_or_else(hidden)?;
+            same_type(table, &table.columns[cell.column], then)?;
+            Ok(cell)
+        };
+        names.iter().map(held).collect()
     };
     let all = |image: &Option<Image>| -> Vec<String> {
         let known = |name: &&String| table.column(name).is_some_and(|column| !table.columns[column].generated);
@@ -357,6 +374,18 @@ fn undoing(table: &Table, written: &Written, projection: Option<&Source>) -> Res
     let scope = projection.and_then(|projection| projection.filter.clone());
     let alive = projection.map_or(Ok(None), |projection| alive(projection, table, write))?;
     Ok(Repair { write, seen, wanted, scope, alive, ..Repair::of_key(key) })
+}
+
+/// Refuses a column whose values are of another kind than when they were written down: what stands for one of them would stand for
+/// another value now. SQLite writes down of each value what it is.
+fn same_type(table: &Table, column: &Column, then: Option<&BTreeMap<String, String>>) -> Result<(), String> {
+    let now = column.family.name();
+    match then.and_then(|then| then.get(&column.name)) {
+        Some(then) if then != now && table.system != System::Sqlite => {
+            Err(format!("column `{}` held values of another type when it was written ({then}, now {now})", column.name))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Columns that changed with a row although the repair did not write them: the server or a trigger did.

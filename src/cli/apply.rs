@@ -219,6 +219,7 @@ fn begun(call: &Call<'_>, id: &str, run_id: &str, plan: &str, database: &Databas
         target: database.shown.clone(),
         place: Some(place_of(database)),
         started_at: call.started_at.to_string(),
+        columns: BTreeMap::new(),
         rolls_back: rolls_back.map(ToOwned::to_owned),
     }
 }

@@ -2,7 +2,8 @@
 //! written there that its run did not see, and nothing is bent to fit.
 
 use reconcile::apply::Quietly;
-use reconcile::apply::work::scripts;
+use reconcile::apply::journal::Story;
+use reconcile::apply::work::{prepare, scripts};
 
 use super::buried::client;
 use super::held::{manual, stage};
@@ -133,6 +134,37 @@ fn a_key_of_another_type_names_the_same_row_or_none() {
         assert_eq!(outcomes(&stage.apply("A1", &Quietly)), ["done", none], "{}", place.location());
         assert_eq!(place.ask("SELECT count(*) FROM t WHERE name = 'y' AND id = '1'"), "1");
         assert_eq!(place.ask("SELECT count(*) FROM t WHERE name = 'y'"), "1");
+    }
+}
+
+/// A receipt tells values as the server wrote them: what stands for a number would stand for other bytes in a text.
+#[test]
+fn nothing_is_brought_back_into_a_column_of_another_type() {
+    let (postgres, mariadb) = (postgres::database(), mariadb::database());
+    let folder = tempfile::tempdir().unwrap();
+    for place in [Place::Sqlite(folder.path()), Place::Postgres(&postgres), Place::Mariadb(&mariadb)] {
+        reset(&place);
+        let plan =
+            [update("t", 1, r#"{"big":1}"#, r#"{"big":null}"#), update("t", 2, r#"{"name":"x"}"#, r#"{"name":null}"#)];
+        let folder = tempfile::tempdir().unwrap();
+        let stage = stage(folder.path(), &place.location(), "", "", &plan);
+        assert_eq!(outcomes(&stage.apply("A1", &Quietly)), ["done"; 2]);
+        altered(&place, "id bigint PRIMARY KEY, name varchar(30), total decimal(12, 2), big varchar(20)", "");
+        let mut target = prepare(stage.database(), &[]).unwrap();
+        let story = Story::read(&stage.folder.join("reports/applied/A1.ndjson")).unwrap();
+        target.undo(&story, &|_| None).unwrap();
+        let said: Vec<String> = target.manual.values().cloned().collect();
+        drop(target);
+        let told = stage.undo("A1", "A2", &Quietly);
+        let now =
+            place.ask("SELECT concat(id, coalesce(name, '-'), coalesce(big, '-')) FROM t WHERE id < 3 ORDER BY id");
+        if matches!(place, Place::Sqlite(_)) {
+            assert_eq!((outcomes(&told), now.as_str()), (vec!["done"; 2], "1x1\n2x1"), "each value tells what it is");
+            continue;
+        }
+        assert_eq!(said, ["column `big` held values of another type when it was written (integer, now text)"]);
+        // A longer text is a text all the same.
+        assert_eq!((outcomes(&told), now.as_str()), (vec!["done"], "1x-\n2x1"), "{}", place.location());
     }
 }
 
