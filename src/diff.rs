@@ -26,7 +26,7 @@ pub use candidates::{Candidates, Marks};
 pub use index::{Index, Questions, Shelf, Swept};
 pub use join::{JoinRules, Joined, join};
 pub use ordered::{Keys, OwnedKey, Run, mark_differing};
-pub use records::{Collector, Record, Records};
+pub use records::{Collector, Expected, Record, Records};
 
 /// Where a row lies: unit and row within it, and whether `--where` holds for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -67,6 +67,15 @@ impl Record {
     }
 }
 
+/// How many records are expected.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected {
+    /// Of rows, about.
+    pub rows: u64,
+    /// They will be shelved, which takes more room.
+    pub shelved: bool,
+}
+
 /// The records of one side, in partitions.
 pub struct Records<'s> {
     partitions: Vec<Mutex<Partition>>,
@@ -91,13 +100,17 @@ struct Partition {
 }
 
 impl<'s> Records<'s> {
-    /// No records yet, in `2^bits` partitions. Where so many are expected that they pass `share` bytes of the budget, the last
-    /// partitions are spilled from the first record on.
+    /// No records yet, in `2^bits` partitions, with room for those that are expected. Where so many are that they pass `share` bytes
+    /// of the budget, the last partitions are spilled from the first record on.
     #[must_use]
-    pub fn new(bits: u32, expected: u64, share: u64, budget: &'s Budget, spill: &'s dyn Spill) -> Self {
-        let each = expected >> bits;
+    pub fn new(bits: u32, expected: Expected, share: u64, budget: &'s Budget, spill: &'s dyn Spill) -> Self {
         // Tags spread evenly: four standard deviations hold nearly all partitions.
-        let room = if expected == 0 { 0 } else { Shelf::slots(usize::try_from(each + 4 * each.isqrt()).unwrap_or(0)) };
+        let each = |rows: u64| usize::try_from((rows >> bits) + 4 * (rows >> bits).isqrt()).unwrap_or(0);
+        let room = match expected {
+            Expected { rows: 0, .. } => 0,
+            Expected { rows, shelved: true } => Shelf::slots(each(rows)),
+            Expected { rows, shelved: false } => each(rows),
+        };
         let fit = usize::try_from(share / (room * Record::BYTES).max(1) as u64).unwrap_or(usize::MAX);
         let partition = |number| Mutex::new(Partition { spills: number >= fit, ..Partition::default() });
         let partitions: Vec<_> = (0..1_usize << bits).map(partition).collect();

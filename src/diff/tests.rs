@@ -132,9 +132,10 @@ proptest! {
         bits in 0_u32..4,
         limit in 0_u64..4_000,
         room in 0_u64..300,
+        shelved: bool,
     ) {
         let (budget, heap) = (Budget::new(limit), Heap::default());
-        let all = Records::new(bits, room, limit / 2, &budget, &heap);
+        let all = Records::new(bits, Expected { rows: room, shelved }, limit / 2, &budget, &heap);
         let made = |row: u64, (key_tag, row_tag): (u64, u64)| {
             (partition_of(key_tag, bits), Record::new(key_tag, row_tag, bits, Position::new(0, row, true)))
         };

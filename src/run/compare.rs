@@ -14,7 +14,9 @@ use super::tally::Tally;
 use super::{Batch, Halt, Join};
 use crate::audit::Recorder;
 use crate::diff::resolve::ResolveRules;
-use crate::diff::{Budget, Candidates, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of};
+use crate::diff::{
+    Budget, Candidates, Expected, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of,
+};
 use crate::digest::Sum;
 use crate::sides::{Side, Sides};
 use crate::source::{Unit, unchanged};
@@ -189,10 +191,13 @@ impl<'w> Work<'w> {
     pub(super) fn records(&self, spill: &'w SpillFile) -> Sides<Records<'w>> {
         // The side that asks an index leaves few records or none.
         let expected = |side| match (self.taken(), self.first()) {
-            (Some(recall), _) => recall.expected().min(self.rows(side)),
+            // Most keys are there twice, gone and new; some rows are joined that need not be.
+            (Some(recall), _) => recall.expected().min(self.rows(side)) / 2 + self.rows(side) / 32,
             (None, Some(first)) if first != side => 0,
             (None, _) => self.rows(side),
         };
+        let shelved = self.taken().is_none() && self.first().is_some();
+        let expected = |side| Expected { rows: expected(side), shelved };
         // Slots take more than records.
         let share = if self.first().is_some() { self.budget.limit() / 8 * 7 } else { self.budget.limit() / 2 };
         Sides::from_fn(|side| Records::new(self.record_bits(), expected(side), share, self.budget, spill))

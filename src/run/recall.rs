@@ -65,7 +65,8 @@ struct Hot {
 impl Hot {
     /// Room for so many tags.
     fn new(expected: u64, most_bytes: u64) -> Self {
-        const BITS_EACH: u64 = 16;
+        // Most keys are expected twice: they are gone from the old file and new in the other.
+        const BITS_EACH: u64 = 8;
         const MOST: u64 = 1 << 29;
         let most = (most_bytes * 8).clamp(64, MOST);
         let bits = expected.saturating_mul(BITS_EACH).clamp(64, most).next_power_of_two();
@@ -214,11 +215,12 @@ impl Recall {
         whole.into_iter().filter(|whole| *whole == Some(true)).count() as u64
     }
 
-    /// A row was read whose key may have others.
-    #[inline]
-    pub(super) fn read(&self, key_tag: u64) {
-        if self.active() {
-            self.hot.add(key_tag);
+    /// Rows were read whose keys may have others.
+    pub(super) fn read(&self, key_tags: &[u64]) {
+        for some in key_tags.chunks(Self::TOGETHER).filter(|_| self.active()) {
+            // Only looked at first, so that the memory that each waits for is fetched for many side by side.
+            std::hint::black_box(some.iter().fold(false, |any, key_tag| any | self.hot.has(*key_tag)));
+            some.iter().for_each(|key_tag| self.hot.add(*key_tag));
         }
     }
 
@@ -253,16 +255,18 @@ impl Recall {
             collector.add_sum(partition, share.sum);
             unseen[partition] += share.count;
         }
-        for (index, tag) in kept.key_tags().iter().enumerate() {
-            let key_tag = u64::from_le_bytes(*tag);
-            let number = kept.number(index);
-            if !self.hot.has(key_tag) && !known.candidates.has(number) {
-                continue;
+        let mut joined = Vec::new();
+        for (block, tags) in kept.key_tags().chunks(Self::TOGETHER).enumerate() {
+            let first = block * Self::TOGETHER;
+            self.choose(tags, |offset| known.candidates.has(kept.number(first + offset)), &mut joined);
+            for &offset in &joined {
+                let (key_tag, index) = (u64::from_le_bytes(tags[offset]), first + offset);
+                let partition = partition_of(key_tag, self.bits);
+                unseen[partition] = unseen[partition].checked_sub(1).ok_or(Halt::Forgotten)?;
+                let position = Position::new(unit, kept.number(index), true);
+                let record = Record::new(key_tag, kept.row_tag(index), self.bits, position);
+                collector.pair(partition, record).map_err(Halt::Spill)?;
             }
-            let partition = partition_of(key_tag, self.bits);
-            unseen[partition] = unseen[partition].checked_sub(1).ok_or(Halt::Forgotten)?;
-            let record = Record::new(key_tag, kept.row_tag(index), self.bits, Position::new(unit, number, true));
-            collector.pair(partition, record).map_err(Halt::Spill)?;
         }
         collector.finish().map_err(Halt::Spill)?;
         for (partition, count) in unseen.into_iter().enumerate() {
@@ -281,6 +285,21 @@ impl Recall {
             taken_over: true,
             ..UnitFacts::default()
         })
+    }
+
+    /// Tags that are looked up together.
+    const TOGETHER: usize = 1024;
+
+    /// Which of some taken-over rows are joined again. All are looked up before any is acted on, so that the memory that they wait
+    /// for is fetched for many side by side.
+    fn choose(&self, tags: &[[u8; 8]], was_candidate: impl Fn(usize) -> bool, joined: &mut Vec<usize>) {
+        joined.resize(Self::TOGETHER, 0);
+        let mut count = 0;
+        for (offset, tag) in tags.iter().enumerate() {
+            joined[count] = offset;
+            count += usize::from(self.hot.has(u64::from_le_bytes(*tag)) | was_candidate(offset));
+        }
+        joined.truncate(count);
     }
 
     /// Gathers the candidates of one unit, of which the last run kept the values of some. Tells whether it could.

@@ -17,7 +17,7 @@ use crate::cache::Seen;
 use crate::contract::Source;
 use crate::diff::resolve::{ResolveRules, Standing, standing};
 use crate::diff::{Collector, Index, Marks, Position, Questions, Record, Records, partition_of};
-use crate::digest::{Buffers, Digester, RowDigest, Sum};
+use crate::digest::{Buffers, Digester, Sum};
 use crate::normalise::{CanonicalBatch, attribute_view, normalise};
 use crate::sides::Side;
 use crate::source::{self, Piece, Unreadable};
@@ -314,7 +314,7 @@ impl<'a> Reader<'a> {
         let number = |row: usize| first + numbers.as_ref().map_or(row as u64, |numbers| u64::from(numbers[row]));
         let bits = collector.bits();
         let mut spilled = Ok(());
-        let mut caught: Vec<u32> = Vec::new();
+        let (mut caught, mut read) = (Vec::<u32>::new(), Vec::new());
         self.digest(&compared, &canonical, buffers, |row, digest| {
             let in_scope = scope.as_ref().is_none_or(|scope| scope.value(row));
             if in_scope && seen.is_none() {
@@ -322,7 +322,10 @@ impl<'a> Reader<'a> {
             }
             if keyed || standing(&self.inputs.binding, self.rules(), &canonical, row) == Standing::Keyed {
                 facts.sum += digest.row;
-                note(seen.as_mut(), scan.recall, &digest, number(row));
+                seen.iter_mut().for_each(|seen| seen.pair(&digest, number(row)));
+                if scan.recall.is_some() {
+                    read.push(digest.key_tag);
+                }
                 let partition = partition_of(digest.key_tag, bits);
                 let position = Position::new(unit, number(row), in_scope);
                 let record = Record::new(digest.key_tag, digest.row_tag, bits, position);
@@ -347,6 +350,7 @@ impl<'a> Reader<'a> {
         let numbers: Vec<u64> = caught.iter().map(|row| number(*row as usize)).collect();
         numbers.iter().for_each(|number| facts.caught.mark(*number));
         if let Some(recall) = scan.recall {
+            recall.read(&read);
             recall.keep_some((self.side, unit), &numbers, &compared, &caught);
         }
         scan.gathered.catch(*self, &compared, caught, pending)
@@ -451,17 +455,6 @@ pub(super) fn greatest_instant(
     let instants = arrow::compute::cast_with_options(&column, &zoned, &options).map_err(said)?;
     let instants = cast(&instants, &DataType::Int64).map_err(said)?;
     Ok(max::<Int64Type>(instants.as_primitive()))
-}
-
-/// Notes a row that may pair: for the next run, where its unit is kept, and for rows of its key that are taken over in any case.
-#[inline]
-fn note(seen: Option<&mut Seen>, recall: Option<&Recall>, digest: &RowDigest, number: u64) {
-    if let Some(seen) = seen {
-        seen.pair(digest, number);
-    }
-    if let Some(recall) = recall {
-        recall.read(digest.key_tag);
-    }
 }
 
 /// The rows of `offsets` of a batch.
