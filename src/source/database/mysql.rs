@@ -146,6 +146,7 @@ impl Reading<'_> {
         }
         let mut warnings = place.warnings(&self.database.shown);
         warnings.extend(untold);
+        warnings.extend(server.untried(&self.database.shown));
         if rows == 0 {
             warnings.push(format!("{}: has no rows", self.database.shown));
         }
@@ -260,6 +261,14 @@ impl Server {
         Ok(Self { is_mariadb: version.contains("MariaDB"), version })
     }
 
+    /// What is to be known of a server that no test of this program has seen.
+    fn untried(&self, shown: &str) -> Option<String> {
+        (!self.is_mariadb).then(|| {
+            let version = &self.version;
+            format!("{shown}: is MySQL {version}; this program is tested with MariaDB, so look closely at what it says first")
+        })
+    }
+
     /// Begins the transaction that everything is read in, and tells of its state.
     async fn begin(&self, connection: &mut Conn) -> Result<Snapshot, Stop> {
         self.start(connection).await?;
@@ -299,5 +308,22 @@ impl Server {
             return Ok(None);
         };
         Ok(Some(format!("binary log {file} position {offset}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Server;
+
+    #[test]
+    fn a_server_that_no_test_has_seen_is_told() {
+        let told =
+            |version: &str, is_mariadb| Server { version: version.to_owned(), is_mariadb }.untried("shop.orders");
+        assert!(
+            told("9.1.0", false)
+                .unwrap()
+                .starts_with("shop.orders: is MySQL 9.1.0; this program is tested with MariaDB")
+        );
+        assert_eq!(told("11.8.3-MariaDB", true), None);
     }
 }

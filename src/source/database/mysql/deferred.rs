@@ -56,10 +56,11 @@ pub(super) async fn open(reading: &Reading<'_>, access: &Access, wish: Wish) -> 
     if let Err(Stop::Late(_)) = learnt {
         let _ = access.end(thread).await;
     }
-    let Some(Learnt { place, rows, bytes, columns, warnings }) = learnt? else {
+    let Some(Learnt { place, rows, bytes, columns, mut warnings }) = learnt? else {
         let _ = connection.disconnect().await;
         return Ok(None);
     };
+    warnings.extend(server.untried(&reading.database.shown));
     let schema: SchemaRef = Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()));
     let table = Deferred {
         shown: reading.database.shown.clone(),
