@@ -36,6 +36,13 @@ fn keeps_keys(outcome: &Outcome, folder: &Path) {
     assert!(!said.contains("sesame"), "{said}");
 }
 
+/// Compares the table with `t.csv`; no key is told whatever comes of it.
+fn compared(workspace: &Workspace, table: &str, keys: &Path) -> Outcome {
+    let outcome = workspace.reconcile(["diff", table, "t.csv", "--key", "id"]);
+    keeps_keys(&outcome, keys);
+    outcome.unbroken()
+}
+
 #[test]
 fn postgres_lets_a_user_in_by_a_certificate() {
     let (workspace, database, server) = (Workspace::new(), postgres::database(), postgres::shared());
@@ -51,9 +58,7 @@ fn postgres_lets_a_user_in_by_a_certificate() {
     let at = |name: &str| keys.path().join(name).display().to_string();
     let diff = |user: &str, query: &str| {
         let url = database.url_of(user).replace("127.0.0.1", "localhost");
-        let outcome = workspace.reconcile(["diff", &format!("{url}?{root}{query}#t"), "t.csv", "--key", "id"]);
-        keeps_keys(&outcome, keys.path());
-        outcome.unbroken()
+        compared(&workspace, &format!("{url}?{root}{query}#t"), keys.path())
     };
     let with = |certificate: &str, key: &str| format!("&sslcert={}&sslkey={}", at(certificate), at(key));
     for key in ["certified.key", "old.key"] {
@@ -120,9 +125,7 @@ fn mariadb_lets_a_user_in_by_a_certificate() {
     let at = |name: &str| keys.path().join(name).display().to_string();
     let diff = |user: &str, query: &str| {
         let url = database.url_of(user).replace("127.0.0.1", "localhost");
-        let outcome = workspace.reconcile(["diff", &format!("{url}?{root}{query}#t"), "t.csv", "--key", "id"]);
-        keeps_keys(&outcome, keys.path());
-        outcome.unbroken()
+        compared(&workspace, &format!("{url}?{root}{query}#t"), keys.path())
     };
     let with = |certificate: &str, key: &str| format!("&ssl-cert={}&ssl-key={}", at(certificate), at(key));
     for key in ["certified.key", "old.key", "open.key"] {

@@ -103,36 +103,13 @@ fn compared(left: &Expr, op: Operator, right: &Expr) -> Result<Condition, String
     let comparison = match op {
         Operator::Eq => C::Equal,
         Operator::NotEq => C::Unequal,
-        Operator::Lt => {
-            if turned {
-                C::Greater
-            } else {
-                C::Less
-            }
-        }
-        Operator::LtEq => {
-            if turned {
-                C::GreaterOrEqual
-            } else {
-                C::LessOrEqual
-            }
-        }
-        Operator::Gt => {
-            if turned {
-                C::Less
-            } else {
-                C::Greater
-            }
-        }
-        Operator::GtEq => {
-            if turned {
-                C::LessOrEqual
-            } else {
-                C::GreaterOrEqual
-            }
-        }
+        Operator::Lt => C::Less,
+        Operator::LtEq => C::LessOrEqual,
+        Operator::Gt => C::Greater,
+        Operator::GtEq => C::GreaterOrEqual,
         _ => return Err(format!("it uses `{op}`")),
     };
+    let comparison = if turned { comparison.turned() } else { comparison };
     if !matches!((&value, comparison), (Value::Whole(_), _) | (_, C::Equal | C::Unequal)) {
         return Err("it asks for the order of texts".to_owned());
     }
