@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray};
+use arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray, StringViewArray};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use reconcile::diff::{JoinRules, Position, Record, join};
@@ -17,7 +17,7 @@ fn main() {
 const ROWS: usize = 8192;
 
 /// Named shapes of tables.
-const SHAPES: [&str; 4] = ["line items, 16 columns", "5 integers", "wide strings", "all NULL"];
+const SHAPES: [&str; 5] = ["line items, 16 columns", "line items as views", "5 integers", "wide strings", "all NULL"];
 
 fn column(values: impl arrow::array::Array + 'static) -> CanonicalColumn {
     CanonicalColumn { values: Arc::new(values) as ArrayRef, faults: Vec::new() }
@@ -42,16 +42,29 @@ fn table(shape: &str) -> CanonicalBatch {
         "5 integers" => (0..5).map(integers).collect(),
         "wide strings" => vec![integers(0), texts(200), texts(400)],
         "all NULL" => (0..8).map(|_| column(Int64Array::from(vec![None::<i64>; ROWS]))).collect(),
+        "line items as views" => {
+            // The lengths of TPC-H's texts: a view holds some of them itself, and of one column every other.
+            let texts = [vec![1], vec![1], vec![4, 11, 16, 17], vec![3, 4, 5, 7], (10..=43).collect()];
+            let views = (1..).zip(texts).map(|(salt, lengths)| views(salt, &lengths));
+            (0..8).map(integers).chain(dates()).chain(views).collect()
+        }
         _ => {
-            let mut columns: Vec<_> = (0..8).map(integers).collect();
-            columns.extend((0..3).map(|_| {
-                column(Date32Array::from_iter_values((0..ROWS).map(|row| 8000 + i32::try_from(row % 2000).unwrap())))
-            }));
-            columns.extend([1, 1, 12, 5, 27].map(texts));
-            columns
+            let texts = [1, 1, 12, 5, 27].map(texts);
+            (0..8).map(integers).chain(dates()).chain(texts).collect()
         }
     };
     CanonicalBatch { rows: ROWS, columns }
+}
+
+/// Texts as Parquet gives them, of lengths that no one can foretell.
+fn views(salt: u64, lengths: &[usize]) -> CanonicalColumn {
+    let length = |row: u64| lengths[mixed(row ^ (salt << 32)) as usize % lengths.len()];
+    column(StringViewArray::from_iter_values((0..ROWS as u64).map(|row| "x".repeat(length(row)))))
+}
+
+fn dates() -> impl Iterator<Item = CanonicalColumn> {
+    let days = || (0..ROWS).map(|row| 8000 + i32::try_from(row % 2000).unwrap());
+    (0..3).map(move |_| column(Date32Array::from_iter_values(days())))
 }
 
 #[divan::bench(args = SHAPES)]

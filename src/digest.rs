@@ -51,7 +51,7 @@ use crate::sides::Side;
 /// The version of the bytes above. It goes into every manifest; a change of the bytes changes it.
 pub const FORMAT: u32 = 2;
 
-/// Rows that are encoded together: about 150 bytes each, so that the buffer stays in the second-level cache.
+/// Rows that are encoded together: about 200 bytes each, so that the buffer stays in the second-level cache.
 const ROWS_AT_ONCE: usize = 1024;
 
 /// Bytes of rows that are encoded together, about, however long they are.
