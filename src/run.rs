@@ -32,7 +32,6 @@ mod gather;
 mod input;
 mod judge;
 mod lag;
-mod looked;
 mod lookup;
 mod merge;
 mod owners;
@@ -44,6 +43,7 @@ mod recheck;
 mod resume;
 mod rows;
 mod scan;
+mod settle;
 mod spans;
 mod tally;
 

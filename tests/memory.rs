@@ -225,6 +225,11 @@ fn long_cells_stay_within_the_limit() {
         write_parquet(&workspace.path().join(format!("{side}.parquet")), columns, 60);
     }
     only(&within_the_limit(&workspace, &DIFF, 0), "diff", "mismatch", 60);
+    // The values of a few rows are shown and planned at a time, though all of them differ.
+    let limit = LIMIT.to_string();
+    let measured = measured(&workspace, &[&DIFF[..], &["--memory-limit", &limit, "--threads", "2"]].concat());
+    measured.outcome.expect(1, &["60 keys"]);
+    assert!(measured.peak <= LIMIT / 100 * 115, "its peak was {} MiB with a plan", measured.peak >> 20);
 }
 
 #[test]

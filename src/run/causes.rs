@@ -5,11 +5,10 @@ use rayon::prelude::*;
 use super::Halt;
 use super::compare::Work;
 use super::gather::Partitioned;
-use super::looked::Looked;
 use super::recheck::{Second, unsettled};
 use crate::causes::{Evidence, Explained, MissingKeys, Question, Scene, Suspects, Teller};
 use crate::classify::{Bench, Divergence, Scale};
-use crate::diff::resolve::{Again, Difference, ResolveRules, resolve};
+use crate::diff::resolve::{Again, Difference, ResolveRules, Resolved, Rows, resolve};
 use crate::sides::{Side, Sides};
 
 impl Work<'_> {
@@ -20,27 +19,20 @@ impl Work<'_> {
         scale: &Scale,
         (agree, complete): (u64, Sides<bool>),
         by_file: &Sides<Vec<u64>>,
-        looked: &Looked<'_>,
     ) -> Result<Suspects, Halt> {
         let binding = &self.inputs.binding;
         if binding.key_count == 0 {
             // Rows of a multiset are there or not; none is another's copy.
             return Ok(Evidence::new(binding).suspects());
         }
-        let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
         let partitions: Vec<usize> = (0..gathered.authority.partitions())
             .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)))
             .collect();
         let look = |mut evidence: Evidence, partition: usize| {
             self.reader(Side::Authority).go_on()?;
             let bytes = gathered.iter().map(|(_, side)| side.bytes(partition)).sum();
-            let rows = gathered.as_ref().try_map(|side, gathered| gathered.look(self.reader(side), partition))?;
-            let (rows, resolved) = if let Some(second) = second {
-                self.brought_out(second, partition, rows)?
-            } else {
-                let resolved = resolve(binding, rules, &rows);
-                (rows, resolved)
-            };
+            let rows = gathered.as_ref().try_map(|side, gathered| gathered.rows(self.reader(side), partition))?;
+            let (rows, resolved) = self.resolved(second, partition, rows)?;
             evidence.agreeing(resolved.agree);
             let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale };
             let scene = Scene { binding, rows: &rows };
@@ -50,7 +42,6 @@ impl Work<'_> {
                 telling(bench, |teller| evidence.look(scene, &open, &teller));
             } else {
                 telling(bench, |teller| evidence.look(scene, &resolved.differences, &teller));
-                looked.hold(partition, gathered, rows, resolved);
             }
             self.batch.progress.advance(0, bytes);
             Ok::<_, Halt>(evidence)
@@ -76,7 +67,7 @@ impl Work<'_> {
         let in_scope = |question: Question| if narrowed { question.in_scope() } else { Some(question) };
         if let Some(mut question) = suspects.question().and_then(in_scope).filter(answerable) {
             if question.is_open() {
-                question.looked(self.missing_keys(&question, gathered, scale, looked, &partitions)?);
+                question.looked(self.missing_keys(&question, gathered, scale, &partitions)?);
             }
             let (census, by_file) = self.census(&question, complete, by_file)?;
             suspects.answered(question, &census, &by_file);
@@ -86,23 +77,38 @@ impl Work<'_> {
 }
 
 impl Work<'_> {
+    /// The rows of a partition and what they come to, a second look included where one was taken. What was brought out to look for
+    /// causes is brought out again to be judged, and is the same: holding it takes memory, which costs more than to bring it out.
+    pub(super) fn resolved(
+        &self,
+        second: Option<&Second<'_>>,
+        partition: usize,
+        rows: Sides<Rows>,
+    ) -> Result<(Sides<Rows>, Resolved), Halt> {
+        if let Some(second) = second {
+            return self.brought_out(second, partition, rows);
+        }
+        let rules = ResolveRules { null_keys_match: self.batch.contract.null_keys_match };
+        let resolved = resolve(&self.inputs.binding, rules, &rows);
+        Ok((rows, resolved))
+    }
+
     /// Counts once more which keys are missing, where they were too many to be kept.
     fn missing_keys(
         &self,
         question: &Question,
         gathered: &Sides<Partitioned<'_>>,
         scale: &Scale,
-        looked: &Looked<'_>,
         partitions: &[usize],
     ) -> Result<MissingKeys, Halt> {
         let binding = &self.inputs.binding;
         let look = |mut missing: MissingKeys, &partition: &usize| {
             self.reader(Side::Authority).go_on()?;
-            looked.show(self, gathered, partition, |rows, resolved| {
-                let bench = Bench { contract: self.batch.contract, binding, rows, scale };
-                let scene = Scene { binding, rows };
-                telling(bench, |teller| question.look(scene, &resolved.differences, &teller, &mut missing));
-            })?;
+            let rows = gathered.as_ref().try_map(|side, gathered| gathered.rows(self.reader(side), partition))?;
+            let (rows, resolved) = self.resolved(None, partition, rows)?;
+            let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale };
+            let scene = Scene { binding, rows: &rows };
+            telling(bench, |teller| question.look(scene, &resolved.differences, &teller, &mut missing));
             Ok::<_, Halt>(missing)
         };
         let add = |mut one: MissingKeys, other: MissingKeys| {

@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashSet;
 
-use super::gather::Gathered;
+use super::gather::{Gathered, partitioned};
 use super::input::Inputs;
 use super::pairing::Pairing;
 use super::recall::Recall;
 use super::scan::{Again, Reader, Scan, UnitFacts};
+use super::settle::{First, Settled, Sought};
 use super::tally::Tally;
 use super::{Batch, Halt, Join};
 use crate::audit::Recorder;
 use crate::diff::resolve::ResolveRules;
-use crate::diff::{
-    Budget, Candidates, Expected, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of,
-};
+use crate::diff::{Budget, Expected, Index, Position, Records};
 use crate::digest::Sum;
 use crate::sides::{Side, Sides};
 use crate::source::{Unit, unchanged};
@@ -91,78 +89,6 @@ pub(super) struct Work<'a> {
 /// Facts of the units of each side.
 pub(super) type Units = Sides<Vec<UnitFacts>>;
 
-/// The records of the side that was read first, and which side that is.
-pub(super) struct First {
-    side: Side,
-    index: Index,
-}
-
-/// What the tags say.
-pub(super) struct Settled {
-    partitions: Vec<SettledPartition>,
-    /// Rows to be read again.
-    pub(super) candidates: Sides<Candidates>,
-    /// Rows that were let go and must be found again.
-    pub(super) let_go: Sought,
-}
-
-struct SettledPartition {
-    agree: u64,
-    out_of_scope: Sides<u64>,
-    /// Of the digests of all its rows in scope.
-    sums: Sides<Sum>,
-    /// Rows that agreed in the last run and were not joined again.
-    unseen: Sides<u64>,
-}
-
-/// Key tags whose rows are sought.
-pub(super) struct Sought {
-    sides: Vec<Side>,
-    bits: u32,
-    /// Keys of a side that were found before.
-    found: Option<(Side, FxHashSet<(usize, u64)>)>,
-    /// Whole partitions.
-    partitions: FxHashSet<usize>,
-    /// Single keys of partitions.
-    keys: FxHashSet<(usize, u64)>,
-}
-
-impl Sought {
-    fn wants(&self, side: Side, key_tag: u64) -> bool {
-        let partition = partition_of(key_tag, self.bits);
-        let key = (partition, Record::new(key_tag, 0, self.bits, Position::new(0, 0, true)).key());
-        let found = self.found.as_ref().is_some_and(|(of, keys)| *of == side && keys.contains(&key));
-        !found && (self.partitions.contains(&partition) || self.keys.contains(&key))
-    }
-
-    /// The same, but for what was sought, and so found, before.
-    pub(super) fn without(mut self, before: &Self) -> Self {
-        self.found = before.sides.first().map(|side| (*side, before.keys.clone()));
-        self
-    }
-}
-
-impl Settled {
-    pub(super) fn agree(&self) -> u64 {
-        self.partitions.iter().map(|partition| partition.agree + partition.unseen.authority).sum()
-    }
-
-    pub(super) fn out_of_scope(&self) -> Sides<u64> {
-        Sides::from_fn(|side| self.partitions.iter().map(|partition| partition.out_of_scope.get(side)).sum())
-    }
-
-    /// Forgets what the tags said of partitions whose rows are all candidates now.
-    pub(super) fn distrust(&mut self, collided: &Sought) {
-        for (number, partition) in self.partitions.iter_mut().enumerate() {
-            if collided.partitions.contains(&number) {
-                partition.agree = 0;
-                partition.unseen = Sides::default();
-                partition.out_of_scope = Sides::default();
-            }
-        }
-    }
-}
-
 /// The sum of all rows' digests.
 fn sum_of(units: &[UnitFacts]) -> Sum {
     let mut sum = Sum::default();
@@ -191,8 +117,7 @@ impl<'w> Work<'w> {
     pub(super) fn records(&self, spill: &'w SpillFile) -> Sides<Records<'w>> {
         // The side that asks an index leaves few records or none.
         let expected = |side| match (self.taken(), self.first()) {
-            // Most keys are there twice, gone and new; some rows are joined that need not be.
-            (Some(recall), _) => recall.expected().min(self.rows(side)) / 2 + self.rows(side) / 32,
+            (Some(recall), _) => recall.expected().min(self.rows(side)),
             (None, Some(first)) if first != side => 0,
             (None, _) => self.rows(side),
         };
@@ -204,7 +129,7 @@ impl<'w> Work<'w> {
     }
 
     pub(super) fn gathered(&self, spill: &'w SpillFile) -> Sides<Gathered<'w>> {
-        Sides::from_fn(|_| Gathered::new(self.spill_bits(), self.record_bits(), self.budget, spill))
+        Sides::from_fn(|_| Gathered::new(self.record_bits(), self.budget, spill))
     }
 
     /// Whether sources that are in the order of their keys are merged: where nothing is kept for the next run, and there is room
@@ -231,7 +156,7 @@ impl<'w> Work<'w> {
         tally: &mut Tally<'_>,
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
-        let gathered = gathered.map(|_, gathered| gathered.partitioned());
+        let gathered = partitioned(gathered, |bytes| self.together(bytes));
         let had = units.as_ref().map(|_, units| units.iter().any(|unit| unit.read > 0));
         let second = self.second_look(&gathered, had)?;
         self.resolve((&gathered, second.as_ref()), &self.rows_by_file(units), tally, recorder)?;
@@ -250,7 +175,7 @@ impl<'w> Work<'w> {
     }
 
     /// What earlier runs left, where some of it is taken over.
-    fn taken(&self) -> Option<&Recall> {
+    pub(super) fn taken(&self) -> Option<&Recall> {
         self.recall.filter(|recall| recall.active())
     }
 
@@ -262,18 +187,18 @@ impl<'w> Work<'w> {
         rows(self.inputs, side)
     }
 
-    fn record_bits(&self) -> u32 {
+    pub(super) fn record_bits(&self) -> u32 {
         self.recall.map_or_else(|| record_bits(self.batch, self.inputs), Recall::bits)
     }
 
-    /// So many partitions that one is a small part of the budget and soon resolved, were all rows candidates, and that all
-    /// threads have some.
-    fn spill_bits(&self) -> u32 {
-        // Decoded, a file takes a few times its size.
-        let by_bytes = 4 * self.bytes() / (self.budget.limit() / 16).max(1);
-        let rows = self.rows(Side::Authority).max(self.rows(Side::Projection));
-        let by_threads = (rows >> 11).min(4 * self.batch.settings.threads as u64);
-        by_bytes.max(rows >> 14).max(by_threads).clamp(1, 1 << 10).next_power_of_two().ilog2()
+    /// Of so many bytes of candidates, those that are brought out together: few enough for memory and caches, and that all threads
+    /// have some.
+    fn together(&self, all: u64) -> u64 {
+        const LEAST: u64 = 1 << 16;
+        const MOST: u64 = 1 << 21;
+        let by_threads = all / (4 * self.batch.settings.threads as u64);
+        // Brought out and judged, rows take several times their bytes, and some more partitions than there are threads are at hand.
+        by_threads.clamp(LEAST, MOST).min(self.budget.limit() / 32)
     }
 
     /// Which side is read first and asked by the other, where that serves: with a key, all rows in scope, and units enough
@@ -319,8 +244,7 @@ impl<'w> Work<'w> {
             .map_or(Ok(()), |(side, count)| Err(Halt::Contract(format!("{side}: {count} parts are too many to read"))))
     }
 
-    /// Reads both sides: in turn, or one after the other.
-    /// Units of the authority that were `left` are not read again.
+    /// Reads both sides: in turn, or one after the other. Units of the authority that were `left` are not read again.
     pub(super) fn scan(
         &self,
         records: &Sides<Records<'_>>,
@@ -392,72 +316,6 @@ impl<'w> Work<'w> {
         Ok((units, index))
     }
 
-    /// Makes the index of all partitions that are in memory.
-    fn index(&self, records: &Records<'_>) -> Index {
-        let shelf = |scratch: &mut Vec<Record>, partition: usize| {
-            records.resident(partition).then(|| Shelf::new(records.keep(partition), scratch))
-        };
-        let partitions = (0..1_usize << records.bits()).into_par_iter();
-        Index::new(self.batch.threads.install(|| partitions.map_init(Vec::new, shelf).collect()))
-    }
-
-    /// Asks the tags, a partition at a time.
-    pub(super) fn settle(
-        &self,
-        records: &Sides<Records<'_>>,
-        units: &Units,
-        first: Option<&First>,
-    ) -> Result<Settled, Halt> {
-        let candidates = units.as_ref().map(|_, units| {
-            let rows: Vec<u64> = units.iter().map(|unit| unit.rows).collect();
-            let candidates = Candidates::new(&rows);
-            for (unit, facts) in units.iter().enumerate() {
-                facts.alone.iter().for_each(|row| candidates.mark(unit, u64::from(*row)));
-            }
-            candidates
-        });
-        let rules =
-            JoinRules { multiset: self.inputs.binding.key_count == 0, scoped: self.inputs.row_filter.is_some() };
-        let one = |partition: usize| {
-            let sums = records.as_ref().map(|_, records| records.sum(partition));
-            let unseen = Sides::from_fn(|side| self.taken().map_or(0, |recall| recall.unseen(side, partition)));
-            let shelf = first.and_then(|first| Some((first.side, first.index.shelf(partition)?)));
-            if let Some((side, shelf)) = shelf {
-                let swept = shelf.sweep();
-                for position in swept.candidates {
-                    candidates.get(side).mark(position.unit(), position.row());
-                }
-                let let_go: Vec<(usize, u64)> = swept.let_go.into_iter().map(|key| (partition, key)).collect();
-                let out_of_scope = Sides::default();
-                return Ok((SettledPartition { agree: swept.agree, out_of_scope, sums, unseen }, let_go));
-            }
-            let taken = records.as_ref().try_map(|_, records| records.take(partition)).map_err(Halt::Spill)?;
-            let joined = join(taken, rules);
-            for (side, positions) in joined.candidates.iter() {
-                for position in positions {
-                    candidates.get(side).mark(position.unit(), position.row());
-                }
-            }
-            let (agree, out_of_scope) = (joined.agree, joined.out_of_scope);
-            Ok((SettledPartition { agree, out_of_scope, sums, unseen }, Vec::new()))
-        };
-        let partitions = 0..1_usize << self.record_bits();
-        let settled: Vec<_> =
-            self.batch.threads.install(|| partitions.into_par_iter().map(one).collect::<Result<_, Halt>>())?;
-        let (partitions, let_go): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
-        if let Some(first) = first {
-            self.budget.give(first.index.bytes());
-        }
-        let let_go = Sought {
-            sides: first.iter().copied().map(|first| first.side.other()).collect(),
-            bits: self.record_bits(),
-            found: None,
-            partitions: FxHashSet::default(),
-            keys: let_go.into_iter().flatten().collect(),
-        };
-        Ok(Settled { partitions, candidates, let_go })
-    }
-
     /// Reads the candidates again.
     pub(super) fn gather(&self, settled: &Settled, units: &Units, gathered: &Sides<Gathered<'_>>) -> Result<(), Halt> {
         let all = self.units_of(&Side::BOTH).into_iter();
@@ -517,24 +375,5 @@ impl<'w> Work<'w> {
         projection -= gathered.authority.sum_of_all();
         projection += gathered.projection.sum_of_all();
         Sides { authority, projection }
-    }
-
-    /// The partitions in which a tag has collided: their sums, less those of the candidates, differ.
-    pub(super) fn collided(&self, settled: &Settled, gathered: &Sides<Gathered<'_>>) -> Sought {
-        let differs = |(number, partition): (usize, &SettledPartition)| {
-            let mut rest = partition.sums;
-            rest.authority -= gathered.authority.sum(number);
-            rest.projection -= gathered.projection.sum(number);
-            let unlike = rest.authority != rest.projection || partition.unseen.authority != partition.unseen.projection;
-            unlike.then_some(number)
-        };
-        let partitions = settled.partitions.iter().enumerate().filter_map(differs).collect();
-        Sought {
-            sides: Side::BOTH.to_vec(),
-            bits: self.record_bits(),
-            found: None,
-            partitions,
-            keys: FxHashSet::default(),
-        }
     }
 }

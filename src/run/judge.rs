@@ -11,7 +11,6 @@ use super::desk::{Desk, Relieved};
 use super::examples::Examples;
 use super::gather::Partitioned;
 use super::lag::LagCounts;
-use super::looked::Looked;
 use super::recheck::Second;
 use super::tally::Tally;
 use crate::audit::decision::Decided;
@@ -33,9 +32,6 @@ impl Work<'_> {
         tally: &mut Tally<'_>,
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
-        let looked = Looked::new(self.budget);
-        let mut partitions = (0..gathered.authority.partitions())
-            .filter(|&partition| looked.has(partition) || gathered.iter().any(|(_, side)| side.has(partition)));
         self.batch.begin_notes(&self.inputs.binding)?;
         let mut scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
         if let Some(second) = second {
@@ -44,13 +40,11 @@ impl Work<'_> {
         }
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
-        // Those of the rows that are judged: some are held elsewhere by the time they are.
         let bytes_of = |partition| gathered.iter().map(|(_, side)| side.bytes(partition)).sum::<u64>();
         let bytes: Vec<u64> = (0..gathered.authority.partitions()).map(bytes_of).collect();
         let progress = self.batch.progress;
         progress.begin(&self.batch.contract.name, "looking for causes", bytes.iter().sum());
-        let suspects =
-            self.suspects((gathered, second), &scale, (tally.agree(), tally.complete()), by_file, &looked)?;
+        let suspects = self.suspects((gathered, second), &scale, (tally.agree(), tally.complete()), by_file)?;
         let mut explained = suspects.counts();
         let policy = Policy {
             scale: &scale,
@@ -58,40 +52,58 @@ impl Work<'_> {
             keeps: recorder.keeps(),
             desk: &desk,
             suspects: &suspects,
-            looked: &looked,
             second,
         };
         progress.begin(&self.batch.contract.name, "judging", bytes.iter().sum());
-        self.batch.threads.in_place_scope(|scope| {
-            let mut judge_next = |tally: &Tally<'_>| {
-                let partition = partitions.next()?;
-                let (examples, (sender, receiver)) = (tally.examples(), channel());
-                scope.spawn(move |_| {
-                    // Whoever waits for it may have given up.
-                    _ = sender.send(self.judge(gathered, partition, policy, examples));
-                });
-                Some((partition, receiver))
-            };
-            let mut begun = VecDeque::new();
-            for _ in 0..=self.batch.settings.threads {
-                begun.extend(judge_next(tally));
-            }
-            while let Some((partition, first)) = begun.pop_front() {
-                self.reader(Side::Authority).go_on()?;
-                // Where nothing was sent it has panicked, which goes on at the end of the scope.
-                let Ok(judged) = first.recv() else { break };
-                begun.extend(judge_next(tally));
-                let mut judged = judged?;
-                explained.add(std::mem::take(&mut judged.explained));
-                tally.record(judged, recorder).map_err(Halt::Record)?;
-                progress.advance(0, bytes[partition]);
-            }
-            Ok::<_, Halt>(())
-        })?;
+        self.judge_all(gathered, &bytes, policy, &mut explained, (tally, recorder))?;
         progress.end();
         let files = tally.file_names();
         tally.causes(suspects.tell(&explained, self.batch.contract, &self.inputs.binding, &files));
         Ok(())
+    }
+
+    /// Judges the partitions, a few ahead of the one that is recorded, but no more than there is room for: to judge them takes
+    /// several times their bytes.
+    fn judge_all(
+        &self,
+        gathered: &Sides<Partitioned<'_>>,
+        bytes: &[u64],
+        policy: Policy<'_>,
+        explained: &mut Explained,
+        (tally, recorder): (&mut Tally<'_>, &mut dyn Recorder),
+    ) -> Result<(), Halt> {
+        let room = self.budget.limit() / 4;
+        let mut partitions = (0..bytes.len()).filter(|&partition| bytes[partition] > 0).peekable();
+        self.batch.threads.in_place_scope(|scope| {
+            let mut begun = VecDeque::new();
+            let mut begin = |begun: &mut VecDeque<_>, tally: &Tally<'_>, mut taken: u64| {
+                taken += begun.iter().map(|(partition, _)| bytes[*partition]).sum::<u64>();
+                while begun.len() <= self.batch.settings.threads
+                    && let Some(partition) = partitions.next_if(|next| taken == 0 || taken + bytes[*next] <= room)
+                {
+                    taken += bytes[partition];
+                    let (examples, (sender, receiver)) = (tally.examples(), channel());
+                    scope.spawn(move |_| {
+                        // Whoever waits for it may have given up.
+                        _ = sender.send(self.judge(gathered, partition, policy, examples));
+                    });
+                    begun.push_back((partition, receiver));
+                }
+            };
+            begin(&mut begun, tally, 0);
+            while let Some((partition, first)) = begun.pop_front() {
+                self.reader(Side::Authority).go_on()?;
+                // Where nothing was sent it has panicked, which goes on at the end of the scope.
+                let Ok(judged) = first.recv() else { break };
+                begin(&mut begun, tally, bytes[partition]);
+                let mut judged = judged?;
+                explained.add(std::mem::take(&mut judged.explained));
+                tally.record(judged, recorder).map_err(Halt::Record)?;
+                self.batch.progress.advance(0, bytes[partition]);
+                begin(&mut begun, tally, 0);
+            }
+            Ok(())
+        })
     }
 
     fn judge(
@@ -102,13 +114,8 @@ impl Work<'_> {
         mut examples: Examples,
     ) -> Result<Judged, Halt> {
         let binding = &self.inputs.binding;
-        let (rows, resolved) = match policy.second {
-            Some(second) => {
-                let taken = gathered.as_ref().try_map(|side, rows| rows.take(self.reader(side), partition))?;
-                self.brought_out(second, partition, taken)?
-            }
-            None => policy.looked.take(self, gathered, partition)?,
-        };
+        let taken = gathered.as_ref().try_map(|side, rows| rows.rows(self.reader(side), partition))?;
+        let (rows, resolved) = self.resolved(policy.second, partition, taken)?;
         let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
         self.batch.note(bench, &resolved.differences)?;
         let mut counts = Counts::new(binding.attributes.len());
@@ -173,8 +180,6 @@ struct Policy<'a> {
     keeps: bool,
     desk: &'a Desk,
     suspects: &'a Suspects,
-    /// What the first look brought out.
-    looked: &'a Looked<'a>,
     /// What a second look made of it.
     second: Option<&'a Second<'a>>,
 }

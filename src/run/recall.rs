@@ -24,6 +24,10 @@ use crate::digest;
 use crate::sides::{Side, Sides};
 use crate::source;
 
+mod hot;
+
+use hot::Hot;
+
 /// What is remembered of the last run, and noted for the next.
 pub(super) struct Recall {
     cache: Cache,
@@ -54,45 +58,6 @@ struct Noted {
     /// Values of candidates, by side and unit.
     rows: FxHashMap<(Side, usize), Vec<(Vec<u32>, RecordBatch)>>,
     failed: Option<std::io::Error>,
-}
-
-/// Key tags of which some row is new or gone, as bits; some others are among them by chance.
-struct Hot {
-    words: Vec<AtomicU64>,
-    mask: u64,
-}
-
-impl Hot {
-    /// Room for so many tags.
-    fn new(expected: u64, most_bytes: u64) -> Self {
-        // Most keys are expected twice: they are gone from the old file and new in the other.
-        const BITS_EACH: u64 = 8;
-        const MOST: u64 = 1 << 29;
-        let most = (most_bytes * 8).clamp(64, MOST);
-        let bits = expected.saturating_mul(BITS_EACH).clamp(64, most).next_power_of_two();
-        Self { words: (0..bits / 64).map(|_| AtomicU64::new(0)).collect(), mask: bits - 1 }
-    }
-
-    /// The bit of a tag: of the part that every record keeps, whatever the partitions.
-    #[inline]
-    fn bit(&self, key_tag: u64) -> (usize, u64) {
-        let bit = (key_tag >> Record::ROW_BITS) & self.mask;
-        ((bit / 64) as usize, 1 << (bit % 64))
-    }
-
-    #[inline]
-    fn add(&self, key_tag: u64) {
-        let (word, bit) = self.bit(key_tag);
-        if self.words[word].load(Ordering::Relaxed) & bit == 0 {
-            self.words[word].fetch_or(bit, Ordering::Relaxed);
-        }
-    }
-
-    #[inline]
-    fn has(&self, key_tag: u64) -> bool {
-        let (word, bit) = self.bit(key_tag);
-        self.words[word].load(Ordering::Relaxed) & bit != 0
-    }
 }
 
 /// What a predicate may call that answers otherwise at another time. Found in a column's name it costs only speed.
@@ -164,7 +129,9 @@ impl Recall {
     /// Marks all keys of a unit that is gone as hot.
     fn heat(&self, id: Id) -> Option<()> {
         let unit = self.cache.unit(id)?;
-        unit.key_tags().iter().for_each(|tag| self.hot.add(u64::from_le_bytes(*tag)));
+        for some in unit.key_tags().chunks(Self::TOGETHER) {
+            self.hot.add(some.iter().map(|tag| u64::from_le_bytes(*tag)));
+        }
         Some(())
     }
 
@@ -186,7 +153,8 @@ impl Recall {
 
     /// How many records a side will leave, about: those of its own new rows, and those whose keys are hot.
     pub(super) fn expected(&self) -> u64 {
-        self.expected
+        // Most keys are there twice: they are gone from the old file and new in the other.
+        self.expected / 2
     }
 
     /// Whether a unit is taken over instead of being read.
@@ -218,9 +186,7 @@ impl Recall {
     /// Rows were read whose keys may have others.
     pub(super) fn read(&self, key_tags: &[u64]) {
         for some in key_tags.chunks(Self::TOGETHER).filter(|_| self.active()) {
-            // Only looked at first, so that the memory that each waits for is fetched for many side by side.
-            std::hint::black_box(some.iter().fold(false, |any, key_tag| any | self.hot.has(*key_tag)));
-            some.iter().for_each(|key_tag| self.hot.add(*key_tag));
+            self.hot.add(some.iter().copied());
         }
     }
 

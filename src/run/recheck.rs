@@ -78,15 +78,13 @@ impl<'s> Second<'s> {
     fn take(&mut self, work: &Work<'_>, first: &Sides<Partitioned<'s>>, last: Last<'s>) -> Result<(), Halt> {
         let (before, settled) = (self.keys.pending(), self.keys.fates().0);
         for partition in self.keys.partitions() {
-            let rows = last.rows(work, partition, |side| first.get(side).look(work.reader(side), partition))?;
+            let rows = last.rows(work, partition, |side| first.get(side).rows(work.reader(side), partition))?;
             let resolved = resolve(&work.inputs.binding, work.rules(), &rows);
             self.keys.seen(&Known { work, rows: &rows }, partition, &resolved.differences);
         }
         let settled = self.keys.fates().0 - settled;
         self.facts.looks.push(Look { read_at: last.read_at, keys: before, settled });
-        if let Some(last) = self.last.replace(last) {
-            last.clear();
-        }
+        self.last = Some(last);
         Ok(())
     }
 
@@ -200,7 +198,7 @@ impl Work<'_> {
             if keys.is_full() || first.iter().all(|(_, side)| !side.has(partition)) {
                 continue;
             }
-            let rows = first.as_ref().try_map(|side, rows| rows.look(self.reader(side), partition))?;
+            let rows = first.as_ref().try_map(|side, rows| rows.rows(self.reader(side), partition))?;
             let resolved = resolve(&self.inputs.binding, self.rules(), &rows);
             keys.add(&Known { work: self, rows: &rows }, partition, &resolved.differences);
         }

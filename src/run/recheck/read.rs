@@ -55,11 +55,6 @@ impl Last<'_> {
         Pace { captured_at, began: self.began.as_nanosecond(), ..*first }
     }
 
-    /// Lets all rows go.
-    pub(super) fn clear(self) {
-        self.gathered.iter().for_each(|(_, gathered)| gathered.clear());
-    }
-
     /// The rows of a partition: those of the look, and of a side that has not changed those of the first reading.
     pub(super) fn rows(
         &self,
@@ -72,7 +67,7 @@ impl Last<'_> {
                 // Whoever is looked at again was in scope, whatever its row is now.
                 return Ok(Rows { in_scope: Vec::new(), ..first(side)? });
             }
-            gathered.look(Reader { batch: work.batch, inputs: &self.inputs, side }, partition)
+            gathered.rows(Reader { batch: work.batch, inputs: &self.inputs, side }, partition)
         })
     }
 }
@@ -125,7 +120,7 @@ impl Work<'_> {
         for (side, input) in inputs.sides.iter() {
             source::unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
         }
-        let gathered = gathered.map(|_, gathered| gathered.partitioned());
+        let gathered = gathered.map(|side, gathered| gathered.partitioned_as(first.get(side)));
         Ok(Seen::Rows(Box::new(Last { inputs, gathered, unchanged, read_at, began })))
     }
 
