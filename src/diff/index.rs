@@ -274,7 +274,9 @@ impl Index {
         /// Questions answered together: what they look at stays in the first-level cache.
         const TOGETHER: usize = 256;
         let mut found: [&[Slot]; TOGETHER] = [&[]; TOGETHER];
-        let mut beyond: Vec<usize> = Vec::with_capacity(TOGETHER);
+        let mut beyond = [0; TOGETHER];
+        // Only looks, so that the memory is there when it is read.
+        let look = |slots: &[Slot]| slots.first().map_or(0, Slot::first);
         for asked in questions.asked.chunks(TOGETHER) {
             // In passes, so that the memory that rows wait for is fetched for many side by side: first what lies in each line is
             // only looked at, then what lies behind it, where it must be.
@@ -282,25 +284,20 @@ impl Index {
                 let shelf = self.shelf(question.partition as usize);
                 *found = shelf.map(|shelf| shelf.from(question.record)).unwrap_or_default();
             }
-            let looked =
-                found[..asked.len()].iter().fold(0, |looked, slots| looked ^ slots.first().map_or(0, Slot::first));
-            std::hint::black_box(looked);
-            beyond.clear();
-            let mut looked = 0;
+            std::hint::black_box(found[..asked.len()].iter().fold(0, |looked, slots| looked ^ look(slots)));
+            let mut count = 0;
             for (number, question) in asked.iter().enumerate() {
-                match near(found[number], question.record) {
-                    Answer::Agrees => {}
-                    Answer::Differs => differs(question.row),
-                    Answer::Beyond => {
-                        found[number] = &found[number][LINE..];
-                        looked ^= found[number].first().map_or(0, Slot::first);
-                        beyond.push(number);
-                    }
+                let answer = near(found[number], question.record);
+                beyond[count] = number;
+                count += usize::from(answer == Answer::Beyond);
+                if answer == Answer::Differs {
+                    differs(question.row);
                 }
             }
-            std::hint::black_box(looked);
-            for &number in &beyond {
-                if far(found[number], asked[number].record) != Answer::Agrees {
+            let beyond = &beyond[..count];
+            std::hint::black_box(beyond.iter().fold(0, |looked, &number| looked ^ look(&found[number][LINE..])));
+            for &number in beyond {
+                if far(&found[number][LINE..], asked[number].record) != Answer::Agrees {
                     differs(asked[number].row);
                 }
             }
