@@ -112,6 +112,13 @@ impl Cache {
         Unit::parse(self.load(&unit_name(id), id)?)
     }
 
+    /// What reading a unit left in this run.
+    #[must_use]
+    pub fn unit_aside(&self, id: Id) -> Option<Unit> {
+        let name = unit_name(id);
+        Unit::parse(self.load_from(&format!("{name}{}", self.aside), &name, id)?)
+    }
+
     /// The values of a unit's candidates.
     #[must_use]
     pub fn rows(&self, id: Id) -> Option<KeptRows> {
@@ -175,7 +182,11 @@ impl Cache {
 
     /// The bytes of an entry, if they are what was written. Whatever is wrong with it, it is as if it were not there.
     fn load(&self, name: &str, id: Id) -> Option<Vec<u8>> {
-        let mut bytes = fs::read(self.folder.join(name)).ok()?;
+        self.load_from(name, name, id)
+    }
+
+    fn load_from(&self, file: &str, name: &str, id: Id) -> Option<Vec<u8>> {
+        let mut bytes = fs::read(self.folder.join(file)).ok()?;
         let body = bytes.len().checked_sub(blake3::OUT_LEN)?;
         let mut hasher = opening(name, id);
         hasher.update(&bytes[..body]);

@@ -307,7 +307,7 @@ impl Random {
     }
 }
 
-/// Some rows of some files change, come, go, double or move.
+/// Some rows of some files change, come, go, double, move or change places.
 fn edit(random: &mut Random, sides: &mut (Files, Files), next: &mut i64) -> Vec<(bool, usize)> {
     let mut touched = Vec::new();
     for _ in 0..=random.below(4) {
@@ -318,7 +318,7 @@ fn edit(random: &mut Random, sides: &mut (Files, Files), next: &mut i64) -> Vec<
             continue;
         }
         let row = random.below(files[file].len());
-        match random.below(7) {
+        match random.below(8) {
             0 | 1 => files[file][row].1.push('!'),
             2 => drop(files[file].remove(row)),
             3 => {
@@ -333,6 +333,7 @@ fn edit(random: &mut Random, sides: &mut (Files, Files), next: &mut i64) -> Vec<
                 let moved = files[file].remove(row);
                 files[other].push(moved);
             }
+            6 => files[file].rotate_left(row),
             _ => files[file].truncate(row),
         }
         touched.extend([(authority, file), (authority, other)]);
@@ -347,7 +348,8 @@ fn random_edits_over_several_runs_always_equal_a_run_that_reads_everything() {
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(|| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos().into());
     let mut random = Random(seed);
-    let mut sides = alike(20, 40);
+    // More rows to a file than are looked at together.
+    let mut sides = alike(12, 160);
     let mut next = 1_000_000;
     let workspace = Workspace::new();
     workspace.file("reconcile.toml", CONTRACT);

@@ -252,12 +252,7 @@ impl<'w> Work<'w> {
         left: Vec<Option<UnitFacts>>,
         tally: &mut Tally<'_>,
     ) -> Result<(Units, Option<First>), Halt> {
-        let bytes = |(unit, _): (&Arc<dyn Unit>, _)| unit.bytes();
-        let read = self.inputs.sides.authority.opened.units.iter().zip(&left).filter(|(_, left)| left.is_some());
-        let rows: u64 = left.iter().flatten().map(|facts| facts.rows).sum();
-        let bytes = self.bytes().saturating_sub(read.map(bytes).sum());
-        self.batch.progress.begin(&self.batch.contract.name, "reading", bytes);
-        self.batch.progress.expect(self.known_rows().saturating_sub(rows));
+        self.begin_reading(&left);
         let projection = vec![None; self.inputs.sides.projection.opened.units.len()];
         let mut units = Sides { authority: left, projection };
         let mut halted = None;
@@ -286,8 +281,9 @@ impl<'w> Work<'w> {
         let index = match (self.taken(), self.first()) {
             (Some(recall), _) => {
                 let all = self.units_of(&Side::BOTH).into_iter();
-                let (taken, read) = all.partition(|(side, unit)| recall.takes(*side, *unit));
-                scan(read, None);
+                let (taken, read): (Vec<_>, Vec<_>) = all.partition(|(side, unit)| recall.takes(*side, *unit));
+                scan(read.clone(), None);
+                self.join_fresh(recall, read, records).inspect_err(|_| self.batch.progress.end())?;
                 scan(taken, None);
                 None
             }
@@ -314,6 +310,25 @@ impl<'w> Work<'w> {
         }
         tally.table_sums(units.as_ref().map(|_, units| sum_of(units)));
         Ok((units, index))
+    }
+
+    /// Tells how much is to be read: all but what is `left` of the authority.
+    fn begin_reading(&self, left: &[Option<UnitFacts>]) {
+        let bytes = |(unit, _): (&Arc<dyn Unit>, _)| unit.bytes();
+        let read = self.inputs.sides.authority.opened.units.iter().zip(left).filter(|(_, left)| left.is_some());
+        let rows = left.iter().flatten().map(|facts| facts.rows).sum();
+        let bytes = self.bytes().saturating_sub(read.map(bytes).sum());
+        self.batch.progress.begin(&self.batch.contract.name, "reading", bytes);
+        self.batch.progress.expect(self.known_rows().saturating_sub(rows));
+    }
+
+    /// Joins what was read beside what is taken over, as far as it is not as it was in the last run.
+    fn join_fresh(&self, recall: &Recall, read: Vec<(Side, usize)>, records: &Sides<Records<'_>>) -> Result<(), Halt> {
+        self.batch.threads.install(|| {
+            recall.hold_against_the_last_run()?;
+            let one = |(side, unit)| recall.join_fresh(side, unit, records.get(side));
+            read.into_par_iter().with_max_len(1).try_for_each(one)
+        })
     }
 
     /// Reads the candidates again.

@@ -1,16 +1,18 @@
 //! What a run takes over from the last one instead of reading it again, and what it leaves for the next.
 //!
 //! A unit of an unchanged file is not read: its sums and tags come from the cache. The last run told all its candidates apart and
-//! proved that every other row had its equal across. So only some of the taken-over rows are joined again: those that were
-//! candidates, and those whose key tag is *hot*, because a row with that tag was read now, or lay in a unit that is not there any
-//! more. The others are counted as agreeing unseen. That rests on no trust in the last run: as always the sums of all rows, less
+//! proved that every other row had its equal across. So only some of the rows are joined again, be they taken over or read: those
+//! that were candidates, and those whose key tag is *hot*, because a row with that tag is new or gone since then (`editions`). The
+//! others are counted as agreeing unseen. That rests on no trust in the last run: as always the sums of all rows, less
 //! those of the candidates, must be equal on both sides, or the partition is read and compared by value.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::gather::{Gathered, Pending};
@@ -18,14 +20,16 @@ use super::input::Inputs;
 use super::scan::{Reader, UnitFacts, compact, take_rows};
 use super::{Batch, Halt};
 use crate::audit::InputFacts;
-use crate::cache::{Cache, Id, KeptRows, Known, Seen, State};
-use crate::diff::{Candidates, Position, Record, Records, partition_of};
+use crate::cache::{Cache, Id, KeptRows, Known, Seen, State, Unit};
+use crate::diff::{Candidates, Collector, Marks, Position, Record, Records, partition_of};
 use crate::digest;
 use crate::sides::{Side, Sides};
 use crate::source;
 
+mod editions;
 mod hot;
 
+use editions::differing;
 use hot::Hot;
 
 /// What is remembered of the last run, and noted for the next.
@@ -39,7 +43,11 @@ pub(super) struct Recall {
     known: Sides<Vec<Option<Known>>>,
     digests: FxHashMap<Id, [u8; 32]>,
     bits: u32,
-    /// Rows that are new or gone.
+    /// Units that are gone, each with the unit it lay behind that is still there.
+    gone: Sides<Vec<(Option<Id>, Known)>>,
+    /// Units that were read, and what is kept of them.
+    fresh: Mutex<Sides<BTreeMap<usize, Id>>>,
+    /// Rows of units that are new or gone.
     expected: u64,
     hot: Hot,
     /// For each partition the rows that are counted unseen.
@@ -105,34 +113,53 @@ impl Recall {
             let units = inputs.sides.get(side).opened.units.iter().zip(known.get(side));
             units.filter(|(_, known)| known.is_none()).map(|(unit, _)| unit.rows().unwrap_or(unit.bytes() / 100)).sum()
         });
-        let expected: u64 = gone.iter().map(|known| known.rows).sum::<u64>() + fresh.authority + fresh.projection;
-        let recall = Self {
+        let gone_rows = gone.iter().flat_map(|(_, gone)| gone).map(|(_, known)| known.rows);
+        let expected = gone_rows.sum::<u64>() + fresh.authority + fresh.projection;
+        Some(Self {
             digests: state.files.into_iter().collect(),
             cache,
             files,
             ids,
             known,
             bits,
+            gone,
+            fresh: Mutex::default(),
             expected,
             hot: Hot::new(if active { expected } else { 0 }, batch.budget / 16),
             unseen: Sides::from_fn(|_| (0..1_usize << bits).map(|_| AtomicU64::new(0)).collect()),
             forgotten: AtomicBool::new(!active),
             noted: Mutex::default(),
             room: AtomicU64::new(batch.budget / 16),
-        };
-        if active && gone.iter().any(|known| recall.heat(known.id).is_none()) {
-            recall.forget();
-        }
-        Some(recall)
+        })
     }
 
-    /// Marks all keys of a unit that is gone as hot.
-    fn heat(&self, id: Id) -> Option<()> {
-        let unit = self.cache.unit(id)?;
-        for some in unit.key_tags().chunks(Self::TOGETHER) {
-            self.hot.add(some.iter().map(|tag| u64::from_le_bytes(*tag)));
+    /// Marks the keys as hot of which a row is new or gone: what was read is held against what lay there in the last run.
+    pub(super) fn hold_against_the_last_run(&self) -> Result<(), Halt> {
+        let fresh = self.fresh();
+        let mut places: BTreeMap<(Side, Option<Id>), (Vec<&Known>, Vec<Id>)> = BTreeMap::new();
+        for (side, gone) in self.gone.iter() {
+            for (behind, known) in gone {
+                places.entry((side, *behind)).or_default().0.push(known);
+            }
+            let mut behind = None;
+            for (unit, known) in self.known.get(side).iter().enumerate() {
+                behind = known.as_ref().map(|known| known.id).or(behind);
+                if let Some(id) = fresh.get(side).get(&unit) {
+                    places.entry((side, behind)).or_default().1.push(*id);
+                }
+            }
         }
-        Some(())
+        drop(fresh);
+        let held = places.into_values().par_bridge().map(|(gone, fresh)| {
+            let old = gone
+                .into_iter()
+                .map(|known| Some(editions::rows(&self.cache.unit(known.id)?, |number| known.candidates.has(number))));
+            let new = fresh.into_iter().map(|id| Some(editions::rows(&self.cache.unit_aside(id)?, |_| false)));
+            differing(old, new, |rows| {
+                rows.chunks(Self::TOGETHER).for_each(|some| self.hot.add(some.iter().map(|row| row.key_tag)));
+            })
+        });
+        held.collect::<Option<()>>().filter(|()| self.active()).ok_or(Halt::Forgotten)
     }
 
     /// From here on nothing is taken over.
@@ -153,8 +180,8 @@ impl Recall {
 
     /// How many records a side will leave, about: those of its own new rows, and those whose keys are hot.
     pub(super) fn expected(&self) -> u64 {
-        // Most keys are there twice: they are gone from the old file and new in the other.
-        self.expected / 2
+        // Most keys are there twice, gone from the old file and new in the other, and most of these rows as they were.
+        self.expected / 16
     }
 
     /// Whether a unit is taken over instead of being read.
@@ -190,15 +217,27 @@ impl Recall {
         }
     }
 
+    fn fresh(&self) -> MutexGuard<'_, Sides<BTreeMap<usize, Id>>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Keeps what reading a unit left.
     pub(super) fn keep(&self, side: Side, unit: usize, mut seen: Seen, facts: &UnitFacts) {
         (seen.rows, seen.read, seen.bytes) = (facts.rows, facts.read, facts.bytes);
         (seen.sum, seen.captured) = (facts.sum, facts.captured);
-        if !seen.fits() {
-            return self.fail(std::io::Error::other("a part of a file has more than 2³² rows"));
-        }
-        if let Err(error) = self.cache.keep_unit(self.noted_id(side, unit, facts), &seen) {
-            self.fail(error);
+        let id = self.noted_id(side, unit, facts);
+        let kept = if seen.fits() {
+            self.cache.keep_unit(id, &seen)
+        } else {
+            Err(std::io::Error::other("a part of a file has more than 2³² rows"))
+        };
+        match kept {
+            Ok(()) => _ = self.fresh().get_mut(side).insert(unit, id),
+            Err(error) => {
+                // Its rows were to be joined from what is kept of them.
+                self.forget();
+                self.fail(error);
+            }
         }
     }
 
@@ -215,29 +254,10 @@ impl Recall {
         let known = self.known.get(side)[unit].as_ref().ok_or(Halt::Forgotten)?;
         let kept = self.cache.unit(known.id).filter(|kept| kept.bits() >= self.bits).ok_or(Halt::Forgotten)?;
         let mut collector = records.collector();
-        let mut unseen = vec![0_u64; 1 << self.bits];
         for share in kept.seen.shares() {
-            let partition = share.partition >> (kept.bits() - self.bits);
-            collector.add_sum(partition, share.sum);
-            unseen[partition] += share.count;
+            collector.add_sum(share.partition >> (kept.bits() - self.bits), share.sum);
         }
-        let mut joined = Vec::new();
-        for (block, tags) in kept.key_tags().chunks(Self::TOGETHER).enumerate() {
-            let first = block * Self::TOGETHER;
-            self.choose(tags, |offset| known.candidates.has(kept.number(first + offset)), &mut joined);
-            for &offset in &joined {
-                let (key_tag, index) = (u64::from_le_bytes(tags[offset]), first + offset);
-                let partition = partition_of(key_tag, self.bits);
-                unseen[partition] = unseen[partition].checked_sub(1).ok_or(Halt::Forgotten)?;
-                let position = Position::new(unit, kept.number(index), true);
-                let record = Record::new(key_tag, kept.row_tag(index), self.bits, position);
-                collector.pair(partition, record).map_err(Halt::Spill)?;
-            }
-        }
-        collector.finish().map_err(Halt::Spill)?;
-        for (partition, count) in unseen.into_iter().enumerate() {
-            self.unseen.get(side)[partition].fetch_add(count, Ordering::Relaxed);
-        }
+        self.join(side, (unit, &kept), Some(&known.candidates), &mut collector)?;
         let read = &reader.input().opened.units[unit];
         reader.batch.progress.advance(kept.seen.rows, read.bytes());
         let seen = kept.seen;
@@ -251,6 +271,46 @@ impl Recall {
             taken_over: true,
             ..UnitFacts::default()
         })
+    }
+
+    /// Joins the rows of a unit that was read in this run, as far as their keys are hot.
+    pub(super) fn join_fresh(&self, side: Side, unit: usize, records: &Records<'_>) -> Result<(), Halt> {
+        let Some(id) = self.fresh().get(side).get(&unit).copied() else { return Ok(()) };
+        let kept = self.cache.unit_aside(id).ok_or(Halt::Forgotten)?;
+        self.join(side, (unit, &kept), None, &mut records.collector())
+    }
+
+    /// Joins the rows of a unit whose keys are hot, or that were candidates. The others are counted unseen.
+    fn join(
+        &self,
+        side: Side,
+        (unit, kept): (usize, &Unit),
+        candidates: Option<&Marks>,
+        collector: &mut Collector<'_, '_>,
+    ) -> Result<(), Halt> {
+        let mut unseen = vec![0_u64; 1 << self.bits];
+        for share in kept.seen.shares() {
+            unseen[share.partition >> (kept.bits() - self.bits)] += share.count;
+        }
+        let was_candidate = |index| candidates.is_some_and(|candidates| candidates.has(kept.number(index)));
+        let mut joined = Vec::new();
+        for (block, tags) in kept.key_tags().chunks(Self::TOGETHER).enumerate() {
+            let first = block * Self::TOGETHER;
+            self.choose(tags, |offset| was_candidate(first + offset), &mut joined);
+            for &offset in &joined {
+                let (key_tag, index) = (u64::from_le_bytes(tags[offset]), first + offset);
+                let partition = partition_of(key_tag, self.bits);
+                unseen[partition] = unseen[partition].checked_sub(1).ok_or(Halt::Forgotten)?;
+                let position = Position::new(unit, kept.number(index), true);
+                let record = Record::new(key_tag, kept.row_tag(index), self.bits, position);
+                collector.pair(partition, record).map_err(Halt::Spill)?;
+            }
+        }
+        collector.finish().map_err(Halt::Spill)?;
+        for (partition, count) in unseen.into_iter().enumerate() {
+            self.unseen.get(side)[partition].fetch_add(count, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Tags that are looked up together.
@@ -442,16 +502,17 @@ fn unit_ids(batch: &Batch<'_>, inputs: &Inputs, side: Side, (sense, files): (Id,
     each.collect()
 }
 
-/// For each unit what the last run knew of it, the units that are gone, and the bits that all add up to.
+/// For each unit what the last run knew of it, the units that are gone, each with the one it lay behind that is not, and the bits that
+/// all add up to.
 fn recognised(
     cache: &Cache,
     state: &State,
     ids: &Sides<Vec<Id>>,
     bits: u32,
-) -> (Sides<Vec<Option<Known>>>, Vec<Known>, u32) {
+) -> (Sides<Vec<Option<Known>>>, Sides<Vec<(Option<Id>, Known)>>, u32) {
     /// Partitions may be so many times larger than they would be; beyond that what was kept is read anew.
     const COARSER: u32 = 2;
-    let mut gone = Vec::new();
+    let mut gone = Sides::<Vec<(Option<Id>, Known)>>::default();
     let mut coarsest = bits;
     let known = ids.as_ref().map(|side, ids| {
         let mut last: FxHashMap<Id, &Known> = state.units.get(side).iter().map(|known| (known.id, known)).collect();
@@ -463,7 +524,14 @@ fn recognised(
             })
             .collect();
         coarsest = known.iter().flatten().map(|known| known.bits).fold(coarsest, u32::min);
-        gone.extend(state.units.get(side).iter().filter(|known| last.contains_key(&known.id)).cloned());
+        let mut behind = None;
+        for known in state.units.get(side) {
+            if last.contains_key(&known.id) {
+                gone.get_mut(side).push((behind, known.clone()));
+            } else {
+                behind = Some(known.id);
+            }
+        }
         known
     });
     (known, gone, coarsest)

@@ -71,6 +71,8 @@ pub(super) struct Working<'a, 's> {
     facts: UnitFacts,
     /// For the next run.
     seen: Option<Seen>,
+    /// Its rows are joined from what is kept of them, as far as they have to be.
+    later: bool,
 }
 
 /// A unit that is read once more.
@@ -236,8 +238,10 @@ impl<'a> Reader<'a> {
         // What is noted of a unit lies in memory until the unit is read.
         let noted = expected.saturating_mul(Seen::ROW_BYTES).saturating_mul(self.batch.settings.threads as u64);
         let small = noted <= self.batch.budget / 4;
+        let recall = scan.recall.filter(|_| small);
         Working {
-            seen: scan.recall.filter(|_| small).map(|_| Seen::new(scan.records.bits(), expected)),
+            seen: recall.map(|_| Seen::new(scan.records.bits(), expected)),
+            later: recall.is_some_and(Recall::active),
             collector: scan.records.collector(),
             pending: Pending::of(*self, unit),
             questions: Questions::default(),
@@ -294,7 +298,7 @@ impl<'a> Reader<'a> {
         scan: Scan<'_, '_>,
         working: &mut Working<'_, '_>,
     ) -> Result<(), Halt> {
-        let Working { collector, pending, questions, buffers, facts, seen } = working;
+        let Working { collector, pending, questions, buffers, facts, seen, later } = working;
         let first = facts.rows;
         facts.rows += rows.num_rows() as u64;
         self.countable(unit, facts.rows)?;
@@ -323,6 +327,9 @@ impl<'a> Reader<'a> {
             if keyed || standing(&self.inputs.binding, self.rules(), &canonical, row) == Standing::Keyed {
                 facts.sum += digest.row;
                 seen.iter_mut().for_each(|seen| seen.pair(&digest, number(row)));
+                if *later {
+                    return;
+                }
                 if scan.recall.is_some() {
                     read.push(digest.key_tag);
                 }
