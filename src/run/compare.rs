@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::gather::{Gathered, partitioned};
+use super::gather::{Gathered, Room, partitioned};
 use super::input::Inputs;
 use super::pairing::Pairing;
 use super::recall::Recall;
@@ -129,7 +129,8 @@ impl<'w> Work<'w> {
     }
 
     pub(super) fn gathered(&self, spill: &'w SpillFile) -> Sides<Gathered<'w>> {
-        Sides::from_fn(|_| Gathered::new(self.record_bits(), self.budget, spill))
+        let room = Arc::<Room>::default();
+        Sides::from_fn(|_| Gathered::new(self.record_bits(), Arc::clone(&room), self.budget, spill))
     }
 
     /// Whether sources that are in the order of their keys are merged: where nothing is kept for the next run, and there is room

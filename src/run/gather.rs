@@ -21,6 +21,7 @@ mod stretches;
 
 use lines::{Lines, Written};
 pub(super) use partitioned::{Partitioned, partitioned};
+pub(super) use stretches::Room;
 use stretches::{Place, Store};
 
 /// Candidate rows of one side, in partitions in the order of the keys' digests.
@@ -31,6 +32,7 @@ pub(super) struct Gathered<'s> {
     record_bits: u32,
     /// How rows become bytes; known with the first.
     lines: OnceLock<Lines>,
+    room: Arc<Room>,
     budget: &'s Budget,
     spill: &'s dyn Spill,
 }
@@ -39,13 +41,14 @@ impl<'s> Gathered<'s> {
     /// Partitions: so many that few rows share one, however long they are, and that what is noted of them is little.
     const BITS: u32 = 11;
 
-    /// Nothing yet; `2^record_bits` partitions have the records.
-    pub(super) fn new(record_bits: u32, budget: &'s Budget, spill: &'s dyn Spill) -> Self {
+    /// Nothing yet; `2^record_bits` partitions have the records. `room` may be shared with the other side.
+    pub(super) fn new(record_bits: u32, room: Arc<Room>, budget: &'s Budget, spill: &'s dyn Spill) -> Self {
         Self {
             store: Mutex::default(),
             sums: (0..1_usize << record_bits).map(|_| Mutex::default()).collect(),
             record_bits,
             lines: OnceLock::new(),
+            room,
             budget,
             spill,
         }
@@ -109,13 +112,13 @@ impl<'s> Gathered<'s> {
         let with_file = pending.file.map(|file| with_file(batch, file));
         let batch = with_file.as_ref().unwrap_or(batch);
         let lines = self.lines.get_or_init(|| Lines::new(&batch.schema()));
-        let orders = self.look_at(reader, batch)?;
+        let orders = self.look_at(reader, batch, &mut pending.buffers)?;
         self.write(lines, batch, orders, pending)
     }
 
     /// Writes the rows of a batch, half by half where they are too long to be written at once.
     fn write(&self, lines: &Lines, batch: &RecordBatch, orders: Vec<u64>, pending: &mut Pending) -> Result<(), Halt> {
-        match lines.write(batch, orders) {
+        match lines.write(batch, orders, &self.room.rows) {
             Ok(written) => {
                 if written.size() > Lines::LONGEST {
                     // A row that long is kept alone.
@@ -156,29 +159,32 @@ impl<'s> Gathered<'s> {
         for end in &mut ends {
             all += std::mem::replace(end, all);
         }
-        let mut bytes = vec![0; all];
+        let holds = lock(&self.store).hold(all as u64, self.budget);
+        // What is held takes no more than its bytes.
+        let mut bytes = if holds { vec![0; all] } else { self.room.ordered.take(all) };
         for (order, row) in written.iter().flat_map(Written::rows) {
             let end = &mut ends[partition_of(order, Self::BITS)];
             bytes[*end..*end + row.len()].copy_from_slice(row);
             *end += row.len();
         }
-        drop(written);
-        let holds = lock(&self.store).hold(bytes.len() as u64, self.budget);
+        written.into_iter().for_each(|written| self.room.rows.give(written.into_bytes()));
         let place = if holds {
             Place::Held(Buffer::from_vec(bytes))
         } else {
-            Place::Spilled(self.spill.write(&bytes).map_err(Halt::Spill)?.offset)
+            let extent = self.spill.write(&bytes).map_err(Halt::Spill)?;
+            self.room.ordered.give(bytes);
+            Place::Spilled(extent.offset)
         };
         lock(&self.store).keep(place, &ends);
         Ok(())
     }
 
     /// Adds up a batch's digests and tells the order of its rows.
-    fn look_at(&self, reader: Reader<'_>, batch: &RecordBatch) -> Result<Vec<u64>, Halt> {
+    fn look_at(&self, reader: Reader<'_>, batch: &RecordBatch, buffers: &mut Buffers) -> Result<Vec<u64>, Halt> {
         let canonical = normalise(&reader.inputs.binding, reader.side, batch);
         let scope = reader.scope(batch, &canonical)?;
         let mut sums = rustc_hash::FxHashMap::<usize, Sum>::default();
-        reader.digest(batch, &canonical, &mut Buffers::default(), |row, digest| {
+        reader.digest(batch, &canonical, buffers, |row, digest| {
             if scope.as_ref().is_none_or(|scope| scope.value(row)) {
                 *sums.entry(partition_of(digest.key_tag, self.record_bits)).or_default() += digest.row;
             }
@@ -207,6 +213,8 @@ pub(super) struct Pending {
     /// Rows as bytes.
     batches: Vec<Written>,
     bytes: usize,
+    /// What digesting works with.
+    buffers: Buffers,
     /// The file that the rows come from, where there are several.
     file: Option<u32>,
 }

@@ -19,6 +19,8 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
+use super::stretches::Spare;
+
 /// Rows as bytes that stand for themselves: cut by partition, held or spilled, they need no more than their length and the
 /// order of their key.
 pub(super) struct Lines {
@@ -67,6 +69,11 @@ pub(super) struct Written {
 impl Written {
     pub(super) fn size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// The bytes, which nobody reads any more.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// The rows, each with the order of its key.
@@ -139,7 +146,7 @@ impl Lines {
     }
 
     /// Rows as bytes, with the orders of their keys, which are given back where the bytes would be too many to be written at once.
-    pub(super) fn write(&self, batch: &RecordBatch, orders: Vec<u64>) -> Result<Written, Vec<u64>> {
+    pub(super) fn write(&self, batch: &RecordBatch, orders: Vec<u64>, spare: &Spare) -> Result<Written, Vec<u64>> {
         let plain = |(column, field): (&ArrayRef, &FieldRef)| match column.data_type() {
             DataType::Dictionary(..) => cast(column, field.data_type()).expect("a dictionary has its values' type"),
             _ => Arc::clone(column),
@@ -168,7 +175,7 @@ impl Lines {
         if all > Self::LONGEST && batch.num_rows() > 1 {
             return Err(orders);
         }
-        let mut bytes = vec![0; all];
+        let mut bytes = spare.take(all);
         for (bounds, order) in starts.windows(2).zip(&orders) {
             let length = u32::try_from(bounds[1] - bounds[0]).expect("a row is shorter than a batch may be");
             let head = &mut bytes[bounds[0]..bounds[0] + Self::HEAD];
@@ -460,7 +467,9 @@ mod tests {
         orders: Vec<u64>,
         stretches: impl for<'r> Fn(&[&'r [u8]]) -> [Vec<&'r [u8]>; 2],
     ) -> Vec<u64> {
-        let written = lines.write(batch, orders).unwrap();
+        let spare = Spare::default();
+        spare.give(vec![0xFF; 4096]);
+        let written = lines.write(batch, orders, &spare).unwrap();
         let rows: Vec<&[u8]> = written.rows().map(|(_, row)| row).collect();
         let stretches = stretches(&rows).map(|rows| Buffer::from_vec(rows.concat()));
         let (read, orders) = lines.read(&stretches);

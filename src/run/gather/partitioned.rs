@@ -81,7 +81,7 @@ impl<'s> Partitioned<'s> {
 
     /// Room for other rows of the same partitions.
     pub(in crate::run) fn anew(&self) -> Gathered<'s> {
-        Gathered::new(0, self.budget, self.spill)
+        Gathered::new(0, Arc::default(), self.budget, self.spill)
     }
 
     /// The rows of one partition, normalised again.

@@ -1,11 +1,45 @@
 //! Where the bytes of candidate rows lie: held, as far as that serves, or spilled. It never looks into them.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use arrow::buffer::Buffer;
 
 use super::super::Halt;
 use crate::diff::{Budget, Extent, Spill};
+
+/// Buffers whose bytes nobody reads any more, for whoever writes next. Memory that is new to the process has to be cleared by the
+/// kernel, which takes longer than to write it.
+#[derive(Default)]
+pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
+
+impl Spare {
+    /// So many zeros.
+    pub(super) fn take(&self, length: usize) -> Vec<u8> {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match taken.filter(|taken| taken.capacity() >= length) {
+            Some(mut bytes) => {
+                bytes.clear();
+                bytes.resize(length, 0);
+                bytes
+            }
+            None => vec![0; length],
+        }
+    }
+
+    pub(super) fn give(&self, bytes: Vec<u8>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
+}
+
+/// What both sides write into.
+#[derive(Default)]
+pub(in crate::run) struct Room {
+    /// Rows of a batch.
+    pub(super) rows: Spare,
+    /// Rows of several batches by their partitions.
+    pub(super) ordered: Spare,
+}
 
 /// Rows that were kept together, as `Lines`: a stretch for each partition that has any, one after the other.
 pub(super) struct Stretches {

@@ -11,14 +11,14 @@ const WINDOW: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     pub(super) key_tag: u64,
-    pub(super) row_tag: u64,
+    pub(super) digest_tag: u64,
     /// The last run agreed with it by its tags alone, or it was only read now.
     pub(super) settled: bool,
 }
 
 impl Row {
     fn same(self, other: Self) -> bool {
-        self.key_tag == other.key_tag && self.row_tag == other.row_tag && self.settled && other.settled
+        self.key_tag == other.key_tag && self.digest_tag == other.digest_tag && self.settled && other.settled
     }
 }
 
@@ -26,7 +26,7 @@ impl Row {
 pub(super) fn rows(unit: &Unit, was_candidate: impl Fn(u64) -> bool) -> Vec<Row> {
     let row = |(index, tag): (usize, &[u8; 8])| Row {
         key_tag: u64::from_le_bytes(*tag),
-        row_tag: unit.row_tag(index),
+        digest_tag: unit.row_tag(index),
         settled: !was_candidate(unit.number(index)),
     };
     unit.key_tags().iter().enumerate().map(row).collect()
@@ -127,11 +127,11 @@ mod tests {
 
     /// A row of a number and a value.
     fn row(number: u64, value: u64) -> Row {
-        Row { key_tag: number, row_tag: number << 32 | value, settled: true }
+        Row { key_tag: number, digest_tag: number << 32 | value, settled: true }
     }
 
     fn shown(rows: &[Row]) -> Vec<(u64, u64, bool)> {
-        rows.iter().map(|row| (row.key_tag, row.row_tag, row.settled)).collect()
+        rows.iter().map(|row| (row.key_tag, row.digest_tag, row.settled)).collect()
     }
 
     /// The rows that are told to differ, in either edition as often as in both together.
@@ -152,7 +152,7 @@ mod tests {
         let at = at % rows.len().max(1);
         let many = count.min(rows.len().saturating_sub(at));
         match kind {
-            0 => rows[at..at + many].iter_mut().for_each(|row| row.row_tag += 1),
+            0 => rows[at..at + many].iter_mut().for_each(|row| row.digest_tag += 1),
             1 => drop(rows.drain(at..at + many)),
             2 => drop(rows.splice(at..at, (0..count as u64).map(|new| row(1_000_000 + new, new)))),
             3 => drop(rows.splice(at..at, vec![row(at as u64, 0); count])),
@@ -193,13 +193,13 @@ mod tests {
             told(&in_parts(&old, 700), &in_parts(&new, 900)).len()
         };
         assert_eq!(of(|_| {}), 0);
-        assert_eq!(of(|rows| [3, 700, 701, 4999].iter().for_each(|at| rows[*at].row_tag += 1)), 8);
+        assert_eq!(of(|rows| [3, 700, 701, 4999].iter().for_each(|at| rows[*at].digest_tag += 1)), 8);
         assert_eq!(of(|rows| drop(rows.drain(650..700))), 50);
         assert_eq!(of(|rows| drop(rows.splice(0..0, (0..60).map(|new| row(9000 + new, 0))))), 60);
         assert_eq!(of(|rows| rows.push(row(9000, 0))), 1);
         assert_eq!(of(|rows| rows.truncate(1000)), 4000);
         // As many rows changed as nothing is looked for that far: the rows behind lie where they lay.
-        assert_eq!(of(|rows| rows[100..400].iter_mut().for_each(|row| row.row_tag += 1)), 600);
+        assert_eq!(of(|rows| rows[100..400].iter_mut().for_each(|row| row.digest_tag += 1)), 600);
     }
 
     #[test]
