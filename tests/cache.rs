@@ -348,7 +348,7 @@ fn random_edits_over_several_runs_always_equal_a_run_that_reads_everything() {
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(|| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos().into());
     let mut random = Random(seed);
-    // More rows to a file than are looked at together.
+    // More rows to a file than a row is looked for.
     let mut sides = alike(12, 160);
     let mut next = 1_000_000;
     let workspace = Workspace::new();
@@ -366,6 +366,34 @@ fn random_edits_over_several_runs_always_equal_a_run_that_reads_everything() {
         }
     }
     assert!(total > 0, "RECONCILE_CACHE_SEED={seed}: nothing was ever taken over");
+}
+
+#[test]
+fn a_key_that_is_doubled_alike_on_both_sides_stays_found_whichever_files_are_rewritten() {
+    let mut sides = alike(6, 300);
+    let twice = sides.0[4][5].clone();
+    assert!(sides.1[0].contains(&twice));
+    sides.0[2].push(twice.clone());
+    sides.1[2].push(twice);
+    let workspace = Workspace::new();
+    write_all(&workspace, &sides);
+    workspace.file("reconcile.toml", CONTRACT);
+    // Of either side the file with one of both, with the other, or another one is rewritten elsewhere, and its rows rotated.
+    for (round, files) in [vec![], vec![2], vec![4], vec![2, 4], vec![0], vec![0, 2, 4]].into_iter().enumerate() {
+        for file in files {
+            for (name, side) in [("a", &mut sides.0), ("p", &mut sides.1)] {
+                side[file][100].1.push('!');
+                side[file].rotate_left(round % 2);
+                write(&workspace, name, file, &side[file]);
+            }
+        }
+        settle();
+        let (kept, taken) = run(&workspace, "reports", &[]);
+        assert_eq!(kept, fresh(&workspace), "round {round}");
+        let found = &contract(&kept.summary, "pair")["divergences"];
+        assert_eq!(found["duplicate_key"], 1, "round {round}: {found}");
+        assert_eq!(taken > 0, round > 0, "round {round}");
+    }
 }
 
 #[test]

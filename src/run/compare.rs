@@ -278,13 +278,15 @@ impl<'w> Work<'w> {
                     Err(halt) => halted = halted.take().or(Some(halt)),
                 }
             }
+            halted.is_none()
         };
         let index = match (self.taken(), self.first()) {
             (Some(recall), _) => {
                 let all = self.units_of(&Side::BOTH).into_iter();
                 let (taken, read): (Vec<_>, Vec<_>) = all.partition(|(side, unit)| recall.takes(*side, *unit));
-                scan(read.clone(), None);
-                self.join_fresh(recall, read, records).inspect_err(|_| self.batch.progress.end())?;
+                if scan(read.clone(), None) {
+                    self.join_fresh(recall, read, records).inspect_err(|_| self.batch.progress.end())?;
+                }
                 scan(taken, None);
                 None
             }
@@ -327,7 +329,10 @@ impl<'w> Work<'w> {
     fn join_fresh(&self, recall: &Recall, read: Vec<(Side, usize)>, records: &Sides<Records<'_>>) -> Result<(), Halt> {
         self.batch.threads.install(|| {
             recall.hold_against_the_last_run()?;
-            let one = |(side, unit)| recall.join_fresh(side, unit, records.get(side));
+            let one = |(side, unit)| {
+                self.reader(side).go_on()?;
+                recall.join_fresh(side, unit, records.get(side))
+            };
             read.into_par_iter().with_max_len(1).try_for_each(one)
         })
     }

@@ -167,12 +167,13 @@ impl<'s> Gathered<'s> {
             bytes[*end..*end + row.len()].copy_from_slice(row);
             *end += row.len();
         }
-        written.into_iter().for_each(|written| self.room.rows.give(written.into_bytes()));
+        written.into_iter().for_each(|written| self.room.rows.give(written.into_bytes(), self.at_once()));
         let place = if holds {
             Place::Held(Buffer::from_vec(bytes))
         } else {
             let extent = self.spill.write(&bytes).map_err(Halt::Spill)?;
-            self.room.ordered.give(bytes);
+            // It ends with the batch that was one too many.
+            self.room.ordered.give(bytes, 2 * self.at_once());
             Place::Spilled(extent.offset)
         };
         lock(&self.store).keep(place, &ends);

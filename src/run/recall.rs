@@ -3,8 +3,9 @@
 //! A unit of an unchanged file is not read: its sums and tags come from the cache. The last run told all its candidates apart and
 //! proved that every other row had its equal across. So only some of the rows are joined again, be they taken over or read: those
 //! that were candidates, and those whose key tag is *hot*, because a row with that tag is new or gone since then (`editions`). The
-//! others are counted as agreeing unseen. That rests on no trust in the last run: as always the sums of all rows, less
-//! those of the candidates, must be equal on both sides, or the partition is read and compared by value.
+//! others are counted as agreeing unseen. That a row agrees rests on no trust in the last run: as always the sums of all rows, less
+//! those of the candidates, must be equal on both sides, or the partition is read and compared by value. Only of keys that were
+//! doubled alike on both sides its word is taken: they were candidates.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::gather::{Gathered, Pending};
 use super::input::Inputs;
@@ -115,6 +116,8 @@ impl Recall {
         });
         let gone_rows = gone.iter().flat_map(|(_, gone)| gone).map(|(_, known)| known.rows);
         let expected = gone_rows.sum::<u64>() + fresh.authority + fresh.projection;
+        // What cannot be held against the last run is joined without it.
+        let whole = gone.iter().flat_map(|(_, gone)| gone).all(|(_, known)| cache.has(known.id));
         Some(Self {
             digests: state.files.into_iter().collect(),
             cache,
@@ -127,7 +130,7 @@ impl Recall {
             expected,
             hot: Hot::new(if active { expected } else { 0 }, batch.budget / 16),
             unseen: Sides::from_fn(|_| (0..1_usize << bits).map(|_| AtomicU64::new(0)).collect()),
-            forgotten: AtomicBool::new(!active),
+            forgotten: AtomicBool::new(!(active && whole)),
             noted: Mutex::default(),
             room: AtomicU64::new(batch.budget / 16),
         })
@@ -151,10 +154,10 @@ impl Recall {
         }
         drop(fresh);
         let held = places.into_values().par_bridge().map(|(gone, fresh)| {
-            let old = gone
-                .into_iter()
-                .map(|known| Some(editions::rows(&self.cache.unit(known.id)?, |number| known.candidates.has(number))));
-            let new = fresh.into_iter().map(|id| Some(editions::rows(&self.cache.unit_aside(id)?, |_| false)));
+            let old = gone.into_iter();
+            let old =
+                old.flat_map(|known| editions::parts(self.cache.unit(known.id), |number| known.candidates.has(number)));
+            let new = fresh.into_iter().flat_map(|id| editions::parts(self.cache.unit_aside(id), |_| false));
             differing(old, new, |rows| {
                 rows.chunks(Self::TOGETHER).for_each(|some| self.hot.add(some.iter().map(|row| row.key_tag)));
             })
@@ -178,10 +181,10 @@ impl Recall {
         self.bits
     }
 
-    /// How many records a side will leave, about: those of its own new rows, and those whose keys are hot.
+    /// How many records a side will leave at most, about: those of its own new rows, and those whose keys are hot.
     pub(super) fn expected(&self) -> u64 {
-        // Most keys are there twice, gone from the old file and new in the other, and most of these rows as they were.
-        self.expected / 16
+        // Most keys are there twice: they are gone from the old file and new in the other.
+        self.expected / 2
     }
 
     /// Whether a unit is taken over instead of being read.
@@ -524,13 +527,15 @@ fn recognised(
             })
             .collect();
         coarsest = known.iter().flatten().map(|known| known.bits).fold(coarsest, u32::min);
+        let here: FxHashSet<Id> = ids.iter().copied().collect();
         let mut behind = None;
         for known in state.units.get(side) {
-            if last.contains_key(&known.id) {
-                gone.get_mut(side).push((behind, known.clone()));
-            } else {
+            if !last.contains_key(&known.id) {
                 behind = Some(known.id);
+            } else if !here.contains(&known.id) {
+                gone.get_mut(side).push((behind, known.clone()));
             }
+            // What is still there and of no use is read again, and all its keys are hot.
         }
         known
     });

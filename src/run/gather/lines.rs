@@ -468,7 +468,7 @@ mod tests {
         stretches: impl for<'r> Fn(&[&'r [u8]]) -> [Vec<&'r [u8]>; 2],
     ) -> Vec<u64> {
         let spare = Spare::default();
-        spare.give(vec![0xFF; 4096]);
+        spare.give(vec![0xFF; 1 << 20], usize::MAX);
         let written = lines.write(batch, orders, &spare).unwrap();
         let rows: Vec<&[u8]> = written.rows().map(|(_, row)| row).collect();
         let stretches = stretches(&rows).map(|rows| Buffer::from_vec(rows.concat()));

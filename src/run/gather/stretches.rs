@@ -1,7 +1,7 @@
 //! Where the bytes of candidate rows lie: held, as far as that serves, or spilled. It never looks into them.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow::buffer::Buffer;
 
@@ -14,10 +14,13 @@ use crate::diff::{Budget, Extent, Spill};
 pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
 
 impl Spare {
-    /// So many zeros.
+    /// Smaller ones the allocator has at hand.
+    const LEAST: usize = 1 << 16;
+
+    /// So many zeros, in memory that is not much more than they need.
     pub(super) fn take(&self, length: usize) -> Vec<u8> {
-        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match taken.filter(|taken| taken.capacity() >= length) {
+        let taken = if length < Self::LEAST { None } else { self.lock().pop() };
+        match taken.filter(|taken| (length..=2 * length).contains(&taken.capacity())) {
             Some(mut bytes) => {
                 bytes.clear();
                 bytes.resize(length, 0);
@@ -27,8 +30,15 @@ impl Spare {
         }
     }
 
-    pub(super) fn give(&self, bytes: Vec<u8>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    /// Keeps a buffer for the next one, unless it is larger than `most`.
+    pub(super) fn give(&self, bytes: Vec<u8>, most: usize) {
+        if (Self::LEAST..=most).contains(&bytes.capacity()) {
+            self.lock().push(bytes);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,6 +132,33 @@ impl Store {
                 bytes[usize::from(partition)] += u64::from(end - start);
                 start = end;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spare_buffer_is_zeros_again_and_never_much_larger_than_what_is_asked_for() {
+        let kilobyte = 1 << 10;
+        // What is given, what may be kept, and what is asked for next; what is too large for that, or too small, or for anyone, goes
+        // back to the allocator.
+        for (given, most, next, is_kept) in [
+            (100, 1000, 90, true),
+            (100, 1000, 70, true),
+            (100, 1000, 100, true),
+            (200, 1000, 70, false),
+            (100, 1000, 101, false),
+            (100, 99, 90, false),
+            (10, 1000, 8, false),
+        ] {
+            let spare = Spare::default();
+            spare.give(vec![0xFF; given * kilobyte], most * kilobyte);
+            let taken = spare.take(next * kilobyte);
+            assert_eq!(taken.capacity() == given * kilobyte, is_kept, "{given} {most} {next}");
+            assert_eq!(taken, vec![0; next * kilobyte]);
         }
     }
 }

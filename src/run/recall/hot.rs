@@ -43,7 +43,8 @@ impl Hot {
 
     /// Marks some tags. They are only looked at first, so that the memory that each waits for is fetched for many side by side.
     pub(super) fn add(&self, key_tags: impl Iterator<Item = u64> + Clone) {
-        std::hint::black_box(key_tags.clone().fold(false, |any, key_tag| any | self.has(key_tag)));
+        let look = |key_tag| self.words[self.bit(key_tag).0].load(Ordering::Relaxed);
+        std::hint::black_box(key_tags.clone().fold(0, |looked, key_tag| looked ^ look(key_tag)));
         for key_tag in key_tags {
             for (words, (word, bit)) in [(&self.few, Self::few_bit(key_tag)), (&self.words, self.bit(key_tag))] {
                 if words[word].load(Ordering::Relaxed) & bit == 0 {
