@@ -299,7 +299,7 @@ impl<'a> Reader<'a> {
         working: &mut Working<'_, '_>,
     ) -> Result<(), Halt> {
         let Working { collector, pending, questions, buffers, facts, seen, later } = working;
-        let first = facts.rows;
+        let (first, bits) = (facts.rows, collector.bits());
         facts.rows += rows.num_rows() as u64;
         self.countable(unit, facts.rows)?;
         let kept = self.kept(rows)?;
@@ -316,7 +316,6 @@ impl<'a> Reader<'a> {
         let scope = self.scope(&compared, &canonical)?;
         let keyed = self.all_keyed(&canonical);
         let number = |row: usize| first + numbers.as_ref().map_or(row as u64, |numbers| u64::from(numbers[row]));
-        let bits = collector.bits();
         let mut spilled = Ok(());
         let (mut caught, mut read) = (Vec::<u32>::new(), Vec::new());
         self.digest(&compared, &canonical, buffers, |row, digest| {
