@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use rayon::prelude::*;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::gather::{Gathered, Pending};
 use super::input::Inputs;
@@ -23,15 +23,16 @@ use super::{Batch, Halt};
 use crate::audit::InputFacts;
 use crate::cache::{Cache, Id, KeptRows, Known, Seen, State, Unit};
 use crate::diff::{Candidates, Collector, Marks, Position, Record, Records, partition_of};
-use crate::digest;
 use crate::sides::{Side, Sides};
 use crate::source;
 
 mod editions;
 mod hot;
+mod recognised;
 
 use editions::differing;
 use hot::Hot;
+use recognised::{Recognised, cache, recognised, unit_ids, worth_it};
 
 /// What is remembered of the last run, and noted for the next.
 pub(super) struct Recall {
@@ -107,7 +108,7 @@ impl Recall {
         });
         let ids = Sides::from_fn(|side| unit_ids(batch, inputs, side, (cache.sense(), files.get(side))));
         let state = cache.state().unwrap_or_default();
-        let (known, gone, bits) = recognised(&cache, &state, &ids, bits);
+        let Recognised { known, gone, bits } = recognised(&cache, &state, &ids, bits);
         let known = if worth_it(inputs, &known) { known } else { known.map(|_, units| vec![None; units.len()]) };
         let active = known.iter().any(|(_, units)| units.iter().any(Option::is_some));
         let fresh: Sides<u64> = Sides::from_fn(|side| {
@@ -319,7 +320,7 @@ impl Recall {
     /// Tags that are looked up together.
     const TOGETHER: usize = 1024;
 
-    /// Which of some taken-over rows are joined again. All are looked up before any is acted on, so that the memory that they wait
+    /// Which of some rows are joined again. All are looked up before any is acted on, so that the memory that they wait
     /// for is fetched for many side by side.
     fn choose(&self, tags: &[[u8; 8]], was_candidate: impl Fn(usize) -> bool, joined: &mut Vec<usize>) {
         joined.resize(Self::TOGETHER, 0);
@@ -438,7 +439,7 @@ impl Recall {
         self.noted().failed.get_or_insert(error);
     }
 
-    fn noted(&self) -> std::sync::MutexGuard<'_, Noted> {
+    fn noted(&self) -> MutexGuard<'_, Noted> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -449,107 +450,4 @@ fn fits(kept: &KeptRows, reader: Reader<'_>) -> bool {
     let schema = &input.opened.schema;
     let types = input.compared.iter().map(|&column| schema.field(input.columns[column]).data_type());
     kept.batch.schema().fields().iter().map(|field| field.data_type()).eq(types)
-}
-
-/// The cache of a contract, in the sense that contract and schemas give its rows.
-fn cache(batch: &Batch<'_>, inputs: &Inputs, root: &std::path::Path) -> Cache {
-    let contract = batch.contract;
-    let mut meaning = vec![
-        format!("{} {}", digest::FORMAT, batch.settings.tuning.tag_bits).into_bytes(),
-        contract.digest.to_vec(),
-        format!("{:?} {:?}", contract.attributes, contract.attribute_defaults).into_bytes(),
-    ];
-    for (side, source) in contract.sources.iter() {
-        let input = inputs.sides.get(side);
-        meaning.push(format!("{source:?} {:?} {:?}", input.columns, input.compared).into_bytes());
-        // The hash of a field is in a fixed order, unlike what it prints.
-        let mut hasher = Bytes::default();
-        std::hash::Hash::hash(&input.opened.schema, &mut hasher);
-        meaning.push(hasher.0);
-    }
-    let meaning: Vec<&[u8]> = meaning.iter().map(Vec::as_slice).collect();
-    let sources = contract.sources.as_ref().map(|_, source| source.location.shown());
-    let named = [&contract.name, sources.authority, sources.projection].map(str::as_bytes);
-    Cache::new(root, &named, &meaning, &batch.settings.run_id)
-}
-
-/// Keeps what would be hashed.
-#[derive(Default)]
-struct Bytes(Vec<u8>);
-
-impl std::hash::Hasher for Bytes {
-    fn finish(&self) -> u64 {
-        0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-}
-
-/// What tells each unit of a side from others. One whose file cannot be told from another is only of this run.
-fn unit_ids(batch: &Batch<'_>, inputs: &Inputs, side: Side, (sense, files): (Id, &[Option<Id>])) -> Vec<Id> {
-    let (opened, columns) = (&inputs.sides.get(side).opened, &inputs.sides.get(side).columns);
-    let mut parts = vec![0_u64; opened.files.len()];
-    opened.file_of.iter().for_each(|&file| parts[file] += 1);
-    let mut next = vec![0_u64; opened.files.len()];
-    let each = opened.units.iter().zip(&opened.file_of).enumerate().map(|(index, (unit, &file))| {
-        let (part, parts) = (next[file], parts[file]);
-        // Which rows of a broken file can be read depends on the columns.
-        let within = format!("{side} {part} {parts} {} {:?} {columns:?}", unit.bytes(), unit.rows());
-        next[file] += 1;
-        let alone = format!("{} {index}", batch.settings.run_id);
-        let file = files[file].as_ref().map_or(alone.as_bytes(), |id| &id.0);
-        Id::of(&[&sense.0, file, within.as_bytes(), unit.place().as_bytes()])
-    });
-    each.collect()
-}
-
-/// For each unit what the last run knew of it, the units that are gone, each with the one it lay behind that is not, and the bits that
-/// all add up to.
-fn recognised(
-    cache: &Cache,
-    state: &State,
-    ids: &Sides<Vec<Id>>,
-    bits: u32,
-) -> (Sides<Vec<Option<Known>>>, Sides<Vec<(Option<Id>, Known)>>, u32) {
-    /// Partitions may be so many times larger than they would be; beyond that what was kept is read anew.
-    const COARSER: u32 = 2;
-    let mut gone = Sides::<Vec<(Option<Id>, Known)>>::default();
-    let mut coarsest = bits;
-    let known = ids.as_ref().map(|side, ids| {
-        let mut last: FxHashMap<Id, &Known> = state.units.get(side).iter().map(|known| (known.id, known)).collect();
-        let known: Vec<Option<Known>> = ids
-            .iter()
-            .map(|id| {
-                let usable = last.get(id).is_some_and(|known| known.bits + COARSER >= bits && cache.has(*id));
-                if usable { last.remove(id).cloned() } else { None }
-            })
-            .collect();
-        coarsest = known.iter().flatten().map(|known| known.bits).fold(coarsest, u32::min);
-        let here: FxHashSet<Id> = ids.iter().copied().collect();
-        let mut behind = None;
-        for known in state.units.get(side) {
-            if !last.contains_key(&known.id) {
-                behind = Some(known.id);
-            } else if !here.contains(&known.id) {
-                gone.get_mut(side).push((behind, known.clone()));
-            }
-            // What is still there and of no use is read again, and all its keys are hot.
-        }
-        known
-    });
-    (known, gone, coarsest)
-}
-
-/// Whether so much is known that it pays: all that is read is joined the plain way then.
-fn worth_it(inputs: &Inputs, known: &Sides<Vec<Option<Known>>>) -> bool {
-    const ONE_IN: u64 = 4;
-    let bytes = |side: Side, only: bool| {
-        let units = inputs.sides.get(side).opened.units.iter().zip(known.get(side));
-        units.filter(|(_, known)| !only || known.is_some()).map(|(unit, _)| unit.bytes()).sum::<u64>()
-    };
-    let (all, taken) =
-        Side::BOTH.iter().fold((0, 0), |(all, taken), &side| (all + bytes(side, false), taken + bytes(side, true)));
-    taken * ONE_IN >= all
 }
