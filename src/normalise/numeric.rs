@@ -216,10 +216,11 @@ fn same_i64(array: &ArrayRef) -> Option<ScalarBuffer<i64>> {
 
 /// Whether all values lie in a range, also those under a NULL.
 fn within(values: &[i64], (least, greatest): (i128, i128)) -> bool {
-    let clamp = |bound: i128| i64::try_from(bound).unwrap_or(if bound < 0 { i64::MIN } else { i64::MAX });
-    let (least, greatest) = (clamp(least), clamp(greatest));
-    // All are counted, without an early end, so that many are looked at side by side.
-    values.iter().filter(|value| !(least..=greatest).contains(*value)).count() == 0
+    // The bits of all values beyond their signs are found sooner than the least and the greatest, and mostly say enough.
+    let bits = values.iter().fold(0, |bits, value| bits | (value ^ (value >> 63)));
+    let beyond = 1_i128 << (i64::BITS - bits.leading_zeros());
+    let surely = least <= -beyond && beyond - 1 <= greatest;
+    surely || values.iter().all(|value| (least..=greatest).contains(&i128::from(*value)))
 }
 
 fn scaled_i128(array: &ArrayRef, precision: u8, scale: i8, range: (i128, i128)) -> Option<Converted> {
@@ -376,4 +377,29 @@ fn each_number_text(array: &ArrayRef, rules: &SideRules, mut call: impl FnMut(us
 #[must_use]
 pub(super) fn decimal_text(value: i256, scale: i8) -> String {
     Decimal256Type::format_decimal(value, 76, scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn values_are_within_a_range_where_each_of_them_is(
+            values in proptest::collection::vec(
+                prop_oneof![any::<i64>(), -9_i64..9, Just(i64::MIN), Just(i64::MAX), (0_u32..63).prop_map(|bits| 1 << bits)],
+                0..4,
+            ),
+            (least, greatest) in prop_oneof![
+                (-9_i128..9, -9_i128..9),
+                (0_u32..64).prop_map(|bits| (-(1 << bits), (1 << bits) - 1)),
+                (0_u32..64).prop_map(|bits| (1 - (1 << bits), 1 << bits)),
+            ],
+        ) {
+            let each = values.iter().all(|value| i128::from(*value) >= least && i128::from(*value) <= greatest);
+            prop_assert_eq!(within(&values, (least, greatest)), each);
+        }
+    }
 }

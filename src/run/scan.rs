@@ -1,6 +1,7 @@
 //! The first reading: every row of a side leaves a record, or asks the other side's; its values are let go, but for those of
 //! rows that are candidates at once.
 
+use std::io;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
@@ -17,7 +18,7 @@ use crate::cache::Seen;
 use crate::contract::Source;
 use crate::diff::resolve::{ResolveRules, Standing, standing};
 use crate::diff::{Collector, Index, Marks, Position, Questions, Record, Records, partition_of};
-use crate::digest::{Buffers, Digester, Sum};
+use crate::digest::{Buffers, Digester, RowDigest, Sum};
 use crate::normalise::{CanonicalBatch, attribute_view, normalise};
 use crate::sides::Side;
 use crate::source::{self, Piece, Unreadable};
@@ -73,6 +74,32 @@ pub(super) struct Working<'a, 's> {
     seen: Option<Seen>,
     /// Its rows are joined from what is kept of them, as far as they have to be.
     later: bool,
+}
+
+/// Where rows that pair go: each asks the other side's index where that holds its partition, or leaves a record.
+struct Way<'w, 'a, 's> {
+    unit: usize,
+    /// Bits of the partition number.
+    bits: u32,
+    index: Option<&'w Index>,
+    collector: &'w mut Collector<'a, 's>,
+    questions: &'w mut Questions,
+    /// What kept records from being spilled.
+    spilled: io::Result<()>,
+}
+
+impl Way<'_, '_, '_> {
+    #[inline]
+    fn take(&mut self, row: usize, number: u64, in_scope: bool, digest: &RowDigest) {
+        let partition = partition_of(digest.key_tag, self.bits);
+        let position = Position::new(self.unit, number, in_scope);
+        let record = Record::new(digest.key_tag, digest.row_tag, self.bits, position);
+        if self.index.is_some_and(|index| index.shelf(partition).is_some()) {
+            self.questions.ask(partition, row, record);
+        } else if self.spilled.is_ok() {
+            self.spilled = self.collector.pair(partition, record);
+        }
+    }
 }
 
 /// A unit that is read once more.
@@ -303,10 +330,7 @@ impl<'a> Reader<'a> {
         facts.rows += rows.num_rows() as u64;
         self.countable(unit, facts.rows)?;
         let kept = self.kept(rows)?;
-        if let Some(column) = self.input().captured_column {
-            let column = rows.column(column);
-            facts.captured = facts.captured.max(self.greatest_instant(column.as_ref(), kept.as_ref())?);
-        }
+        self.note_captured(rows, kept.as_ref(), facts)?;
         let (compared, numbers) = self.taken_rows(rows, kept.as_ref())?;
         facts.read += compared.num_rows() as u64;
         facts.bytes += compared.get_array_memory_size() as u64;
@@ -316,39 +340,42 @@ impl<'a> Reader<'a> {
         let scope = self.scope(&compared, &canonical)?;
         let keyed = self.all_keyed(&canonical);
         let number = |row: usize| first + numbers.as_ref().map_or(row as u64, |numbers| u64::from(numbers[row]));
-        let mut spilled = Ok(());
         let (mut caught, mut read) = (Vec::<u32>::new(), Vec::new());
-        self.digest(&compared, &canonical, buffers, |row, digest| {
-            let in_scope = scope.as_ref().is_none_or(|scope| scope.value(row));
-            if in_scope && seen.is_none() {
-                collector.sum(&digest);
-            }
-            if keyed || standing(&self.inputs.binding, self.rules(), &canonical, row) == Standing::Keyed {
+        let mut way = Way { unit, bits, index: scan.index, collector, questions, spilled: Ok(()) };
+        let plain = keyed && scope.is_none() && scan.recall.is_none() && self.deleted(&compared).is_none();
+        if plain {
+            // The same as below for rows that all pair, with nothing to be asked of each: most rows of most comparisons.
+            self.digester().digest(&canonical, buffers, |row, digest| {
+                way.collector.sum(&digest);
                 facts.sum += digest.row;
-                seen.iter_mut().for_each(|seen| seen.pair(&digest, number(row)));
-                if *later {
-                    return;
+                way.take(row, number(row), true, &digest);
+            });
+        } else {
+            self.digest(&compared, &canonical, buffers, |row, digest| {
+                let in_scope = scope.as_ref().is_none_or(|scope| scope.value(row));
+                if in_scope && seen.is_none() {
+                    way.collector.sum(&digest);
                 }
-                if scan.recall.is_some() {
-                    read.push(digest.key_tag);
+                if keyed || standing(&self.inputs.binding, self.rules(), &canonical, row) == Standing::Keyed {
+                    facts.sum += digest.row;
+                    seen.iter_mut().for_each(|seen| seen.pair(&digest, number(row)));
+                    if *later {
+                        return;
+                    }
+                    if scan.recall.is_some() {
+                        read.push(digest.key_tag);
+                    }
+                    way.take(row, number(row), in_scope, &digest);
+                } else if in_scope {
+                    facts.sum += digest.row;
+                    seen.iter_mut().for_each(|seen| seen.alone(&digest, number(row)));
+                    caught.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
+                } else {
+                    facts.out_of_scope += 1;
                 }
-                let partition = partition_of(digest.key_tag, bits);
-                let position = Position::new(unit, number(row), in_scope);
-                let record = Record::new(digest.key_tag, digest.row_tag, bits, position);
-                if scan.index.is_some_and(|index| index.shelf(partition).is_some()) {
-                    questions.ask(partition, row, record);
-                } else if spilled.is_ok() {
-                    spilled = collector.pair(partition, record);
-                }
-            } else if in_scope {
-                facts.sum += digest.row;
-                seen.iter_mut().for_each(|seen| seen.alone(&digest, number(row)));
-                caught.push(u32::try_from(row).expect("a batch has fewer than 2³² rows"));
-            } else {
-                facts.out_of_scope += 1;
-            }
-        });
-        spilled.map_err(Halt::Spill)?;
+            });
+        }
+        way.spilled.map_err(Halt::Spill)?;
         if let Some(index) = scan.index {
             index.answer(questions, |row| caught.push(row));
             caught.sort_unstable();
@@ -360,6 +387,20 @@ impl<'a> Reader<'a> {
             recall.keep_some((self.side, unit), &numbers, &compared, &caught);
         }
         scan.gathered.catch(*self, &compared, caught, pending)
+    }
+
+    /// Notes the greatest instant of `captured_at`'s column.
+    fn note_captured(
+        &self,
+        rows: &RecordBatch,
+        kept: Option<&BooleanArray>,
+        facts: &mut UnitFacts,
+    ) -> Result<(), Halt> {
+        if let Some(column) = self.input().captured_column {
+            let column = rows.column(column);
+            facts.captured = facts.captured.max(self.greatest_instant(column.as_ref(), kept)?);
+        }
+        Ok(())
     }
 
     /// What `filter` keeps of a batch, as `taken` makes it, and where these rows lay in it where they are not all.
