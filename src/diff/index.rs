@@ -110,16 +110,20 @@ impl Questions {
 }
 
 impl Shelf {
-    /// How many slots so many records take: a sixth stays free.
+    /// How many slots so many records take: a fifth stays free, so that of ten keys seven lie in their own line.
     pub(super) fn slots(records: usize) -> usize {
-        records + records / 5 + 64
+        Self::spread(records) + 64
+    }
+
+    fn spread(records: usize) -> usize {
+        records + records / 4
     }
 
     /// Shelves records, in their own memory where it has room.
     #[must_use]
     pub fn new(mut records: Vec<Record>, scratch: &mut Vec<Record>) -> Self {
         order(&records, scratch);
-        let lines = ((scratch.len() + scratch.len() / 5) / LINE) as u64 + 1;
+        let lines = (Self::spread(scratch.len()) / LINE) as u64 + 1;
         records.clear();
         records.reserve(Self::slots(scratch.len()));
         let start = records.as_ptr().addr().wrapping_neg() / Record::BYTES % LINE;
@@ -274,30 +278,37 @@ impl Index {
         /// Questions answered together: what they look at stays in the first-level cache.
         const TOGETHER: usize = 256;
         let mut found: [&[Slot]; TOGETHER] = [&[]; TOGETHER];
-        let mut beyond = [0; TOGETHER];
+        let mut open = [0; TOGETHER];
         // Only looks, so that the memory is there when it is read.
         let look = |slots: &[Slot]| slots.first().map_or(0, Slot::first);
         for asked in questions.asked.chunks(TOGETHER) {
-            // In passes, so that the memory that rows wait for is fetched for many side by side: first what lies in each line is
-            // only looked at, then what lies behind it, where it must be.
-            for (found, question) in found.iter_mut().zip(asked) {
+            for (number, (found, question)) in found.iter_mut().zip(asked).enumerate() {
                 let shelf = self.shelf(question.partition as usize);
                 *found = shelf.map(|shelf| shelf.from(question.record)).unwrap_or_default();
+                open[number] = number;
             }
-            std::hint::black_box(found[..asked.len()].iter().fold(0, |looked, slots| looked ^ look(slots)));
-            let mut count = 0;
-            for (number, question) in asked.iter().enumerate() {
-                let answer = near(found[number], question.record);
-                beyond[count] = number;
-                count += usize::from(answer == Answer::Beyond);
-                if answer == Answer::Differs {
-                    differs(question.row);
+            let mut count = asked.len();
+            // In passes, so that the memory that rows wait for is fetched for many side by side: what lies in each line is first only
+            // looked at, then what lies in the next one of those whose key may lie there.
+            for behind in [0, LINE] {
+                let slots = |number: usize| &found[number][behind..];
+                std::hint::black_box(open[..count].iter().fold(0, |looked, &number| looked ^ look(slots(number))));
+                let mut beyond = 0;
+                for at in 0..count {
+                    let number = open[at];
+                    let answer = near(slots(number), asked[number].record);
+                    open[beyond] = number;
+                    beyond += usize::from(answer == Answer::Beyond);
+                    if answer == Answer::Differs {
+                        differs(asked[number].row);
+                    }
                 }
+                count = beyond;
             }
-            let beyond = &beyond[..count];
-            std::hint::black_box(beyond.iter().fold(0, |looked, &number| looked ^ look(&found[number][LINE..])));
-            for &number in beyond {
-                if far(&found[number][LINE..], asked[number].record) != Answer::Agrees {
+            let slots = |number: usize| &found[number][2 * LINE..];
+            std::hint::black_box(open[..count].iter().fold(0, |looked, &number| looked ^ look(slots(number))));
+            for &number in &open[..count] {
+                if far(slots(number), asked[number].record) != Answer::Agrees {
                     differs(asked[number].row);
                 }
             }
