@@ -38,6 +38,7 @@ mod owners;
 mod pairing;
 mod privacy;
 mod pushdown;
+mod reader;
 mod recall;
 mod recheck;
 mod resume;

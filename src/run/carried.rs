@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, UInt32Type};
 
 use super::Halt;
 use super::input::{Input, Inputs};
-use super::scan::Reader;
+use super::reader::Reader;
 use crate::contract::Source;
 use crate::diff::resolve::Rows;
 use crate::digest::{Buffers, RowDigest};

@@ -8,7 +8,8 @@ use arrow::array::{Array, BooleanArray, RecordBatch};
 
 use super::Halt;
 use super::compare::Work;
-use super::scan::{Reader, UnitFacts};
+use super::reader::Reader;
+use super::scan::UnitFacts;
 use crate::causes::{Census, Counted, Question};
 use crate::normalise::{Binding, columns_read, normalise};
 use crate::sides::{Side, Sides};

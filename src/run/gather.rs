@@ -9,7 +9,8 @@ use arrow::buffer::Buffer;
 
 use super::Halt;
 use super::carried::with_file;
-use super::scan::{Again, Reader, chosen_rows};
+use super::reader::{Again, Reader};
+use super::scan::chosen_rows;
 use crate::diff::resolve::key_order;
 use crate::diff::{Budget, Candidates, Spill, partition_of};
 use crate::digest::{Buffers, Sum};

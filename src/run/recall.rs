@@ -18,7 +18,8 @@ use rustc_hash::FxHashMap;
 
 use super::gather::{Gathered, Pending};
 use super::input::Inputs;
-use super::scan::{Reader, UnitFacts, compact, take_rows};
+use super::reader::Reader;
+use super::scan::{UnitFacts, compact, take_rows};
 use super::{Batch, Halt};
 use crate::audit::InputFacts;
 use crate::cache::{Cache, Id, KeptRows, Known, Seen, State, Unit};

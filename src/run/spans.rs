@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use super::input::Inputs;
 use super::pushdown::{leave, needs_every_row, remote};
-use super::scan::Reader;
+use super::reader::Reader;
 use super::tally::{Spanned, Taken, Tally};
 use super::{Batch, Halt};
 use crate::audit::{Kept, Range, Reading};

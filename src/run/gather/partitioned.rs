@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::RecordBatch;
 
 use super::super::Halt;
-use super::super::scan::{Reader, take_rows};
+use super::super::reader::Reader;
+use super::super::scan::take_rows;
 use super::lines::Lines;
 use super::stretches::Store;
 use super::{Gathered, lock};

@@ -10,7 +10,7 @@ use arrow::compute::{filter_record_batch, take_record_batch};
 
 use super::super::compare::Work;
 use super::super::gather::Pending;
-use super::super::scan::Reader;
+use super::super::reader::Reader;
 use super::{Bench, Span, Stopped, Straggler, lock};
 use crate::diff::resolve::{Standing, standing};
 use crate::diff::{Keys, OwnedKey};

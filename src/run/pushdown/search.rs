@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::super::input::Inputs;
-use super::super::scan::Reader;
+use super::super::reader::Reader;
 use super::super::{Batch, Halt};
 use super::remote;
 use crate::audit::{Checksums, Range};

@@ -12,7 +12,7 @@ use super::super::Halt;
 use super::super::compare::Work;
 use super::super::gather::{Gathered, Partitioned, Pending};
 use super::super::input::{Inputs, open_side};
-use super::super::scan::Reader;
+use super::super::reader::Reader;
 use super::ask::Asking;
 use super::keys::{Keys, each_identity};
 use crate::classify::Pace;

@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
 
 use super::super::Halt;
-use super::super::scan::Reader;
+use super::super::reader::Reader;
 use crate::diff::resolve::{Standing, standing};
 use crate::digest::{Buffers, Sum};
 use crate::normalise::normalise;
