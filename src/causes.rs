@@ -21,6 +21,7 @@ mod number;
 mod option;
 mod place;
 mod ranges;
+mod rank;
 mod share;
 mod suspect;
 mod tell;
@@ -34,6 +35,7 @@ use clues::Clues;
 use gap::{Gap, Gaps};
 use place::{Places, Whereabouts};
 use ranges::{Missing, Range};
+use rank::{Rank, rank_of};
 pub use share::Explained;
 use share::{GapShare, Share};
 use suspect::{LEAST, Suspect, encode_pair, standing_still, suspects};
@@ -144,6 +146,10 @@ impl<'a> Values<'a> {
         show(binding, side, attribute, &rows.get(side).raw[at.batch], at.row).map(String::into_boxed_str)
     }
 
+    fn rank(&self, difference: &Difference) -> Rank {
+        rank_of(self.scene.rows, difference)
+    }
+
     /// The attributes that causes are looked for in.
     fn looked_at<'d>(&self, attributes: &'d [usize]) -> &'d [usize] {
         let most = self.scene.binding.key_count + ATTRIBUTES;
@@ -246,14 +252,14 @@ impl Evidence {
             match difference {
                 Difference::Differ { rows, attributes } => {
                     let attributes = values.looked_at(attributes);
-                    let lags = teller.lags(difference);
+                    let (lags, rank) = (teller.lags(difference), values.rank(difference));
                     self.differ += 1;
                     for &attribute in attributes {
                         let both = values.both(attribute, *rows);
                         let class = class_of(both.authority, both.projection);
                         let show = |side: Side| values.shown(attribute, side, *rows.get(side));
                         let clues = if lags { &mut self.lagging } else { &mut self.attributes };
-                        clues[attribute].note(both, class, &mut scratch, show);
+                        clues[attribute].note(both, class, (rank, show), &mut scratch);
                     }
                     if lags {
                         continue;
@@ -282,7 +288,7 @@ impl Evidence {
         self.agree += pairs;
     }
 
-    /// Adds what was seen elsewhere.
+    /// Adds what was seen of other differences.
     pub fn add(&mut self, other: Self) {
         self.agree += other.agree;
         self.differ += other.differ;
@@ -409,8 +415,8 @@ impl Suspects {
             names.clear();
             match difference {
                 Difference::Differ { rows, attributes } => {
-                    let lags = teller.lags(difference);
-                    self.explain_pair(&values, *rows, (attributes, lags), explained, &mut names, &mut scratch);
+                    let lag = (teller.lags(difference), values.rank(difference));
+                    self.explain_pair(&values, *rows, (attributes, lag), explained, &mut names, &mut scratch);
                 }
                 Difference::Unpaired { side: Side::Authority, row, fault: None }
                     if !self.ranges.is_empty() && !teller.lags(difference) =>
@@ -419,7 +425,7 @@ impl Suspects {
                     let found = self.ranges.iter().position(|range| range.holds(key));
                     if let Some(found) = found {
                         let shown = Sides { authority: values.shown(0, Side::Authority, *row), projection: None };
-                        explained.ranges[found].count(|| shown);
+                        explained.ranges[found].count(values.rank(difference), || shown);
                     }
                     names.push(found.map(|_| "key_range_missing"));
                 }
@@ -445,7 +451,7 @@ impl Suspects {
         &self,
         values: &Values<'_>,
         rows: Sides<RowAt>,
-        (attributes, lags): (&[usize], bool),
+        (attributes, (lags, rank)): (&[usize], (bool, Rank)),
         explained: &mut Explained,
         names: &mut Vec<Option<&'static str>>,
         scratch: &mut Vec<u8>,
@@ -455,7 +461,7 @@ impl Suspects {
         if !self.swaps.is_empty() && !lags {
             values.each_swap(rows, values.looked_at(attributes), |pair, _| {
                 let Some(found) = self.swaps.iter().position(|swap| *swap == pair) else { return };
-                explained.swaps[found].count(|| shown(pair.0));
+                explained.swaps[found].count(rank, || shown(pair.0));
                 for (name, attribute) in names.iter_mut().zip(attributes) {
                     if *attribute == pair.0 || *attribute == pair.1 {
                         *name = Some("columns_swapped");
@@ -475,7 +481,7 @@ impl Suspects {
                 (!lags || suspect.holds_of_lag()) && class != Class::Untold && suspect.explains(class, (scratch, split))
             };
             if let Some(found) = suspects.iter().position(explains) {
-                explained.attributes[attribute][found].count(|| shown(attribute));
+                explained.attributes[attribute][found].count(rank, || shown(attribute));
                 *name = Some(suspects[found].name());
             }
         }

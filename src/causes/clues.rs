@@ -8,6 +8,7 @@ use crate::normalise::Reading;
 use crate::sides::{Side, Sides};
 
 use super::class::Class;
+use super::rank::Rank;
 use super::zones::{Apart, Zones};
 
 /// How a value is shown, made only where it is kept.
@@ -107,11 +108,29 @@ impl<V> Table<V> {
 pub(super) struct PairSeen {
     pub(super) rows: u64,
     pub(super) class: Class,
+    /// As they stand in the first row that has them, which comes there.
     pub(super) shown: Shown,
+    first: Rank,
     /// How long the authority's part of the key is.
     pub(super) split: usize,
     /// Whether each side is a text, as it stands.
     pub(super) text: Sides<bool>,
+}
+
+impl PairSeen {
+    fn see(&mut self, rank: Rank, show: impl Fn(Side) -> Option<Box<str>>) {
+        self.rows += 1;
+        if rank < self.first {
+            (self.first, self.shown) = (rank, Sides::from_fn(show));
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        if other.first < self.first {
+            (self.first, self.shown) = (other.first, other.shown);
+        }
+    }
 }
 
 /// A value that many of the other side's values met.
@@ -124,11 +143,30 @@ pub(super) struct Constant {
     met: Vec<u64>,
     /// Every value that it met lies after it.
     pub(super) behind: bool,
+    /// As it stands in the first row that has it, which comes there.
     pub(super) shown: Option<Box<str>>,
+    first: Rank,
 }
 
 impl Constant {
     const MET: usize = 3;
+
+    fn see(&mut self, rank: Rank, show: impl FnOnce() -> Option<Box<str>>) {
+        self.rows += 1;
+        if rank < self.first {
+            (self.first, self.shown) = (rank, show());
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.alone += other.alone;
+        self.behind &= other.behind;
+        other.met.into_iter().for_each(|hash| self.meet(hash));
+        if other.first < self.first {
+            (self.first, self.shown) = (other.first, other.shown);
+        }
+    }
 
     /// Whether it met at least three unlike values.
     pub(super) fn met_many(&self) -> bool {
@@ -190,13 +228,13 @@ fn bounded(class: &Class) -> Option<(usize, usize)> {
 }
 
 impl Clues {
-    /// Notes a pair that differs. `show` is asked only for what is kept.
+    /// Notes a pair of this rank that differs. `show` is asked only for what is kept.
     pub(super) fn note(
         &mut self,
         values: Sides<Reading<'_>>,
         class: Class,
+        (rank, show): (Rank, impl Fn(Side) -> Option<Box<str>>),
         scratch: &mut Vec<u8>,
-        show: impl Fn(Side) -> Option<Box<str>>,
     ) {
         self.mismatches += 1;
         if class == Class::Untold {
@@ -223,11 +261,14 @@ impl Clues {
 
         if self.pairs.lives() {
             let text = values.map(|_, value| matches!(value, Reading::Text(_) | Reading::Fault(_)));
-            let make = || PairSeen { rows: 0, class, shown: Sides::from_fn(&show), split, text };
-            self.pairs.note(scratch, make, |pair| pair.rows += 1);
+            let make = || PairSeen { rows: 0, class, shown: Sides::from_fn(&show), first: rank, split, text };
+            self.pairs.note(scratch, make, |pair| pair.see(rank, &show));
         }
         let (authority, projection) = scratch.split_at(split);
-        let constant = |side| move || Constant { rows: 0, alone: 0, met: Vec::new(), behind: true, shown: show(side) };
+        let constant = |side| {
+            let show = &show;
+            move || Constant { rows: 0, alone: 0, met: Vec::new(), behind: true, shown: show(side), first: rank }
+        };
         match class {
             Class::Null(null) => {
                 let side = null.other();
@@ -236,11 +277,11 @@ impl Clues {
                 if value.len() > CODE {
                     table.give_up();
                 }
-                table.note(value, constant(side), |constant| constant.rows += 1);
+                table.note(value, constant(side), |constant| constant.see(rank, || show(side)));
             }
             _ if projection.len() > CODE => {}
             _ => self.constants.note(projection, constant(Side::Projection), |constant| {
-                constant.rows += 1;
+                constant.see(rank, || show(Side::Projection));
                 constant.alone += u64::from(matches!(class, Class::Other | Class::Offset(_) | Class::Unrounded { .. }));
                 constant.behind &= lies_behind(values.projection, values.authority);
                 constant.meet(hash_of(authority));
@@ -280,18 +321,12 @@ impl Clues {
             self.zones.get_mut(side).take(*later.zones.get(side));
             self.others.get_mut(side).add(later.others.get(side));
         }
-        self.pairs.take(later.pairs, |here, other| here.rows += other.rows);
-        let add = |here: &mut Constant, other: Constant| {
-            here.rows += other.rows;
-            here.alone += other.alone;
-            here.behind &= other.behind;
-            other.met.into_iter().for_each(|hash| here.meet(hash));
-        };
-        self.constants.take(later.constants, add);
+        self.pairs.take(later.pairs, PairSeen::add);
+        self.constants.take(later.constants, Constant::add);
         for (side, table) in
             [(Side::Authority, later.beside_null.authority), (Side::Projection, later.beside_null.projection)]
         {
-            self.beside_null.get_mut(side).take(table, add);
+            self.beside_null.get_mut(side).take(table, Constant::add);
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::normalise::Reading;
 use crate::sides::{Side, Sides};
 
 use super::clues::encode;
+use super::rank::Firsts;
 use super::{Teller, Values};
 
 /// Fewer rows than these lie together by chance.
@@ -21,7 +22,6 @@ const EXPECTED: u128 = 14;
 const LOOKED_AT: usize = 64;
 /// Longer values are texts, not the names of tenants.
 const LONG: usize = 64;
-const EXAMPLES: usize = 2;
 
 /// Whether so many rows lie together, and none elsewhere, for another reason than chance.
 pub(super) fn is_no_chance(rows: u64, together: u64, elsewhere: u64) -> bool {
@@ -52,21 +52,27 @@ type Value = (Box<[u8]>, Option<Box<str>>);
 #[derive(Clone, Debug)]
 struct Common {
     rows: u64,
-    /// The attributes whose value is one in all of them.
+    /// The attributes whose value is one in all of them, as it stands in the first.
     values: BTreeMap<usize, Value>,
     /// The file of each side, where it is one.
     files: Sides<Option<u32>>,
     /// The first keys.
-    keys: Vec<String>,
+    keys: Firsts<String>,
 }
 
 impl Common {
-    fn add(&mut self, later: Self) {
-        self.rows += later.rows;
-        self.values.retain(|attribute, value| later.values.get(attribute).is_some_and(|other| other.0 == value.0));
-        self.files = Sides::from_fn(|side| self.files.get(side).filter(|file| later.files.get(side) == &Some(*file)));
-        let room = EXAMPLES.saturating_sub(self.keys.len());
-        self.keys.extend(later.keys.into_iter().take(room));
+    fn add(&mut self, mut other: Self) {
+        self.rows += other.rows;
+        let earlier = other.keys.least() < self.keys.least();
+        self.values.retain(|attribute, value| {
+            let Some(same) = other.values.get_mut(attribute).filter(|other| other.0 == value.0) else { return false };
+            if earlier {
+                value.1 = same.1.take();
+            }
+            true
+        });
+        self.files = Sides::from_fn(|side| self.files.get(side).filter(|file| other.files.get(side) == &Some(*file)));
+        self.keys.add(other.keys);
     }
 }
 
@@ -166,6 +172,7 @@ impl Whereabouts {
     }
 
     fn see(&mut self, group: Group, seen: &mut Seen<'_, '_>, difference: &Difference, teller: &Teller<'_>) {
+        let rank = seen.values.rank(difference);
         let Some(common) = self.groups.get_mut(&group) else {
             let mut values = BTreeMap::new();
             for attribute in 0..seen.width {
@@ -174,7 +181,8 @@ impl Whereabouts {
                     values.insert(attribute, (value.into(), shown));
                 }
             }
-            let keys = vec![(teller.key)(difference)];
+            let mut keys = Firsts::default();
+            keys.offer(rank, || (teller.key)(difference));
             self.groups.insert(group, Common { rows: 1, values, files: seen.files, keys });
             return;
         };
@@ -184,12 +192,15 @@ impl Whereabouts {
             let file = common.files.get_mut(side);
             *file = file.filter(|file| seen.files.get(side) == &Some(*file));
         }
-        if common.keys.len() < EXAMPLES {
-            common.keys.push((teller.key)(difference));
+        if common.keys.least().is_some_and(|least| rank < least) {
+            for (attribute, (_, shown)) in &mut common.values {
+                *shown = seen.values.shown(*attribute, seen.at.0, seen.at.1);
+            }
         }
+        common.keys.offer(rank, || (teller.key)(difference));
     }
 
-    /// Adds what was seen of differences that come after these.
+    /// Adds what was seen of other differences.
     pub(super) fn add(&mut self, later: Self) {
         for (group, common) in later.groups {
             match self.groups.get_mut(&group) {
@@ -295,7 +306,7 @@ pub(super) struct Place {
     /// Rows elsewhere, of which none differs so.
     pub(super) elsewhere: u64,
     /// The first keys.
-    pub(super) keys: Vec<String>,
+    pub(super) keys: Firsts<String>,
 }
 
 /// Where differences lie, as far as it is no chance.

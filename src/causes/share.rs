@@ -1,7 +1,8 @@
-//! What each cause explains, counted while rows are told: how many, and the first examples. It adds up in the order of rows.
+//! What each cause explains, counted while rows are told: how many, and the first examples. It adds up in any grouping and order.
 
 use super::clues::Shown;
 use super::gap::Held;
+use super::rank::{Firsts, Rank};
 
 /// What each suspect explains.
 #[derive(Clone, Debug, Default)]
@@ -30,49 +31,38 @@ impl GapShare {
         }
     }
 
-    fn add(&mut self, later: Self) {
-        self.rows += later.rows;
-        self.first = self.first.take().or(later.first);
-        self.last = self.last.take().or(later.last);
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.first = self.first.take().or(other.first);
+        self.last = self.last.take().or(other.last);
     }
 }
 
-/// Rows that a suspect explains, and the first two.
+/// Rows that a suspect explains, and the first two that show something else.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Share {
     pub(super) rows: u64,
-    pub(super) examples: Vec<Shown>,
+    pub(super) examples: Firsts<Shown>,
 }
 
 impl Share {
-    const EXAMPLES: usize = 2;
-
-    pub(super) fn count(&mut self, show: impl FnOnce() -> Shown) {
+    pub(super) fn count(&mut self, rank: Rank, show: impl FnOnce() -> Shown) {
         self.rows += 1;
-        if self.examples.len() < Self::EXAMPLES {
-            let shown = show();
-            if !self.examples.contains(&shown) {
-                self.examples.push(shown);
-            }
-        }
+        self.examples.offer(rank, show);
     }
 
-    fn add(&mut self, later: Self) {
-        self.rows += later.rows;
-        for shown in later.examples {
-            if self.examples.len() < Self::EXAMPLES && !self.examples.contains(&shown) {
-                self.examples.push(shown);
-            }
-        }
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.examples.add(other.examples);
     }
 }
 
 impl Explained {
-    /// Adds what was explained of differences that come after these.
-    pub fn add(&mut self, later: Self) {
+    /// Adds what was explained of other differences.
+    pub fn add(&mut self, other: Self) {
         let lists = self.attributes.iter_mut().flatten().chain(&mut self.swaps).chain(&mut self.ranges);
-        let others = later.attributes.into_iter().flatten().chain(later.swaps).chain(later.ranges);
+        let others = other.attributes.into_iter().flatten().chain(other.swaps).chain(other.ranges);
         lists.zip(others).for_each(|(here, there)| here.add(there));
-        self.gaps.iter_mut().zip(later.gaps).for_each(|(here, there)| here.add(there));
+        self.gaps.iter_mut().zip(other.gaps).for_each(|(here, there)| here.add(there));
     }
 }

@@ -7,6 +7,7 @@ use crate::sides::{Side, Sides};
 use super::clues::Shown;
 use super::number::Mode;
 use super::option::{Ask, exchange, mode, zone_name};
+use super::rank::Firsts;
 use super::suspect::Suspect;
 use super::text::Garbled;
 use super::whereabouts::{gaps, places};
@@ -187,7 +188,7 @@ fn examples(suspect: &Suspect, share: &Share) -> Vec<String> {
     }
 }
 
-fn pairs(examples: &[Shown]) -> Vec<String> {
+fn pairs(examples: &Firsts<Shown>) -> Vec<String> {
     examples.iter().map(pair_of).collect()
 }
 

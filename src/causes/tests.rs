@@ -27,7 +27,7 @@ fn clues(pairs: &[(String, String)]) -> Clues {
         let class = class_of(values.authority, values.projection);
         let shown = Sides { authority, projection };
         let show = |side: Side| (*shown.get(side) != "NULL").then(|| shown.get(side).as_str().into());
-        clues.note(values, class, &mut scratch, show);
+        clues.note(values, class, (0, show), &mut scratch);
     }
     clues
 }

@@ -91,7 +91,7 @@ pub(super) fn places(
             grouped(elsewhere)
         );
         let keys: Vec<String> =
-            groups.iter().flat_map(|(_, place)| &place.keys).take(2).map(|key| short(key)).collect();
+            groups.iter().flat_map(|(_, place)| place.keys.iter()).take(2).map(|key| short(key)).collect();
         if all_keyed && !keys.is_empty() {
             evidence.push_str(&format!(", for example {}", keys.join(" and ")));
         }
