@@ -173,10 +173,16 @@ impl Question {
         keys_alone && self.gap.as_ref().is_some_and(|gap| gap.is_settled(&census.gap))
     }
 
-    /// Whether the differences must be looked at once more, because more keys are missing than were kept.
+    /// Whether the missing keys are not known, because more are missing than were kept.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.gap.as_ref().is_some_and(GapDoubt::is_open)
+    }
+
+    /// Whether the differences must be looked at once more for them, given what was counted of all rows.
+    #[must_use]
+    pub fn must_look(&self, census: &Census) -> bool {
+        self.gap.as_ref().is_some_and(|gap| gap.is_open() && gap.may_hold(&census.gap))
     }
 
     /// Counts the missing keys of some differences.

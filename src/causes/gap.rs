@@ -70,7 +70,7 @@ impl Gaps {
             Some(_) => {}
             None => self.ends = Some((key.clone(), key.clone())),
         }
-        let hash = FxBuildHasher.hash_one(&key);
+        let hash = spread(FxBuildHasher.hash_one(&key));
         if self.kept.len() < KEYS || self.kept.last().is_some_and(|(last, _)| hash <= *last) {
             self.kept.insert((hash, key));
         }
@@ -116,6 +116,13 @@ impl Gaps {
         let missing = is_whole.then(|| (0..=cuts.len()).map(|part| u64::from(part > 0)).collect());
         Some(GapDoubt { rows: self.rows, first, last, cuts, missing })
     }
+}
+
+/// The hash of keys that follow one another is no chance: mixed once more (the end of SplitMix64) it is.
+fn spread(hash: u64) -> u64 {
+    let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 /// The key of a row; None where it has no order, or is long.
@@ -166,6 +173,30 @@ impl GapDoubt {
     /// Whether the missing keys of each part must be counted, because they were too many to be kept.
     pub(super) fn is_open(&self) -> bool {
         self.missing.is_none()
+    }
+
+    /// Whether so many of the authority's keys leave room for a range that would be told. Missing keys are spread over the parts evenly, for
+    /// which of them are cuts is a matter of hashes: where a range holds a sixteenth of them, as the longest of those that are told
+    /// does, as many parts in succession hold about as many keys as missing ones.
+    pub(super) fn may_hold(&self, count: &GapCount) -> bool {
+        let parts = count.0.len();
+        if parts < 2 * TOLD * 16 {
+            return true;
+        }
+        // Fewer parts, and a quarter more keys in them, than chance would have it.
+        let least = parts / (2 * TOLD) * 4 / 5;
+        let (four_parts, five_rows) = (4 * parts as i128, 5 * i128::from(self.rows));
+        let (mut sums, mut sum) = (Vec::with_capacity(parts + 1), 0);
+        sums.push(0);
+        for keys in &count.0 {
+            sum += i128::from(*keys) * four_parts - five_rows;
+            sums.push(sum);
+        }
+        let mut highest = i128::MIN;
+        (least..sums.len()).any(|end| {
+            highest = highest.max(sums[end - least]);
+            sums[end] <= highest
+        })
     }
 
     /// Counts a missing row.
@@ -365,6 +396,42 @@ mod tests {
                 let within: Vec<i64> = (0..rows).filter(|key| (&gap.first..=&gap.last).contains(&&kept(*key))).collect();
                 prop_assert!(within.iter().all(|key| missing.contains(key)), "no key lies between: {:?}", within);
                 prop_assert_eq!(gap.rows, within.len() as u64);
+            }
+        }
+    }
+
+    /// So many keys, of which some are missing, with every sixteenth of those as a cut; and what is counted of them.
+    fn sampled(rows: i64, is_missing: impl Fn(i64) -> bool) -> (GapDoubt, GapCount) {
+        let missing: Vec<i64> = (0..rows).filter(|key| is_missing(*key)).collect();
+        let is_cut = |key: &i64| spread(key.unsigned_abs()) % 16 == 0;
+        let cuts: Vec<OwnedKey> = missing.iter().filter(|key| is_cut(key)).map(|key| kept(*key)).collect();
+        let (first, last) = (kept(missing[0]), kept(missing[missing.len() - 1]));
+        let mut doubt = GapDoubt { rows: missing.len() as u64, first, last, cuts, missing: None };
+        let count = |keys: &[i64]| {
+            let columns = columns(keys);
+            let mut count = GapCount::default();
+            doubt.count(&Keys::of(&columns).unwrap(), keys.len(), &mut count);
+            count
+        };
+        let (of_missing, of_all) = (count(&missing), count(&(0..rows).collect::<Vec<_>>()));
+        doubt.counted(of_missing);
+        (doubt, of_all)
+    }
+
+    #[test]
+    fn whatever_range_would_be_told_there_is_room_for_it() {
+        let scattered = |key: i64| spread(key.unsigned_abs() + 7) % 6 == 0;
+        let (doubt, count) = sampled(200_000, scattered);
+        assert!(!doubt.may_hold(&count), "keys that are missing here and there leave no room");
+        assert!(doubt.gaps(&count).is_empty());
+        for (gaps, apart, length) in
+            [(1, 200_000, 40_000), (1, 200_000, 60_000), (4, 50_000, 9_000), (8, 25_000, 4_500)]
+        {
+            for others in [false, true] {
+                let is_missing = |key: i64| key % apart < length || (others && spread(key.unsigned_abs()) % 9 == 1);
+                let (doubt, count) = sampled(200_000, is_missing);
+                assert!(doubt.may_hold(&count), "{gaps} ranges of {length}");
+                assert_eq!(doubt.gaps(&count).len(), gaps, "{gaps} ranges of {length}");
             }
         }
     }

@@ -205,7 +205,11 @@ impl<'s> Gathered<'s> {
 
     fn united(self, ends: Arc<[usize]>) -> Partitioned<'s> {
         let store = self.store.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Partitioned { store, ends, lines: self.lines, budget: self.budget, spill: self.spill }
+        let mut of_each = vec![0; 1 << Self::BITS];
+        store.add_bytes(&mut of_each);
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let bytes = starts.zip(ends.iter()).map(|(start, end)| of_each[start..*end].iter().sum()).collect();
+        Partitioned { store, ends, bytes, lines: self.lines, budget: self.budget, spill: self.spill }
     }
 }
 

@@ -46,6 +46,8 @@ pub(in crate::run) struct Partitioned<'s> {
     pub(super) store: Store,
     /// Which partitions were united: for each, the number of the first one behind it.
     pub(super) ends: Arc<[usize]>,
+    /// Bytes of each one's rows.
+    pub(super) bytes: Vec<u64>,
     pub(super) lines: OnceLock<Lines>,
     pub(super) budget: &'s Budget,
     pub(super) spill: &'s dyn Spill,
@@ -70,14 +72,12 @@ impl<'s> Partitioned<'s> {
 
     /// Whether a partition has any rows.
     pub(in crate::run) fn has(&self, partition: usize) -> bool {
-        let united = self.united(partition);
-        self.store.kept.iter().any(|kept| kept.bytes(&united) > 0)
+        self.bytes[partition] > 0
     }
 
     /// Bytes of a partition's rows.
     pub(in crate::run) fn bytes(&self, partition: usize) -> u64 {
-        let united = self.united(partition);
-        self.store.kept.iter().map(|kept| kept.bytes(&united)).sum()
+        self.bytes[partition]
     }
 
     /// Room for other rows of the same partitions.
