@@ -25,7 +25,7 @@ pub mod resolve;
 pub use candidates::{Candidates, Marks};
 pub use index::{Index, Questions, Shelf, Swept};
 pub use join::{JoinRules, Joined, join};
-pub use ordered::{Keys, OwnedKey, Run, mark_differing};
+pub use ordered::{Keys, OwnedKey, Run, Unlike, mark_differing};
 pub use records::{Collector, Expected, Record, Records};
 
 /// Where a row lies: unit and row within it, and whether `--where` holds for it.

@@ -360,6 +360,8 @@ pub struct Tuning {
     pub segment_rows: Option<u64>,
     /// Rows from which a table is read in spans where no limit asks for it.
     pub large_rows: u64,
+    /// Rows that do not agree, from which on they are told in two passes instead of kept, where most rows are such.
+    pub dense_rows: u64,
 }
 
 impl Default for Tuning {
@@ -372,6 +374,7 @@ impl Default for Tuning {
             budget: None,
             segment_rows: None,
             large_rows: 20_000_000,
+            dense_rows: 1 << 15,
         }
     }
 }

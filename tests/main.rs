@@ -122,6 +122,9 @@ mod engine;
 /// Sources in the order of their keys are merged, and say the same.
 mod merged;
 
+/// Where most rows differ, telling them says what keeping them says.
+mod told;
+
 /// Sums of segments in a database say what reading every row says.
 mod pushdown;
 

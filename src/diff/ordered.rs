@@ -16,7 +16,7 @@ use arrow::datatypes::{
 
 use super::resolve::Cells;
 use crate::normalise::{CanonicalBatch, CanonicalColumn};
-use crate::sides::Sides;
+use crate::sides::{Side, Sides};
 
 /// The keys of a batch whose rows all have a whole one.
 pub struct Keys<'a> {
@@ -198,52 +198,92 @@ pub struct Run {
     pub rows: usize,
 }
 
-/// Sets those rows of a run in which any of the columns from `skip` on is not strictly equal, or has a fault.
-pub fn mark_differing(batches: Sides<&CanonicalBatch>, skip: usize, run: Run, differing: &mut Vec<bool>) {
-    differing.clear();
-    differing.resize(run.rows, false);
-    let columns = batches.authority.columns.iter().zip(&batches.projection.columns).skip(skip);
-    for (authority, projection) in columns {
-        let columns = Sides { authority, projection };
-        mark_unequal(columns, run, differing);
-        for (side, column) in columns.iter() {
-            let first = *run.first.get(side);
-            let rows = first..first + run.rows;
-            let from = column.faults.partition_point(|fault| (fault.row as usize) < rows.start);
-            for fault in column.faults[from..].iter().take_while(|fault| (fault.row as usize) < rows.end) {
-                differing[fault.row as usize - first] = true;
-            }
+/// Which attributes of each row of some runs are unlike: a bit for each.
+#[derive(Default)]
+pub struct Unlike {
+    words: usize,
+    masks: Vec<u64>,
+    /// The rows in which one column is unlike.
+    column: Vec<bool>,
+}
+
+impl Unlike {
+    /// The rows in which any attribute is unlike, each with its bits; `runs` are those that were looked at.
+    pub fn rows<'u>(&'u self, runs: &'u [Run]) -> impl Iterator<Item = (Sides<usize>, &'u [u64])> {
+        let rows = runs.iter().flat_map(|run| (0..run.rows).map(|row| run.first.map(|_, first| first + row)));
+        let masks = self.masks.chunks_exact(self.words.max(1));
+        rows.zip(masks).filter(|(_, mask)| mask.iter().any(|word| *word != 0))
+    }
+
+    fn begin(&mut self, attributes: usize, rows: usize) {
+        self.words = attributes.div_ceil(64);
+        self.masks.clear();
+        self.masks.resize(self.words * rows, 0);
+    }
+
+    /// Takes in the rows in which one attribute is unlike.
+    fn note(&mut self, attribute: usize) {
+        let (word, bit) = (attribute / 64, 1 << (attribute % 64));
+        for (mask, unlike) in self.masks.iter_mut().skip(word).step_by(self.words).zip(&self.column) {
+            *mask |= if *unlike { bit } else { 0 };
         }
     }
 }
 
-fn mark_unequal(columns: Sides<&CanonicalColumn>, run: Run, differing: &mut [bool]) {
+/// Tells which of the columns from `skip` on are not strictly equal in each row of some runs, or have a fault.
+pub fn mark_differing(batches: Sides<&CanonicalBatch>, skip: usize, runs: &[Run], unlike: &mut Unlike) {
+    let rows = runs.iter().map(|run| run.rows).sum();
+    unlike.begin(batches.authority.columns.len(), rows);
+    let columns = batches.authority.columns.iter().zip(&batches.projection.columns).enumerate().skip(skip);
+    for (attribute, (authority, projection)) in columns {
+        unlike.column.clear();
+        unlike.column.resize(rows, false);
+        let columns = Sides { authority, projection };
+        mark_unequal(columns, runs, &mut unlike.column);
+        for (side, column) in columns.iter().filter(|(_, column)| !column.faults.is_empty()) {
+            mark_faults(column, runs.iter().map(|run| stretch(*run.first.get(side), run.rows)), &mut unlike.column);
+        }
+        if unlike.column.contains(&true) {
+            unlike.note(attribute);
+        }
+    }
+}
+
+fn mark_faults(column: &CanonicalColumn, stretches: impl Iterator<Item = Range<usize>>, mut differing: &mut [bool]) {
+    for rows in stretches {
+        let (here, rest) = differing.split_at_mut(rows.len());
+        let from = column.faults.partition_point(|fault| (fault.row as usize) < rows.start);
+        for fault in column.faults[from..].iter().take_while(|fault| (fault.row as usize) < rows.end) {
+            here[fault.row as usize - rows.start] = true;
+        }
+        differing = rest;
+    }
+}
+
+fn mark_unequal(columns: Sides<&CanonicalColumn>, runs: &[Run], differing: &mut [bool]) {
     let arrays = columns.map(|_, column| column.values.as_ref());
     let has_nulls = arrays.iter().any(|(_, array)| array.null_count() > 0 || array.data_type() == &DataType::Null);
     match (arrays.authority.data_type(), arrays.projection.data_type()) {
-        _ if has_nulls => mark_cells(arrays, run, differing),
-        (DataType::Int64, DataType::Int64) => mark_primitives::<Int64Type>(arrays, run, differing),
-        (DataType::Date32, DataType::Date32) => mark_primitives::<Date32Type>(arrays, run, differing),
+        _ if has_nulls => mark_cells(arrays, runs, differing),
+        (DataType::Int64, DataType::Int64) => mark_primitives::<Int64Type>(arrays, runs, differing),
+        (DataType::Date32, DataType::Date32) => mark_primitives::<Date32Type>(arrays, runs, differing),
         (DataType::Decimal128(..), DataType::Decimal128(..)) => {
-            mark_primitives::<Decimal128Type>(arrays, run, differing);
+            mark_primitives::<Decimal128Type>(arrays, runs, differing);
         }
         (DataType::Decimal256(..), DataType::Decimal256(..)) => {
-            mark_primitives::<Decimal256Type>(arrays, run, differing);
+            mark_primitives::<Decimal256Type>(arrays, runs, differing);
         }
         (DataType::Float64, DataType::Float64) => {
             let values = arrays.map(|_, array| array.as_primitive::<Float64Type>().values().as_ref());
-            let bits = values.map(|side, values: &[f64]| {
-                values[stretch(*run.first.get(side), run.rows)].iter().map(|value| value.to_bits())
-            });
-            mark(bits, differing);
+            each_run(runs, values, differing, |differs, one: &f64, other| *differs = one.to_bits() != other.to_bits());
         }
         (DataType::Utf8View, DataType::Utf8View) => {
-            mark_views(arrays.map(|_, array| array.as_string_view()), run, differing);
+            mark_views(arrays.map(|_, array| array.as_string_view()), runs, differing);
         }
         (DataType::BinaryView, DataType::BinaryView) => {
-            mark_views(arrays.map(|_, array| array.as_binary_view()), run, differing);
+            mark_views(arrays.map(|_, array| array.as_binary_view()), runs, differing);
         }
-        _ => mark_cells(arrays, run, differing),
+        _ => mark_cells(arrays, runs, differing),
     }
 }
 
@@ -251,52 +291,54 @@ fn stretch(first: usize, rows: usize) -> Range<usize> {
     first..first + rows
 }
 
-fn mark<V: PartialEq>(values: Sides<impl Iterator<Item = V>>, differing: &mut [bool]) {
-    for ((differs, one), other) in differing.iter_mut().zip(values.authority).zip(values.projection) {
-        *differs |= one != other;
+/// Calls for the two values of each row of the runs, in their order.
+fn each_run<V>(runs: &[Run], values: Sides<&[V]>, mut differing: &mut [bool], mark: impl Fn(&mut bool, &V, &V) + Copy) {
+    for run in runs {
+        let (here, rest) = differing.split_at_mut(run.rows);
+        let of = values.map(|side, values| &values[stretch(*run.first.get(side), run.rows)]);
+        for ((differs, one), other) in here.iter_mut().zip(of.authority).zip(of.projection) {
+            mark(differs, one, other);
+        }
+        differing = rest;
     }
 }
 
-fn mark_primitives<T: ArrowPrimitiveType>(arrays: Sides<&dyn Array>, run: Run, differing: &mut [bool]) {
-    let values = arrays
-        .map(|side, array| &array.as_primitive::<T>().values()[stretch(*run.first.get(side), run.rows)])
-        .map(|_, values| values.iter().copied());
-    mark(values, differing);
+fn mark_primitives<T: ArrowPrimitiveType>(arrays: Sides<&dyn Array>, runs: &[Run], differing: &mut [bool]) {
+    let values = arrays.map(|_, array| array.as_primitive::<T>().values().as_ref());
+    each_run(runs, values, differing, |differs, one: &T::Native, other| *differs = one != other);
 }
 
 /// A short value lies within its view; of a long one the view tells length and first bytes.
-fn mark_views<T: ByteViewType + ?Sized>(arrays: Sides<&GenericByteViewArray<T>>, run: Run, differing: &mut [bool]) {
+fn mark_views<T: ByteViewType + ?Sized>(arrays: Sides<&GenericByteViewArray<T>>, runs: &[Run], differing: &mut [bool]) {
     const SHORT: u32 = 12;
-    let views = arrays.map(|side, array| &array.views()[stretch(*run.first.get(side), run.rows)]);
+    let views = arrays.map(|_, array| array.views().as_ref());
     let data = arrays.map(|_, array| array.data_buffers());
-    for ((differs, &one), &other) in differing.iter_mut().zip(views.authority).zip(views.projection) {
+    each_run(runs, views, differing, |differs, &one: &u128, &other| {
         #[expect(clippy::cast_possible_truncation, reason = "the lowest half of a view is its length and first bytes")]
         let (head, other_head) = (one as u64, other as u64);
-        if head as u32 <= SHORT {
-            *differs |= one != other;
+        *differs = if head as u32 <= SHORT {
+            one != other
         } else if head != other_head {
-            *differs = true;
-        } else if !*differs {
+            true
+        } else {
             let at = |view: u128| {
                 let view = ByteView::from(view);
                 (view.buffer_index as usize, stretch(view.offset as usize, view.length as usize))
             };
             let ((one, one_at), (other, other_at)) = (at(one), at(other));
-            *differs = data.authority[one][one_at] != data.projection[other][other_at];
-        }
-    }
+            data.authority[one][one_at] != data.projection[other][other_at]
+        };
+    });
 }
 
 /// Any layout, NULLs among the values.
-fn mark_cells(arrays: Sides<&dyn Array>, run: Run, differing: &mut [bool]) {
+fn mark_cells(arrays: Sides<&dyn Array>, runs: &[Run], differing: &mut [bool]) {
     let cells = arrays.map(|_, array| Cells::of(array));
     let nulls = arrays.map(|_, array| array.logical_nulls());
-    for (index, differs) in differing.iter_mut().enumerate() {
-        let at = run.first.map(|_, first| first + index);
-        let null = |nulls: &Option<arrow::buffer::NullBuffer>, row: usize| {
-            nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
-        };
-        *differs |= match (null(&nulls.authority, at.authority), null(&nulls.projection, at.projection)) {
+    let null = |side: Side, row: usize| nulls.get(side).as_ref().is_some_and(|nulls| nulls.is_null(row));
+    let rows = runs.iter().flat_map(|run| (0..run.rows).map(|row| run.first.map(|_, first| first + row)));
+    for (differs, at) in differing.iter_mut().zip(rows) {
+        *differs = match (null(Side::Authority, at.authority), null(Side::Projection, at.projection)) {
             (true, true) => false,
             (false, false) => cells.authority.value(at.authority) != cells.projection.value(at.projection),
             _ => true,

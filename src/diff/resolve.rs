@@ -15,9 +15,11 @@ use crate::normalise::{Binding, CanonicalBatch, CanonicalColumn, FaultReason, Ma
 use crate::sides::{Side, Sides};
 
 mod again;
+mod met;
 mod pairs;
 
 pub use again::Again;
+pub use met::{Met, resolve_met};
 pub(in crate::diff) use pairs::Cells;
 use pairs::{Pair, differing};
 

@@ -5,17 +5,29 @@ use rayon::prelude::*;
 use super::Halt;
 use super::compare::Work;
 use super::gather::Partitioned;
+use super::merge::Told;
 use super::recheck::{Second, unsettled};
 use crate::causes::{Evidence, Explained, MissingKeys, Question, Scene, Suspects, Teller};
 use crate::classify::{Bench, Divergence, Scale};
 use crate::diff::resolve::{Again, Difference, ResolveRules, Resolved, Rows, resolve};
 use crate::sides::{Side, Sides};
 
+/// Where the rows that do not agree come from, as often as they are looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Differing<'d, 's> {
+    /// Those that are kept, in partitions.
+    pub(super) kept: &'d Sides<Partitioned<'s>>,
+    /// What a second look made of them, where one was taken.
+    pub(super) second: Option<&'d Second<'s>>,
+    /// Those that are told while the sources are merged once more.
+    pub(super) told: Option<&'d Told<'d>>,
+}
+
 impl Work<'_> {
     /// The causes that may be named; so many pairs agree besides. The rows stay where they are.
     pub(super) fn suspects(
         &self,
-        (gathered, second): (&Sides<Partitioned<'_>>, Option<&Second<'_>>),
+        differing: Differing<'_, '_>,
         scale: &Scale,
         (agree, complete): (u64, Sides<bool>),
         by_file: &Sides<Vec<u64>>,
@@ -25,9 +37,35 @@ impl Work<'_> {
             // Rows of a multiset are there or not; none is another's copy.
             return Ok(Evidence::new(binding).suspects());
         }
-        let partitions: Vec<usize> = (0..gathered.authority.partitions())
-            .filter(|&partition| gathered.iter().any(|(_, side)| side.has(partition)))
-            .collect();
+        let second = differing.second;
+        let mut evidence = self.evidence(differing.kept, second, scale)?;
+        differing.told.into_iter().for_each(|told| evidence.add(told.evidence()));
+        evidence.agreeing(agree);
+        let mut suspects = evidence.suspects();
+        // A file cannot be counted that another one has replaced, nor keys that a second look found; and where that was taken it is not
+        // known which rows `--where` keeps by then.
+        let narrowed = self.inputs.row_filter.is_some();
+        let countable = second.is_none_or(|second| !second.replaced() && !narrowed);
+        let answerable = |question: &Question| countable && (second.is_none() || !question.is_open());
+        let in_scope = |question: Question| if narrowed { question.in_scope() } else { Some(question) };
+        if let Some(mut question) = suspects.question().and_then(in_scope).filter(answerable) {
+            let (census, by_file) = self.census(&question, complete, by_file)?;
+            if question.must_look(&census) {
+                question.looked(self.missing_keys(&question, differing, scale)?);
+            }
+            suspects.answered(question, &census, &by_file);
+        }
+        Ok(suspects)
+    }
+
+    /// What kept rows have in common.
+    fn evidence(
+        &self,
+        gathered: &Sides<Partitioned<'_>>,
+        second: Option<&Second<'_>>,
+        scale: &Scale,
+    ) -> Result<Evidence, Halt> {
+        let binding = &self.inputs.binding;
         let look = |mut evidence: Evidence, partition: usize| {
             self.reader(Side::Authority).go_on()?;
             let bytes = gathered.iter().map(|(_, side)| side.bytes(partition)).sum();
@@ -46,34 +84,20 @@ impl Work<'_> {
             self.batch.progress.advance(0, bytes);
             Ok::<_, Halt>(evidence)
         };
-        // Evidence is added in the order of the partitions, whoever looked at them.
-        let evidence = self.batch.threads.install(|| {
-            partitions.par_iter().copied().try_fold(|| Evidence::new(binding), look).try_reduce(
-                || Evidence::new(binding),
-                |mut one, other| {
-                    one.add(other);
-                    Ok(one)
-                },
-            )
-        });
-        let mut evidence = evidence?;
-        evidence.agreeing(agree);
-        let mut suspects = evidence.suspects();
-        // A file cannot be counted that another one has replaced, nor keys that a second look found; and where that was taken it is not
-        // known which rows `--where` keeps by then.
-        let narrowed = self.inputs.row_filter.is_some();
-        let countable = second.is_none_or(|second| !second.replaced() && !narrowed);
-        let answerable = |question: &Question| countable && (second.is_none() || !question.is_open());
-        let in_scope = |question: Question| if narrowed { question.in_scope() } else { Some(question) };
-        if let Some(mut question) = suspects.question().and_then(in_scope).filter(answerable) {
-            if question.is_open() {
-                question.looked(self.missing_keys(&question, gathered, scale, &partitions)?);
-            }
-            let (census, by_file) = self.census(&question, complete, by_file)?;
-            suspects.answered(question, &census, &by_file);
-        }
-        Ok(suspects)
+        let add = |mut one: Evidence, other: Evidence| {
+            one.add(other);
+            Ok(one)
+        };
+        self.batch.threads.install(|| {
+            let partitions = partitions_with_rows(gathered).into_par_iter();
+            partitions.try_fold(|| Evidence::new(binding), look).try_reduce(|| Evidence::new(binding), add)
+        })
     }
+}
+
+fn partitions_with_rows(gathered: &Sides<Partitioned<'_>>) -> Vec<usize> {
+    let has_rows = |partition: &usize| gathered.iter().any(|(_, side)| side.has(*partition));
+    (0..gathered.authority.partitions()).filter(has_rows).collect()
 }
 
 impl Work<'_> {
@@ -97,32 +121,41 @@ impl Work<'_> {
     fn missing_keys(
         &self,
         question: &Question,
-        gathered: &Sides<Partitioned<'_>>,
+        differing: Differing<'_, '_>,
         scale: &Scale,
-        partitions: &[usize],
     ) -> Result<MissingKeys, Halt> {
         let binding = &self.inputs.binding;
-        let look = |mut missing: MissingKeys, &partition: &usize| {
+        let note = |missing: &mut MissingKeys, rows: &Sides<Rows>, resolved: &Resolved| {
+            let bench = Bench { contract: self.batch.contract, binding, rows, scale };
+            telling(bench, |teller| question.look(Scene { binding, rows }, &resolved.differences, &teller, missing));
+            Ok::<_, Halt>(())
+        };
+        let gathered = differing.kept;
+        let look = |mut missing: MissingKeys, partition: usize| {
             self.reader(Side::Authority).go_on()?;
             let rows = gathered.as_ref().try_map(|side, gathered| gathered.rows(self.reader(side), partition))?;
             let (rows, resolved) = self.resolved(None, partition, rows)?;
-            let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale };
-            let scene = Scene { binding, rows: &rows };
-            telling(bench, |teller| question.look(scene, &resolved.differences, &teller, &mut missing));
+            note(&mut missing, &rows, &resolved)?;
             Ok::<_, Halt>(missing)
         };
         let add = |mut one: MissingKeys, other: MissingKeys| {
             one.add(&other);
             Ok(one)
         };
-        self.batch.threads.install(|| {
-            partitions.par_iter().try_fold(MissingKeys::default, look).try_reduce(MissingKeys::default, add)
-        })
+        let mut missing = self.batch.threads.install(|| {
+            let partitions = partitions_with_rows(gathered).into_par_iter();
+            partitions.try_fold(MissingKeys::default, look).try_reduce(MissingKeys::default, add)
+        })?;
+        if let Some(told) = differing.told {
+            let of_spans = self.tell_again(told, MissingKeys::default, note)?;
+            of_spans.iter().for_each(|of_span| missing.add(of_span));
+        }
+        Ok(missing)
     }
 }
 
 /// Who tells kinds and keys of differences.
-fn telling<T>(bench: Bench<'_>, told: impl FnOnce(Teller<'_>) -> T) -> T {
+pub(super) fn telling<T>(bench: Bench<'_>, told: impl FnOnce(Teller<'_>) -> T) -> T {
     let key = |difference: &Difference| {
         let mut key = String::new();
         bench.write_key_of(difference, &mut key);

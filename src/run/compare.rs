@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::causes::Differing;
 use super::gather::{Gathered, Room, partitioned};
 use super::input::Inputs;
+use super::merge::{Because, Merged, Told};
 use super::pairing::Pairing;
 use super::reader::{Again, Reader};
 use super::recall::Recall;
@@ -69,12 +71,22 @@ fn compare_in_order(
     work.countable()?;
     let Some(spans) = work.spans() else { return Ok(false) };
     let gathered = work.gathered(&spill);
-    let Some(merged) = work.merge(spans, &gathered)? else { return Ok(false) };
-    tally.scanned(&merged.units, Sides::default());
-    tally.table_sums(Work::sums_of_merged(&merged.units, &gathered));
-    tally.joined(merged.agree, Sides::default());
-    work.finish(gathered, &merged.units, tally, recorder)?;
-    Ok(true)
+    match work.merge(&spans, &gathered, work.tells(recorder))? {
+        Ok(merged) => return work.kept(&merged, gathered, tally, recorder).map(|()| true),
+        Err(Because::Unsorted) => return Ok(false),
+        Err(Because::Dense) => drop(gathered),
+    }
+    // What was measured so far is measured again.
+    inputs.gauges.forget();
+    let stragglers = work.gathered(&spill);
+    if let Some((merged, told)) = work.tell(&spans, &stragglers)? {
+        return work.told(&merged, (&told, stragglers), tally, recorder).map(|()| true);
+    }
+    drop(stragglers);
+    inputs.gauges.forget();
+    let gathered = work.gathered(&spill);
+    let Ok(merged) = work.merge(&spans, &gathered, false)? else { return Ok(false) };
+    work.kept(&merged, gathered, tally, recorder).map(|()| true)
 }
 
 /// What the steps of one comparison share.
@@ -150,6 +162,50 @@ impl<'w> Work<'w> {
         }
     }
 
+    /// Whether rows that do not agree can be told in passes instead of kept: nobody wants them whole, in order, or a second time.
+    fn tells(&self, recorder: &dyn Recorder) -> bool {
+        let contract = self.batch.contract;
+        let again = contract.recheck.is_some() && contract.not_rechecked().is_none();
+        !recorder.keeps() && !self.batch.settings.draft_plan && !again && self.batch.notes.is_none()
+    }
+
+    /// Records sources that were merged, whose rows that do not agree are kept.
+    fn kept(
+        &self,
+        merged: &Merged,
+        gathered: Sides<Gathered<'_>>,
+        tally: &mut Tally<'_>,
+        recorder: &mut dyn Recorder,
+    ) -> Result<(), Halt> {
+        tally.scanned(&merged.units, Sides::default());
+        tally.table_sums(Self::sums_of_merged(&merged.units, &gathered));
+        tally.joined(merged.agree, Sides::default());
+        self.finish(gathered, &merged.units, tally, recorder)
+    }
+
+    /// Records sources that were merged, whose rows that do not agree are told once more, and makes sure that they are still what
+    /// they were.
+    fn told(
+        &self,
+        merged: &Merged,
+        (told, stragglers): (&Told<'_>, Sides<Gathered<'_>>),
+        tally: &mut Tally<'_>,
+        recorder: &mut dyn Recorder,
+    ) -> Result<(), Halt> {
+        tally.scanned(&merged.units, Sides::default());
+        tally.table_sums(merged.units.as_ref().map(|_, units| sum_of(units)));
+        tally.joined(merged.agree, Sides::default());
+        let stragglers = partitioned(stragglers, |bytes| self.together(bytes));
+        let differing = Differing { kept: &stragglers, second: None, told: Some(told) };
+        self.resolve(differing, &self.rows_by_file(&merged.units), tally, recorder)?;
+        for (side, input) in self.inputs.sides.iter() {
+            unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;
+        }
+        tally.gauged(self.inputs);
+        tally.compared();
+        Ok(())
+    }
+
     /// Resolves and records what was gathered, and makes sure that the sources are still what they were.
     pub(super) fn finish(
         &self,
@@ -161,7 +217,8 @@ impl<'w> Work<'w> {
         let gathered = partitioned(gathered, |bytes| self.together(bytes));
         let had = units.as_ref().map(|_, units| units.iter().any(|unit| unit.read > 0));
         let second = self.second_look(&gathered, had)?;
-        self.resolve((&gathered, second.as_ref()), &self.rows_by_file(units), tally, recorder)?;
+        let differing = Differing { kept: &gathered, second: second.as_ref(), told: None };
+        self.resolve(differing, &self.rows_by_file(units), tally, recorder)?;
         // Before a second look, which a file may be replaced for, that was made sure of.
         for (side, input) in self.inputs.sides.iter().filter(|_| second.is_none()) {
             unchanged(&input.opened).map_err(|error| Halt::Source { side, error })?;

@@ -1,16 +1,17 @@
-//! Judges candidates partition by partition: differences become counts, divergences and actions.
+//! Judges candidates partition by partition, or while they are told: differences become counts, divergences and actions.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::channel;
 
 use super::Halt;
 use super::at_risk::{self, AtRisk};
-use super::causes::explain;
+use super::causes::{Differing, Names, explain};
 use super::compare::Work;
 use super::desk::{Desk, Relieved};
 use super::examples::Examples;
 use super::gather::Partitioned;
 use super::lag::LagCounts;
+use super::merge::Told;
 use super::recheck::Second;
 use super::tally::Tally;
 use crate::audit::decision::Decided;
@@ -18,8 +19,9 @@ use crate::audit::{Books, Recorder};
 use crate::causes::{Explained, Suspects};
 use crate::classify::{Bench, Divergence, Scale, judge, judge_by_rules, kind_of};
 use crate::contract::{Kind, Severity};
-use crate::diff::resolve::{Again, Difference};
+use crate::diff::resolve::{Again, Difference, Resolved, Rows};
 use crate::digest::Encoded;
+use crate::normalise::Binding;
 use crate::plan::Action;
 use crate::sides::{Side, Sides};
 
@@ -27,24 +29,25 @@ impl Work<'_> {
     /// Judges the partitions in parallel, a few ahead of the one that is recorded, so that what is judged never piles up.
     pub(super) fn resolve(
         &self,
-        (gathered, second): (&Sides<Partitioned<'_>>, Option<&Second<'_>>),
+        differing: Differing<'_, '_>,
         by_file: &Sides<Vec<u64>>,
         tally: &mut Tally<'_>,
         recorder: &mut dyn Recorder,
     ) -> Result<(), Halt> {
         self.batch.begin_notes(&self.inputs.binding)?;
         let mut scale = Scale::new(self.batch.contract, &self.inputs.binding).with_pace(self.pace(tally)?);
-        if let Some(second) = second {
+        if let Some(second) = differing.second {
             let projection = &self.batch.contract.sources.projection;
             scale = scale.with_pace_again(|first| second.pace(projection, first));
         }
         let settings = self.batch.settings;
         let desk = Desk::new(&settings.decisions, tally.privacy(), settings.started_at, recorder.keeps());
-        let bytes_of = |partition| gathered.iter().map(|(_, side)| side.bytes(partition)).sum::<u64>();
-        let bytes: Vec<u64> = (0..gathered.authority.partitions()).map(bytes_of).collect();
+        let kept = differing.kept;
+        let bytes_of = |partition| kept.iter().map(|(_, side)| side.bytes(partition)).sum::<u64>();
+        let bytes: Vec<u64> = (0..kept.authority.partitions()).map(bytes_of).collect();
         let progress = self.batch.progress;
         progress.begin(&self.batch.contract.name, "looking for causes", bytes.iter().sum());
-        let suspects = self.suspects((gathered, second), &scale, (tally.agree(), tally.complete()), by_file)?;
+        let suspects = self.suspects(differing, &scale, (tally.agree(), tally.complete()), by_file)?;
         let mut explained = suspects.counts();
         let policy = Policy {
             scale: &scale,
@@ -52,11 +55,14 @@ impl Work<'_> {
             keeps: recorder.keeps(),
             desk: &desk,
             suspects: &suspects,
-            second,
+            second: differing.second,
         };
         progress.begin(&self.batch.contract.name, "judging", bytes.iter().sum());
-        self.judge_all(gathered, &bytes, policy, &mut explained, (tally, recorder))?;
+        self.judge_all(kept, &bytes, policy, &mut explained, (&mut *tally, &mut *recorder))?;
         progress.end();
+        if let Some(told) = differing.told {
+            self.judge_told(told, policy, &mut explained, (tally, recorder))?;
+        }
         let files = tally.file_names();
         tally.causes(suspects.tell(&explained, self.batch.contract, &self.inputs.binding, &files));
         Ok(())
@@ -106,72 +112,118 @@ impl Work<'_> {
         })
     }
 
+    /// Judges what is told while the sources are merged once more. Nothing of it is kept, so it is recorded in any order.
+    fn judge_told(
+        &self,
+        told: &Told<'_>,
+        policy: Policy<'_>,
+        explained: &mut Explained,
+        (tally, recorder): (&mut Tally<'_>, &mut dyn Recorder),
+    ) -> Result<(), Halt> {
+        let examples = tally.examples();
+        let new = || Judged::new(&self.inputs.binding, examples.below(), policy.suspects);
+        let of_spans =
+            self.tell_again(told, new, |judged, rows, resolved| self.judge_rows(rows, resolved, policy, judged))?;
+        for mut judged in of_spans {
+            explained.add(std::mem::take(&mut judged.explained));
+            tally.record(judged, recorder).map_err(Halt::Record)?;
+        }
+        Ok(())
+    }
+
     fn judge(
         &self,
         gathered: &Sides<Partitioned<'_>>,
         partition: usize,
         policy: Policy<'_>,
-        mut examples: Examples,
+        examples: Examples,
     ) -> Result<Judged, Halt> {
-        let binding = &self.inputs.binding;
         let taken = gathered.as_ref().try_map(|side, rows| rows.rows(self.reader(side), partition))?;
         let (rows, resolved) = self.resolved(policy.second, partition, taken)?;
-        let bench = Bench { contract: self.batch.contract, binding, rows: &rows, scale: policy.scale };
+        let mut judged = Judged::new(&self.inputs.binding, examples, policy.suspects);
+        self.judge_rows(&rows, &resolved, policy, &mut judged)?;
+        Ok(judged)
+    }
+
+    /// Adds to `judged` what some rows come to.
+    fn judge_rows(
+        &self,
+        rows: &Sides<Rows>,
+        resolved: &Resolved,
+        policy: Policy<'_>,
+        judged: &mut Judged,
+    ) -> Result<(), Halt> {
+        let binding = &self.inputs.binding;
+        let bench = Bench { contract: self.batch.contract, binding, rows, scale: policy.scale };
         self.batch.note(bench, &resolved.differences)?;
-        let mut counts = Counts::new(binding.attributes.len());
-        let by_difference = policy.scale.by_difference() && policy.desk.is_empty();
+        let by_difference = policy.by_difference();
         if by_difference {
             for difference in &resolved.differences {
-                counts.difference(difference, policy.scale.severities(difference));
+                judged.counts.difference(difference, policy.scale.severities(difference));
             }
         }
-        let (explained, mut causes) = explain(policy.suspects, bench, &resolved.differences);
-        let mut findings = Vec::new();
-        let mut lag = LagCounts::default();
-        let mut at_risk = AtRisk::default();
-        let worth = at_risk::attribute(bench.contract, binding);
-        let draft_plan = self.batch.settings.draft_plan;
-        if policy.keeps || draft_plan || !by_difference {
-            let mut encoded = Encoded::default();
-            let mut booked = resolved.first.iter();
-            let ended = judge_by_rules(bench, &resolved.differences, |difference, mut divergences| {
-                causes.name(&mut divergences);
-                let ruled = policy.desk.rule(bench, difference, &mut divergences, &mut encoded);
-                if !by_difference {
-                    counts.judged(booked.next().unwrap_or(difference), difference, &divergences);
-                    // What is in flight drifts no contract anyway, so that no decision can relieve it further.
-                    let in_flight = divergences.first().is_some_and(|first| first.kind == Kind::InFlight);
-                    let mut nothing = Relieved::default();
-                    let relieved = if in_flight { &mut nothing } else { &mut counts.relieved };
-                    ruled.count(&divergences, &mut counts.decided, relieved);
-                    if bench.again(difference) != Some(Again::Settled) {
-                        lag.note(bench, difference, &divergences);
-                    }
-                }
-                if let (Some(worth), Some(first)) = (worth, divergences.first()) {
-                    at_risk.add(bench, worth, difference, first.kind);
-                }
-                let open = divergences.iter().enumerate().filter(|(index, _)| !ruled.away(*index));
-                open.for_each(|(_, divergence)| examples.offer(divergence));
-                let drafted = || ruled.draft(bench, difference, &divergences, policy.complete);
-                let actions = if draft_plan { drafted() } else { Vec::new() };
-                if policy.keeps || draft_plan {
-                    findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
-                }
-            });
-            ended.map_err(Halt::Contract)?;
-        } else if examples.wanted() {
-            exemplify(bench, &resolved.differences, &mut examples);
+        let (explained, causes) = explain(policy.suspects, bench, &resolved.differences);
+        if policy.keeps || self.batch.settings.draft_plan || !by_difference {
+            self.judge_lines(bench, resolved, policy, causes, judged)?;
+        } else if judged.examples.wanted() {
+            exemplify(bench, &resolved.differences, &mut judged.examples);
         }
         for (side, tombstones) in resolved.tombstones.iter() {
-            counts.books.get_mut(side).tombstone += tombstones;
+            judged.counts.books.get_mut(side).tombstone += tombstones;
         }
-        let (agree, out_of_scope) = (resolved.agree, resolved.out_of_scope);
-        Ok(Judged { agree, out_of_scope, counts, at_risk, examples, lag, findings, explained })
+        judged.explained.add(explained);
+        judged.agree += resolved.agree;
+        for (side, rows) in resolved.out_of_scope.iter() {
+            *judged.out_of_scope.get_mut(side) += rows;
+        }
+        Ok(())
+    }
+
+    /// Adds to `judged` what each line comes to, by rules and decisions.
+    fn judge_lines(
+        &self,
+        bench: Bench<'_>,
+        resolved: &Resolved,
+        policy: Policy<'_>,
+        mut causes: Names,
+        judged: &mut Judged,
+    ) -> Result<(), Halt> {
+        let Judged { counts, at_risk, examples, lag, findings, .. } = judged;
+        let by_difference = policy.by_difference();
+        let worth = at_risk::attribute(bench.contract, bench.binding);
+        let draft_plan = self.batch.settings.draft_plan;
+        let mut encoded = Encoded::default();
+        let mut booked = resolved.first.iter();
+        let ended = judge_by_rules(bench, &resolved.differences, |difference, mut divergences| {
+            causes.name(&mut divergences);
+            let ruled = policy.desk.rule(bench, difference, &mut divergences, &mut encoded);
+            if !by_difference {
+                counts.judged(booked.next().unwrap_or(difference), difference, &divergences);
+                // What is in flight drifts no contract anyway, so that no decision can relieve it further.
+                let in_flight = divergences.first().is_some_and(|first| first.kind == Kind::InFlight);
+                let mut nothing = Relieved::default();
+                let relieved = if in_flight { &mut nothing } else { &mut counts.relieved };
+                ruled.count(&divergences, &mut counts.decided, relieved);
+                if bench.again(difference) != Some(Again::Settled) {
+                    lag.note(bench, difference, &divergences);
+                }
+            }
+            if let (Some(worth), Some(first)) = (worth, divergences.first()) {
+                at_risk.add(bench, worth, difference, first.kind);
+            }
+            let open = divergences.iter().enumerate().filter(|(index, _)| !ruled.away(*index));
+            open.for_each(|(_, divergence)| examples.offer(divergence));
+            let drafted = || ruled.draft(bench, difference, &divergences, policy.complete);
+            let actions = if draft_plan { drafted() } else { Vec::new() };
+            if policy.keeps || draft_plan {
+                findings.push((if policy.keeps { divergences } else { Vec::new() }, actions));
+            }
+        });
+        ended.map_err(Halt::Contract)
     }
 }
 
-/// What all partitions are judged by.
+/// What all rows are judged by.
 #[derive(Clone, Copy)]
 struct Policy<'a> {
     scale: &'a Scale,
@@ -182,6 +234,13 @@ struct Policy<'a> {
     suspects: &'a Suspects,
     /// What a second look made of it.
     second: Option<&'a Second<'a>>,
+}
+
+impl Policy<'_> {
+    /// Whether what differs tells its severity without being told line by line.
+    fn by_difference(&self) -> bool {
+        self.scale.by_difference() && self.desk.is_empty()
+    }
 }
 
 /// Makes only those divergences that are taken as examples.
@@ -200,7 +259,7 @@ fn exemplify(bench: Bench<'_>, differences: &[Difference], examples: &mut Exampl
     }
 }
 
-/// What one partition gave, judged but not yet recorded.
+/// What one partition gave, or one span of sources that are merged once more: judged but not yet recorded.
 pub(super) struct Judged {
     pub(super) agree: u64,
     pub(super) out_of_scope: Sides<u64>,
@@ -212,6 +271,22 @@ pub(super) struct Judged {
     pub(super) findings: Vec<(Vec<Divergence>, Vec<Action>)>,
     /// What the named causes explain.
     pub(super) explained: Explained,
+}
+
+impl Judged {
+    /// Nothing yet.
+    fn new(binding: &Binding, examples: Examples, suspects: &Suspects) -> Self {
+        Self {
+            agree: 0,
+            out_of_scope: Sides::default(),
+            counts: Counts::new(binding.attributes.len()),
+            at_risk: AtRisk::default(),
+            examples,
+            lag: LagCounts::default(),
+            findings: Vec::new(),
+            explained: suspects.counts(),
+        }
+    }
 }
 
 /// Counts of what differs, which add up in any order.

@@ -40,6 +40,21 @@ pub(super) struct Differing {
 }
 
 impl Differing {
+    /// As they were found, a bit for each attribute of the binding.
+    pub(super) fn new(binding: &Binding, masks: Vec<u64>) -> Self {
+        Self { words: binding.attributes.len().div_ceil(64), masks, last: None }
+    }
+
+    /// Takes an attribute from those that differ wherever it is tolerated.
+    pub(super) fn relieve(&mut self, attribute: usize, tolerated: impl Fn(usize) -> bool) {
+        let (word, bit) = (attribute / 64, 1 << (attribute % 64));
+        for (pair, mask) in self.masks.chunks_exact_mut(self.words).enumerate() {
+            if mask[word] & bit != 0 && tolerated(pair) {
+                mask[word] &= !bit;
+            }
+        }
+    }
+
     /// The attributes that differ, ascending; None where none does.
     pub(super) fn attributes(&mut self, pair: usize) -> Option<Arc<[usize]>> {
         let mask = self.mask(pair);
@@ -84,7 +99,7 @@ pub(super) fn differing(binding: &Binding, rows: &Sides<Rows>, pairs: &[Pair]) -
             });
         }
     }
-    Differing { words, masks, last: None }
+    Differing::new(binding, masks)
 }
 
 /// Calls for each pair whose values differ, faults among them; it may call twice for the same.

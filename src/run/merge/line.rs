@@ -2,17 +2,15 @@
 //! no other side.
 
 use std::cmp::Ordering;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering as Atomic;
 
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{filter_record_batch, take_record_batch};
 
-use super::super::compare::Work;
 use super::super::gather::Pending;
 use super::super::reader::Reader;
-use super::{Bench, Span, Stopped, Straggler, lock};
-use crate::diff::resolve::{Standing, standing};
+use super::{Because, Bench, Span, Stopped, Way, lock};
+use crate::diff::resolve::{Rows, Standing, key_order, standing};
 use crate::diff::{Keys, OwnedKey};
 use crate::digest::{Buffers, Sum};
 use crate::normalise::{CanonicalBatch, normalise};
@@ -29,6 +27,8 @@ pub(super) struct Block {
     /// The first row that has not met the other side.
     pub(super) at: usize,
     caught: Vec<u32>,
+    /// The order of each row's key, once it was asked for.
+    order: Option<Vec<u64>>,
 }
 
 /// The numbers of a block's rows within their unit.
@@ -63,8 +63,29 @@ impl Block {
         self.at >= self.canonical.rows
     }
 
-    pub(super) fn catch(&mut self, rows: std::ops::Range<usize>) {
-        self.caught.extend(rows.map(|row| u32::try_from(row).expect("a batch has fewer than 2³² rows")));
+    pub(super) fn catch(&mut self, rows: impl Iterator<Item = u32>) {
+        self.caught.extend(rows);
+    }
+
+    /// The rows that have not met the other side.
+    pub(super) fn rest(&self) -> std::ops::Range<u32> {
+        let small = |row: usize| u32::try_from(row).expect("a batch has fewer than 2³² rows");
+        small(self.at)..small(self.canonical.rows)
+    }
+
+    /// All rows as candidates, each known by its number in the block; `ordered`: with the orders of their keys.
+    pub(super) fn rows(&mut self, bench: &Bench<'_>, side: Side, ordered: bool) -> Rows {
+        let binding = &bench.work.inputs.binding;
+        let order =
+            ordered.then(|| self.order.get_or_insert_with(|| key_order(binding, side, &self.canonical)).clone());
+        let file = bench.work.reader(side).file_of(self.unit);
+        Rows {
+            raw: vec![self.compared.clone()],
+            canonical: vec![self.canonical.clone()],
+            order: order.into_iter().collect(),
+            files: file.map(|file| vec![file; self.canonical.rows]).into_iter().collect(),
+            ..Rows::default()
+        }
     }
 }
 
@@ -86,6 +107,8 @@ pub(super) struct Line<'a> {
     pending: Pending,
     buffers: Buffers,
     rows: u64,
+    /// How many of them are stragglers.
+    strayed: u64,
 }
 
 impl<'a> Line<'a> {
@@ -104,14 +127,15 @@ impl<'a> Line<'a> {
             pending: Pending::default(),
             buffers: Buffers::default(),
             rows: 0,
+            strayed: 0,
         }
     }
 
     /// The next rows of the line.
     pub(super) fn next(&mut self) -> Result<Option<Block>, Stopped> {
         while !self.ended {
-            if self.bench.unsorted.load(Atomic::Relaxed) {
-                return Err(Stopped::Unsorted);
+            if self.bench.ended.get().is_some() {
+                return Err(Stopped::Ended);
             }
             self.reader.go_on()?;
             let Some(pieces) = &mut self.pieces else {
@@ -143,8 +167,7 @@ impl<'a> Line<'a> {
     }
 
     fn unsorted(&self) -> Stopped {
-        self.bench.unsorted.store(true, Atomic::Relaxed);
-        Stopped::Unsorted
+        self.bench.end(Because::Unsorted)
     }
 
     /// The rows of a batch that belong to the span; those outside of its line are gathered at once.
@@ -209,14 +232,18 @@ impl<'a> Line<'a> {
 
     /// Adds what the unit is to remember of these rows.
     fn note(&mut self, rows: &RecordBatch, compared: &RecordBatch, canonical: &CanonicalBatch) -> Result<(), Stopped> {
+        if matches!(self.bench.way, Way::ToldAgain) {
+            return Ok(());
+        }
         let inputs = self.bench.work.inputs;
         inputs.gauges.see(&inputs.binding, self.reader.side, rows, None, canonical)?;
         let column = self.reader.input().captured_column;
         let captured = column.map(|column| self.reader.greatest_instant(rows.column(column).as_ref(), None));
         let captured = captured.transpose()?.flatten();
         let mut sum = Sum::default();
-        // Rows that agree have equal digests, so one side's are enough.
-        if self.bench.work.batch.settings.digest_inputs && self.reader.side == Side::Authority {
+        // Rows that agree have equal digests, so one side's are enough where the others are kept.
+        let digested = self.reader.side == Side::Authority || matches!(self.bench.way, Way::Told(_));
+        if self.bench.work.batch.settings.digest_inputs && digested {
             self.reader.digester().digest(canonical, &mut self.buffers, |_, digest| sum += digest.row);
         }
         self.rows += canonical.rows as u64;
@@ -237,7 +264,7 @@ impl<'a> Line<'a> {
     /// The rows that continue the line.
     fn line(&mut self, compared: RecordBatch, canonical: CanonicalBatch, numbers: Numbers) -> Result<Block, Stopped> {
         let rows = canonical.rows;
-        let mut block = Block { unit: self.unit, compared, canonical, numbers, at: 0, caught: Vec::new() };
+        let mut block = Block { unit: self.unit, compared, canonical, numbers, at: 0, caught: Vec::new(), order: None };
         if rows == 0 {
             return Ok(block);
         }
@@ -296,10 +323,19 @@ impl<'a> Line<'a> {
         )
     }
 
+    /// More stragglers of a comparison than this are no matter of a few rows.
+    fn most_stragglers(&self) -> u64 {
+        (self.bench.work.budget.limit() / 48).max(1 << 16)
+    }
+
     /// Gathers rows outside of the line.
     fn stray(&mut self, block: &Block, others: &[u32]) -> Result<(), Stopped> {
+        if matches!(self.bench.way, Way::ToldAgain) {
+            return Ok(());
+        }
         let straying = self.bench.straying.fetch_add(others.len() as u64, Atomic::Relaxed) + others.len() as u64;
-        if straying > Work::STRAGGLERS.min(1024 + self.rows / 4) {
+        self.strayed += others.len() as u64;
+        if straying > self.most_stragglers() || self.strayed > 1024 + self.rows / 2 {
             return Err(self.unsorted());
         }
         let mask: BooleanArray = {
@@ -311,13 +347,15 @@ impl<'a> Line<'a> {
         let compared = filter_record_batch(&block.compared, &mask).expect("the mask is as long as the batch");
         let canonical = normalise(binding, self.reader.side, &compared);
         if let Some(keys) = Keys::of(&canonical.columns[..self.bench.key_count]) {
-            let mut stragglers = self.bench.stragglers.lock().unwrap_or_else(PoisonError::into_inner);
+            let (mut kept, mut tags) = (Vec::new(), Vec::new());
             let (rules, digester) = (self.reader.rules(), self.reader.digester());
             digester.digest(&canonical, &mut self.buffers, |row, digest| {
                 if standing(binding, rules, &canonical, row) == Standing::Keyed {
-                    stragglers.push(Straggler { key: keys.keep(row), tag: digest.key_tag });
+                    kept.push(keys.keep(row));
+                    tags.push(digest.key_tag);
                 }
             });
+            lock(&self.bench.stragglers).add(kept, tags);
         }
         self.gather(block, others.to_vec())
     }
@@ -331,18 +369,20 @@ impl<'a> Line<'a> {
     }
 
     fn gather(&mut self, block: &Block, rows: Vec<u32>) -> Result<(), Stopped> {
+        let (Way::Gathered(gathered, _) | Way::Told(gathered)) = self.bench.way else { return Ok(()) };
         {
             let mut facts = lock(&self.bench.facts.get(self.reader.side)[block.unit]);
             rows.iter().for_each(|row| facts.unit.caught.mark(block.numbers.of(*row as usize)));
         }
-        let gathered = self.bench.gathered.get(self.reader.side);
         self.pending.comes_from(self.reader, block.unit);
-        gathered.catch(self.reader, &block.compared, rows, &mut self.pending)?;
+        gathered.get(self.reader.side).catch(self.reader, &block.compared, rows, &mut self.pending)?;
         Ok(())
     }
 
     pub(super) fn end(&mut self) -> Result<(), Stopped> {
-        self.bench.gathered.get(self.reader.side).keep(&mut self.pending)?;
+        if let Way::Gathered(gathered, _) | Way::Told(gathered) = self.bench.way {
+            gathered.get(self.reader.side).keep(&mut self.pending)?;
+        }
         Ok(())
     }
 }

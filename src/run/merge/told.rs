@@ -1,0 +1,103 @@
+//! Rows that do not agree, told while both sources are at hand: each look at them merges the sources once more, and only stragglers are kept.
+//! Where most rows differ that costs less than to make rows bytes and bytes rows. It judges nothing, and trusts no file to be what it was:
+//! whoever is told must come to the same books.
+
+use super::super::Halt;
+use super::super::compare::Work;
+use super::super::gather::Gathered;
+use super::line::Block;
+use super::{Because, Bench, Merged, Span, Stopped, Way};
+use crate::causes::{Evidence, Scene};
+use crate::classify::{self, Scale};
+use crate::diff::resolve::{Met, Resolved, Rows, resolve_met};
+use crate::run::causes::telling;
+use crate::sides::{Side, Sides};
+
+/// Sources in the order of their keys whose rows that do not agree were told once, and can be told again.
+pub(in crate::run) struct Told<'a> {
+    spans: &'a [Span],
+    /// What was seen the first time.
+    evidence: Evidence,
+    /// Pairs that are strictly equal.
+    agree: u64,
+}
+
+impl Told<'_> {
+    pub(in crate::run) fn evidence(&self) -> Evidence {
+        self.evidence.clone()
+    }
+}
+
+impl Work<'_> {
+    /// Merges sources in which most rows do not agree, and looks at these for causes; stragglers are gathered. None: some of their keys
+    /// may lie within a line, so that rows of it must be kept too.
+    pub(in crate::run) fn tell<'a>(
+        &self,
+        spans: &'a [Span],
+        stragglers: &Sides<Gathered<'_>>,
+    ) -> Result<Option<(Merged, Told<'a>)>, Halt> {
+        let binding = &self.inputs.binding;
+        let scale = Scale::new(self.batch.contract, binding);
+        let look = |evidence: &mut Evidence, rows: &Sides<Rows>, resolved: &Resolved| {
+            evidence.agreeing(resolved.agree);
+            let bench = classify::Bench { contract: self.batch.contract, binding, rows, scale: &scale };
+            telling(bench, |teller| evidence.look(Scene { binding, rows }, &resolved.differences, &teller));
+            Ok(())
+        };
+        let bench = self.bench(Way::Told(stragglers));
+        let told = self.tell_all(&bench, spans, || Evidence::new(binding), look)?;
+        let Some((made, agree)) = told.ok().filter(|_| self.touched(&bench).is_empty()) else { return Ok(None) };
+        let mut evidence = Evidence::new(binding);
+        made.into_iter().for_each(|of_span| evidence.add(of_span));
+        Ok(Some((Merged { units: bench.units(), agree }, Told { spans, evidence, agree })))
+    }
+
+    /// Merges the sources once more: for each span what was made of its rows that do not agree.
+    pub(in crate::run) fn tell_again<T: Send>(
+        &self,
+        told: &Told<'_>,
+        new: impl Fn() -> T + Sync,
+        look: impl Fn(&mut T, &Sides<Rows>, &Resolved) -> Result<(), Halt> + Sync,
+    ) -> Result<Vec<T>, Halt> {
+        match self.tell_all(&self.bench(Way::ToldAgain), told.spans, new, look)? {
+            Ok((made, agree)) if agree == told.agree => Ok(made),
+            _ => Err(self.other_rows()),
+        }
+    }
+
+    /// Why a source does not tell the same as before.
+    fn other_rows(&self) -> Halt {
+        let changed = self.inputs.sides.iter().find_map(|(side, input)| {
+            crate::source::unchanged(&input.opened).err().map(|error| Halt::Source { side, error })
+        });
+        changed.unwrap_or_else(|| {
+            Halt::Contract(
+                "the sources gave other rows when they were read once more; hint: run again when nothing writes to them, or read copies"
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// For each span what was made of its rows, and how many pairs agree in all.
+    fn tell_all<T: Send>(
+        &self,
+        bench: &Bench<'_>,
+        spans: &[Span],
+        new: impl Fn() -> T + Sync,
+        look: impl Fn(&mut T, &Sides<Rows>, &Resolved) -> Result<(), Halt> + Sync,
+    ) -> Result<Result<(Vec<T>, u64), Because>, Halt> {
+        let take = |made: &mut T, blocks: Sides<Option<&mut Block>>, met: &Met| {
+            // A pair is known by the authority's row.
+            let ordered = |side| !met.alone.get(side).is_empty() || (side == Side::Authority && !met.pairs.is_empty());
+            let rows =
+                blocks.map(|side, block| block.map(|block| block.rows(bench, side, ordered(side))).unwrap_or_default());
+            let resolved = resolve_met(&self.inputs.binding, &rows, met);
+            look(made, &rows, &resolved).map_err(Stopped::from)
+        };
+        let merged = self.merge_all(bench, spans, new, take)?;
+        Ok(merged.map(|merged| {
+            let agree = merged.iter().map(|(_, agree)| agree).sum();
+            (merged.into_iter().map(|(made, _)| made).collect(), agree)
+        }))
+    }
+}

@@ -1,0 +1,234 @@
+//! Where most rows differ, rows that do not agree are told while the sources are merged once more instead of being kept; whatever is
+//! planted, telling says what keeping says, to the last example. Cases are made from their number.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, StringArray};
+use reconcile::audit::{ContractAudit, Recorder};
+use reconcile::classify::Divergence;
+use reconcile::plan::Action;
+use reconcile::run::{Join, Progress, Settings, Stop, Tuning};
+use reconcile::sides::Sides;
+
+use crate::engine::settings;
+use crate::oracle::random::Random;
+use crate::support::{Workspace, write_parquet};
+
+#[derive(Clone)]
+struct Row {
+    number: i64,
+    tenant: i32,
+    name: Option<String>,
+    day: i32,
+    amount: Option<f64>,
+    code: String,
+}
+
+/// Rows in the order of their numbers, and a copy in which most differ as a few mistakes would have it.
+fn tables(random: &mut Random) -> Sides<Vec<Row>> {
+    let row = |number: usize| Row {
+        number: i64::try_from(number).unwrap(),
+        tenant: i32::try_from(number % 3).unwrap(),
+        name: (number % 11 != 0).then(|| format!("Name of {number}, which is longer than a view")),
+        day: i32::try_from(number * 3 % 900).unwrap(),
+        amount: (number % 7 != 0).then_some(f64::from(u32::try_from(number).unwrap()) * 1.37),
+        code: ["open", "shut", "lost"][number % 3].to_owned(),
+    };
+    let authority: Vec<Row> = (0..60 + random.below(300)).map(row).collect();
+    let mut projection = authority.clone();
+    for mistake in 0..8 {
+        if !random.percent(40) {
+            continue;
+        }
+        let share = random.pick(&[30, 90, 100]);
+        for row in &mut projection {
+            if !random.percent(share) {
+                continue;
+            }
+            match mistake {
+                0 => row.name = row.name.as_deref().map(str::to_uppercase),
+                1 => row.amount = row.amount.map(|amount| (amount * 10.0).round() / 10.0),
+                2 => row.amount = row.amount.map(|amount| amount + 0.001),
+                3 => row.day += 1,
+                4 => row.code = row.code.replace("open", "O").replace("shut", "S"),
+                5 => row.name = row.name.take().or(Some("none".to_owned())),
+                6 if row.tenant == 1 => row.amount = Some(0.0),
+                7 => row.name = row.name.as_deref().map(|name| format!(" {name} ")),
+                _ => {}
+            }
+        }
+    }
+    if random.percent(30) {
+        let first = random.below(projection.len() / 2);
+        projection.drain(first..first + 20);
+    }
+    if random.percent(40) {
+        projection.retain(|row| row.number % 13 != 5);
+    }
+    let mut authority = authority;
+    if random.percent(30) {
+        authority.retain(|row| row.number % 17 != 5);
+    }
+    if random.percent(30) {
+        // Put behind all others, out of their order.
+        let orphans = authority.iter().filter(|row| row.number % 12 == 7);
+        projection.extend(orphans.map(|row| Row { number: -row.number, ..row.clone() }).collect::<Vec<_>>());
+    }
+    if random.percent(15) {
+        // Twice: rows of the line must be kept too.
+        projection.push(projection[0].clone());
+    }
+    Sides { authority, projection }
+}
+
+fn write(workspace: &Workspace, name: &str, rows: &[Row], rows_of_group: usize) {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("number", Arc::new(rows.iter().map(|row| Some(row.number)).collect::<Int64Array>())),
+        ("tenant", Arc::new(rows.iter().map(|row| Some(row.tenant)).collect::<Int32Array>())),
+        ("name", Arc::new(rows.iter().map(|row| row.name.as_deref()).collect::<StringArray>())),
+        ("day", Arc::new(rows.iter().map(|row| Some(row.day)).collect::<Date32Array>())),
+        ("amount", Arc::new(rows.iter().map(|row| row.amount).collect::<Float64Array>())),
+        ("code", Arc::new(rows.iter().map(|row| Some(row.code.as_str())).collect::<StringArray>())),
+    ];
+    write_parquet(&workspace.path().join(name), columns, rows_of_group);
+}
+
+/// The sources of a case and its contract.
+fn write_all(workspace: &Workspace, random: &mut Random) {
+    for (side, rows) in tables(random).iter() {
+        let parts = random.pick(&[1, 1, 3]);
+        for (number, part) in rows.chunks(rows.len().div_ceil(parts)).enumerate() {
+            write(workspace, &format!("{side}-{number}.parquet"), part, random.pick(&[5, 40, 1_000]));
+        }
+    }
+    let attribute = random.pick(&[
+        "",
+        "[contract.c.attribute.amount]\ntolerance = \"0.002\"\n",
+        "[contract.c.attribute.name]\ntrim = \"both\"\n",
+        "[contract.c.attribute.name]\npii = \"drop\"\n",
+    ]);
+    workspace.file(
+        "reconcile.toml",
+        &format!(
+            "version = 1\n[source.a]\nlocation = \"authority-*.parquet\"\n[source.p]\nlocation = \"projection-*.parquet\"\n\
+             [contract.c]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"p\"\nkey = [\"number\"]\n{attribute}"
+        ),
+    );
+}
+
+/// Nobody keeps anything.
+struct Heedless;
+
+impl Recorder for Heedless {
+    fn keeps(&self) -> bool {
+        false
+    }
+    fn divergence(&mut self, _contract: &str, divergence: &Divergence) -> io::Result<()> {
+        panic!("told {divergence:?}")
+    }
+    fn action(&mut self, action: &Action) -> io::Result<()> {
+        panic!("told {action:?}")
+    }
+}
+
+/// Counts how often the sources were merged, and how often they were to be judged.
+#[derive(Default)]
+struct Passes {
+    merged: AtomicUsize,
+    told: AtomicUsize,
+}
+
+impl Progress for Passes {
+    fn begin(&self, _contract: &str, phase: &str, bytes: u64) {
+        match phase {
+            "comparing" => self.merged.fetch_add(1, Ordering::Relaxed),
+            "judging" if bytes > 0 => self.told.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+    fn advance(&self, _rows: u64, _bytes: u64) {}
+    fn end(&self) {}
+}
+
+fn audited(workspace: &Workspace, tuning: Tuning, threads: usize, passes: &Passes) -> ContractAudit {
+    let settings = Settings { draft_plan: false, pii_key: Some([7; 32]), ..settings(workspace, tuning, threads) };
+    let configuration = reconcile::contract::load(&workspace.path().join("reconcile.toml"), &|_| None).unwrap();
+    let audit =
+        reconcile::run::run(&configuration.contracts, &settings, &mut Heedless, passes, &Stop::default()).unwrap();
+    audit.contracts.into_iter().next().unwrap()
+}
+
+#[test]
+fn telling_says_what_keeping_says() {
+    let (mut told, mut caused) = (0, 0);
+    for seed in 0..80 {
+        let mut random = Random::new(seed);
+        let workspace = Workspace::new();
+        write_all(&workspace, &mut random);
+        let tuning = Tuning { batch_rows: random.pick(&[0, 1, 7, 50]), join: Some(Join::Merge), ..Tuning::default() };
+        let (passes, others) = (Passes::default(), Passes::default());
+        let dense = Tuning { dense_rows: 0, ..tuning };
+        let of_telling = audited(&workspace, dense, random.pick(&[1, 2, 4]), &passes);
+        let of_keeping = audited(&workspace, Tuning { dense_rows: u64::MAX, ..tuning }, 2, &others);
+        assert_eq!(of_telling.error, None);
+        assert_eq!(format!("{of_telling:#?}"), format!("{of_keeping:#?}"), "seed {seed}, {tuning:?}");
+        let sorted = audited(&workspace, Tuning { join: Some(Join::Sort), ..tuning }, 2, &others);
+        assert_eq!(format!("{of_telling:#?}"), format!("{sorted:#?}"), "seed {seed}, {tuning:?}");
+        told += usize::from(passes.merged.into_inner() == 2);
+        caused += of_telling.causes.len();
+    }
+    assert!(told >= 40, "only {told} cases were told");
+    assert!(caused >= 80, "only {caused} causes were named");
+}
+
+/// Puts another file in the place of the projection's once it is to be judged.
+struct Meddler<'a> {
+    workspace: &'a Workspace,
+    done: AtomicUsize,
+}
+
+impl Progress for Meddler<'_> {
+    fn begin(&self, _contract: &str, phase: &str, bytes: u64) {
+        if phase == "judging" && bytes > 0 {
+            self.done.fetch_add(1, Ordering::Relaxed);
+            let path = |name: &str| self.workspace.path().join(name);
+            std::fs::copy(path("authority-0.parquet"), path("projection-0.parquet")).unwrap();
+        }
+    }
+    fn advance(&self, _rows: u64, _bytes: u64) {}
+    fn end(&self) {}
+}
+
+#[test]
+fn a_file_that_changes_between_the_passes_is_an_error() {
+    let workspace = Workspace::new();
+    let row = |number: i64| Row {
+        number,
+        tenant: 1,
+        name: None,
+        day: 1,
+        amount: None,
+        code: format!("a code that is stored as it is {number}"),
+    };
+    let rows: Vec<Row> = (0..2_000).map(row).collect();
+    let others: Vec<Row> = rows.iter().map(|row| Row { day: 2, ..row.clone() }).collect();
+    write(&workspace, "authority-0.parquet", &rows, 100);
+    write(&workspace, "projection-0.parquet", &others, 100);
+    workspace.file(
+        "reconcile.toml",
+        "version = 1\n[source.a]\nlocation = \"authority-*.parquet\"\n[source.p]\nlocation = \"projection-*.parquet\"\n\
+         [contract.c]\nversion = \"1.0.0\"\nauthority = \"a\"\nprojection = \"p\"\nkey = [\"number\"]\n",
+    );
+    let tuning = Tuning { join: Some(Join::Merge), dense_rows: 0, ..Tuning::default() };
+    let settings = Settings { draft_plan: false, ..settings(&workspace, tuning, 2) };
+    let configuration = reconcile::contract::load(&workspace.path().join("reconcile.toml"), &|_| None).unwrap();
+    let meddler = Meddler { workspace: &workspace, done: AtomicUsize::new(0) };
+    let audit =
+        reconcile::run::run(&configuration.contracts, &settings, &mut Heedless, &meddler, &Stop::default()).unwrap();
+    let contract = &audit.contracts[0];
+    let error = contract.error.as_deref().unwrap_or_default();
+    assert!(error.contains("changed while it was read"), "{error:?}, {:?}", contract.verdict);
+    assert_eq!(meddler.done.into_inner(), 1);
+}
