@@ -5,7 +5,7 @@ each the median time, the peak memory and the ratio to reconcile.
     pip install duckdb==2.0.0 tpchgen-cli==4.0.0 polars datacompy
     cargo build --release
     benches/peers/run.py SCALE [--folder DIR] [--order shuffled|same] [--rounds 5] [--peers duckdb-digest,duckdb-scan,…]
-                         [--memory-limit 1GiB] [--tools DIR_OF_MAKE_PAIR_AND_PEERS] [--binary PATH]
+                         [--memory-limit 1GiB] [--drift 0.0003] [--no-plan] [--tools DIR_OF_MAKE_PAIR_AND_PEERS] [--binary PATH]
 """
 import argparse, json, os, statistics, subprocess, sys, time
 
@@ -34,6 +34,7 @@ def main():
     arguments.add_argument("--drift", default="0.0003")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--memory-limit")
+    arguments.add_argument("--no-plan", action="store_true")
     arguments.add_argument("--peers", default="duckdb-digest,duckdb-join,duckdb-scan")
     arguments.add_argument("--tools", default=os.path.join(os.path.dirname(root), "shared", "bench"))
     arguments.add_argument("--binary", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(root, "target")), "release", "reconcile"))
@@ -46,6 +47,7 @@ def main():
     pair = ["authority.parquet", "projection.parquet"]
     programs = {"reconcile": [a.binary, "diff", *pair, "--key", KEY, "--format", "json", "--limit", "0", "--no-progress"]}
     programs["reconcile"] += ["--memory-limit", a.memory_limit] if a.memory_limit else []
+    programs["reconcile"] += ["--no-plan"] if a.no_plan else []
     for peer in filter(None, a.peers.split(",")):
         programs[peer] = [sys.executable, os.path.join(a.tools, "peers.py"), peer, *pair, KEY]
     figures = {name: [] for name in programs}

@@ -74,15 +74,16 @@ fn compare_in_order(
     match work.merge(&spans, &gathered, work.tells(recorder))? {
         Ok(merged) => return work.kept(&merged, gathered, tally, recorder).map(|()| true),
         Err(Because::Unsorted) => return Ok(false),
-        Err(Because::Dense) => drop(gathered),
+        Err(Because::Dense | Because::Touched) => drop(gathered),
     }
     // What was measured so far is measured again.
     inputs.gauges.forget();
     let stragglers = work.gathered(&spill);
-    if let Some((merged, told)) = work.tell(&spans, &stragglers)? {
-        return work.told(&merged, (&told, stragglers), tally, recorder).map(|()| true);
+    match work.tell(&spans, &stragglers)? {
+        Ok((merged, told)) => return work.told(&merged, (&told, stragglers), tally, recorder).map(|()| true),
+        Err(Because::Unsorted) => return Ok(false),
+        Err(Because::Dense | Because::Touched) => drop(stragglers),
     }
-    drop(stragglers);
     inputs.gauges.forget();
     let gathered = work.gathered(&spill);
     let Ok(merged) = work.merge(&spans, &gathered, false)? else { return Ok(false) };

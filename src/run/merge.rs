@@ -47,6 +47,8 @@ pub(super) enum Because {
     Unsorted,
     /// So many rows do not agree that to read the sources again costs less than to keep them.
     Dense,
+    /// Keys of stragglers may lie within a line, so that its rows must be kept.
+    Touched,
 }
 
 /// What ends a span before its end.
@@ -252,7 +254,7 @@ impl Work<'_> {
         dense: bool,
     ) -> Result<Result<Merged, Because>, Halt> {
         // A cluster in a large table is kept.
-        let least = self.batch.settings.tuning.dense_rows.max(self.known_rows() / 32);
+        let least = self.batch.settings.tuning.dense_rows.max(self.known_rows() / 64);
         let density = dense.then(|| Density { least, met: AtomicU64::new(0), caught: AtomicU64::new(0) });
         let bench = self.bench(Way::Gathered(gathered, density.as_ref()));
         let catch = |(): &mut (), mut blocks: Sides<Option<&mut Block>>, met: &Met| {

@@ -29,13 +29,12 @@ impl Told<'_> {
 }
 
 impl Work<'_> {
-    /// Merges sources in which most rows do not agree, and looks at these for causes; stragglers are gathered. None: some of their keys
-    /// may lie within a line, so that rows of it must be kept too.
+    /// Merges sources in which most rows do not agree, and looks at these for causes; stragglers are gathered.
     pub(in crate::run) fn tell<'a>(
         &self,
         spans: &'a [Span],
         stragglers: &Sides<Gathered<'_>>,
-    ) -> Result<Option<(Merged, Told<'a>)>, Halt> {
+    ) -> Result<Result<(Merged, Told<'a>), Because>, Halt> {
         let binding = &self.inputs.binding;
         let scale = Scale::new(self.batch.contract, binding);
         let look = |evidence: &mut Evidence, rows: &Sides<Rows>, resolved: &Resolved| {
@@ -45,11 +44,16 @@ impl Work<'_> {
             Ok(())
         };
         let bench = self.bench(Way::Told(stragglers));
-        let told = self.tell_all(&bench, spans, || Evidence::new(binding), look)?;
-        let Some((made, agree)) = told.ok().filter(|_| self.touched(&bench).is_empty()) else { return Ok(None) };
+        let (made, agree) = match self.tell_all(&bench, spans, || Evidence::new(binding), look)? {
+            Ok(told) => told,
+            Err(because) => return Ok(Err(because)),
+        };
+        if !self.touched(&bench).is_empty() {
+            return Ok(Err(Because::Touched));
+        }
         let mut evidence = Evidence::new(binding);
         made.into_iter().for_each(|of_span| evidence.add(of_span));
-        Ok(Some((Merged { units: bench.units(), agree }, Told { spans, evidence, agree })))
+        Ok(Ok((Merged { units: bench.units(), agree }, Told { spans, evidence, agree })))
     }
 
     /// Merges the sources once more: for each span what was made of its rows that do not agree.
