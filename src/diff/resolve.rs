@@ -135,7 +135,8 @@ pub enum Difference {
 /// What became of the candidates.
 #[derive(Clone, Debug, Default)]
 pub struct Resolved {
-    /// In the order of key digest, key, and side: it depends on nothing but the rows.
+    /// In the order of key digest, key, and side, which depends on nothing but the rows; of rows that have met in the order of their keys
+    /// pairs first.
     pub differences: Vec<Difference>,
     /// What each difference was before a second look found it otherwise; empty where none was taken.
     pub first: Vec<Difference>,

@@ -39,7 +39,7 @@ impl Work<'_> {
         }
         let second = differing.second;
         let mut evidence = self.evidence(differing.kept, second, scale)?;
-        differing.told.into_iter().for_each(|told| evidence.add(told.evidence()));
+        differing.told.and_then(Told::evidence).into_iter().for_each(|told| evidence.add(told));
         evidence.agreeing(agree);
         let mut suspects = evidence.suspects();
         // A file cannot be counted that another one has replaced, nor keys that a second look found; and where that was taken it is not

@@ -74,20 +74,29 @@ fn compare_in_order(
     match work.merge(&spans, &gathered, work.tells(recorder))? {
         Ok(merged) => return work.kept(&merged, gathered, tally, recorder).map(|()| true),
         Err(Because::Unsorted) => return Ok(false),
-        Err(Because::Dense | Because::Touched) => drop(gathered),
+        Err(because) => {
+            forget(gathered, inputs);
+            if because == Because::Dense {
+                let stragglers = work.gathered(&spill);
+                match work.tell(&spans, &stragglers)? {
+                    Ok((merged, told)) => {
+                        return work.told(&merged, (&told, stragglers), tally, recorder).map(|()| true);
+                    }
+                    Err(Because::Unsorted) => return Ok(false),
+                    Err(Because::Dense | Because::Touched) => forget(stragglers, inputs),
+                }
+            }
+        }
     }
-    // What was measured so far is measured again.
-    inputs.gauges.forget();
-    let stragglers = work.gathered(&spill);
-    match work.tell(&spans, &stragglers)? {
-        Ok((merged, told)) => return work.told(&merged, (&told, stragglers), tally, recorder).map(|()| true),
-        Err(Because::Unsorted) => return Ok(false),
-        Err(Because::Dense | Because::Touched) => drop(stragglers),
-    }
-    inputs.gauges.forget();
     let gathered = work.gathered(&spill);
     let Ok(merged) = work.merge(&spans, &gathered, false)? else { return Ok(false) };
     work.kept(&merged, gathered, tally, recorder).map(|()| true)
+}
+
+/// Gives back what was held, and forgets what was measured: merging begins anew.
+fn forget(gathered: Sides<Gathered<'_>>, inputs: &Inputs) {
+    drop(partitioned(gathered, |_| 0));
+    inputs.gauges.forget();
 }
 
 /// What the steps of one comparison share.
@@ -163,11 +172,14 @@ impl<'w> Work<'w> {
         }
     }
 
-    /// Whether rows that do not agree can be told in passes instead of kept: nobody wants them whole, in order, or a second time.
+    /// Whether rows that do not agree can be told in passes instead of kept: nobody wants them whole, in order, or a second time, and
+    /// no database is asked for them more than once.
     fn tells(&self, recorder: &dyn Recorder) -> bool {
         let contract = self.batch.contract;
         let again = contract.recheck.is_some() && contract.not_rechecked().is_none();
-        !recorder.keeps() && !self.batch.settings.draft_plan && !again && self.batch.notes.is_none()
+        let wanted = recorder.keeps() || self.batch.settings.draft_plan || again || self.batch.notes.is_some();
+        let mut units = self.inputs.sides.iter().flat_map(|(_, input)| &input.opened.units);
+        !wanted && units.all(|unit| unit.remote().is_none())
     }
 
     /// Records sources that were merged, whose rows that do not agree are kept.

@@ -136,6 +136,8 @@ struct Stragglers {
 impl Stragglers {
     /// So many that came together are told apart.
     const FEW: usize = 8;
+    /// So many ranges are kept; beyond, neighbours are united.
+    const MOST: usize = 4096;
 
     fn add(&mut self, keys: Vec<OwnedKey>, tags: Vec<u64>) {
         self.tags.extend(tags);
@@ -143,6 +145,14 @@ impl Stragglers {
             self.ranges.extend(keys.iter().min().cloned().zip(keys.iter().max().cloned()));
         } else {
             self.ranges.extend(keys.into_iter().map(|key| (key.clone(), key)));
+        }
+        if self.ranges.len() > Self::MOST {
+            self.ranges.sort_unstable();
+            let united = self.ranges.chunks(2).map(|two| {
+                let last = two.iter().map(|(_, last)| last).max();
+                (two[0].0.clone(), last.unwrap_or(&two[0].1).clone())
+            });
+            self.ranges = united.collect();
         }
     }
 
@@ -265,8 +275,9 @@ impl Work<'_> {
             }
             Ok(())
         };
-        let agree: u64 = match self.merge_all(&bench, spans, || (), catch)? {
+        let agree: u64 = match self.merge_all(&bench, spans, (|| (), |()| ()), catch)? {
             Ok(merged) => merged.into_iter().map(|((), agree)| agree).sum(),
+            Err(Because::Dense) if !self.touched(&bench).is_empty() => return Ok(Err(Because::Touched)),
             Err(because) => return Ok(Err(because)),
         };
         let Some(doubted) = self.look_up(&bench, gathered)? else { return Ok(Err(Because::Unsorted)) };
@@ -287,23 +298,23 @@ impl Work<'_> {
     }
 
     /// Merges the spans in parallel: for each, in no order, what was made of its rows that do not agree, and how many pairs do.
-    fn merge_all<T: Send>(
+    fn merge_all<T, U: Send>(
         &self,
         bench: &Bench<'_>,
         spans: &[Span],
-        new: impl Fn() -> T + Sync,
+        (begin, end): (impl Fn() -> T + Sync, impl Fn(T) -> U + Sync),
         take: impl Fn(&mut T, Sides<Option<&mut Block>>, &Met) -> Result<(), Stopped> + Sync,
-    ) -> Result<Result<Vec<(T, u64)>, Because>, Halt> {
+    ) -> Result<Result<Vec<(U, u64)>, Because>, Halt> {
         let phase = if matches!(bench.way, Way::ToldAgain) { "judging" } else { "comparing" };
         self.batch.progress.begin(&self.batch.contract.name, phase, self.bytes());
         self.batch.progress.expect(self.known_rows());
         let one = |span| {
-            let mut made = new();
+            let mut made = begin();
             let agree = bench.merge(span, |blocks, met| take(&mut made, blocks, met))?;
-            Ok((made, agree))
+            Ok((end(made), agree))
         };
         // The last one first: what was put behind all that is in order makes it the longest.
-        let merged: Result<Vec<(T, u64)>, Stopped> =
+        let merged: Result<Vec<(U, u64)>, Stopped> =
             self.batch.threads.install(|| spans.par_iter().rev().with_max_len(1).map(one).collect());
         self.batch.progress.end();
         match merged {

@@ -39,7 +39,7 @@ impl Met {
     }
 }
 
-/// What rows that have met come to; `rows` has one batch a side. Pairs come first, then those that stand alone.
+/// What rows that have met come to; `rows` has one batch of each side that has any of them. Pairs come first, then those that stand alone.
 #[must_use]
 pub fn resolve_met(binding: &Binding, rows: &Sides<Rows>, met: &Met) -> Resolved {
     let at = |row: u32| RowAt { batch: 0, row: row as usize };

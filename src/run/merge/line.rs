@@ -153,6 +153,9 @@ impl<'a> Line<'a> {
                     self.pieces = None;
                     self.unit += 1;
                 }
+                Some(Err(error)) if matches!(self.bench.way, Way::ToldAgain) => {
+                    return Err(Stopped::Halted(self.reader.failed(error)));
+                }
                 // What can be read of a damaged source is for the other way to say.
                 Some(Err(_) | Ok(Piece::Unreadable(_))) => return Err(self.unsorted()),
                 Some(Ok(Piece::Rows(rows))) => {

@@ -2,11 +2,13 @@
 //! Where most rows differ that costs less than to make rows bytes and bytes rows. It judges nothing, and trusts no file to be what it was:
 //! whoever is told must come to the same books.
 
+use std::sync::Mutex;
+
 use super::super::Halt;
 use super::super::compare::Work;
 use super::super::gather::Gathered;
 use super::line::Block;
-use super::{Because, Bench, Merged, Span, Stopped, Way};
+use super::{Because, Bench, Merged, Span, Stopped, Way, lock};
 use crate::causes::{Evidence, Scene};
 use crate::classify::{self, Scale};
 use crate::diff::resolve::{Met, Resolved, Rows, resolve_met};
@@ -16,15 +18,16 @@ use crate::sides::{Side, Sides};
 /// Sources in the order of their keys whose rows that do not agree were told once, and can be told again.
 pub(in crate::run) struct Told<'a> {
     spans: &'a [Span],
-    /// What was seen the first time.
-    evidence: Evidence,
+    /// What was seen the first time, until it is asked for.
+    evidence: Mutex<Option<Evidence>>,
     /// Pairs that are strictly equal.
     agree: u64,
 }
 
 impl Told<'_> {
-    pub(in crate::run) fn evidence(&self) -> Evidence {
-        self.evidence.clone()
+    /// What was seen the first time. It is given away once.
+    pub(in crate::run) fn evidence(&self) -> Option<Evidence> {
+        lock(&self.evidence).take()
     }
 }
 
@@ -43,16 +46,18 @@ impl Work<'_> {
             telling(bench, |teller| evidence.look(Scene { binding, rows }, &resolved.differences, &teller));
             Ok(())
         };
+        // No more than one for each thread is at hand besides.
+        let evidence = Mutex::new(Evidence::new(binding));
+        let add = |of_span| lock(&evidence).add(of_span);
         let bench = self.bench(Way::Told(stragglers));
-        let (made, agree) = match self.tell_all(&bench, spans, || Evidence::new(binding), look)? {
-            Ok(told) => told,
+        let agree = match self.tell_all(&bench, spans, (|| Evidence::new(binding), add), look)? {
+            Ok((_, agree)) => agree,
             Err(because) => return Ok(Err(because)),
         };
         if !self.touched(&bench).is_empty() {
             return Ok(Err(Because::Touched));
         }
-        let mut evidence = Evidence::new(binding);
-        made.into_iter().for_each(|of_span| evidence.add(of_span));
+        let evidence = Mutex::new(evidence.into_inner().ok());
         Ok(Ok((Merged { units: bench.units(), agree }, Told { spans, evidence, agree })))
     }
 
@@ -63,7 +68,7 @@ impl Work<'_> {
         new: impl Fn() -> T + Sync,
         look: impl Fn(&mut T, &Sides<Rows>, &Resolved) -> Result<(), Halt> + Sync,
     ) -> Result<Vec<T>, Halt> {
-        match self.tell_all(&self.bench(Way::ToldAgain), told.spans, new, look)? {
+        match self.tell_all(&self.bench(Way::ToldAgain), told.spans, (new, |made| made), look)? {
             Ok((made, agree)) if agree == told.agree => Ok(made),
             _ => Err(self.other_rows()),
         }
@@ -83,13 +88,13 @@ impl Work<'_> {
     }
 
     /// For each span what was made of its rows, and how many pairs agree in all.
-    fn tell_all<T: Send>(
+    fn tell_all<T, U: Send>(
         &self,
         bench: &Bench<'_>,
         spans: &[Span],
-        new: impl Fn() -> T + Sync,
+        ends: (impl Fn() -> T + Sync, impl Fn(T) -> U + Sync),
         look: impl Fn(&mut T, &Sides<Rows>, &Resolved) -> Result<(), Halt> + Sync,
-    ) -> Result<Result<(Vec<T>, u64), Because>, Halt> {
+    ) -> Result<Result<(Vec<U>, u64), Because>, Halt> {
         let take = |made: &mut T, blocks: Sides<Option<&mut Block>>, met: &Met| {
             // A pair is known by the authority's row.
             let ordered = |side| !met.alone.get(side).is_empty() || (side == Side::Authority && !met.pairs.is_empty());
@@ -98,7 +103,7 @@ impl Work<'_> {
             let resolved = resolve_met(&self.inputs.binding, &rows, met);
             look(made, &rows, &resolved).map_err(Stopped::from)
         };
-        let merged = self.merge_all(bench, spans, new, take)?;
+        let merged = self.merge_all(bench, spans, ends, take)?;
         Ok(merged.map(|merged| {
             let agree = merged.iter().map(|(_, agree)| agree).sum();
             (merged.into_iter().map(|(made, _)| made).collect(), agree)
