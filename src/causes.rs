@@ -12,6 +12,7 @@ use crate::diff::resolve::{Difference, RowAt, Rows};
 use crate::normalise::{Binding, Comparison, Reading, Readings, show};
 use crate::sides::{Side, Sides};
 
+mod alike;
 mod census;
 mod class;
 mod clues;

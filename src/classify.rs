@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::contract::{Contract, Kind, Severity};
 use crate::diff::resolve::{Again, Difference, RowAt, Rows, fault_at};
 use crate::normalise::{
-    Binding, BoundAttribute, FaultReason, SchemaDifference, SchemaReason, show, show_each, write_canonical_json,
+    Binding, BoundAttribute, FaultReason, SchemaDifference, SchemaReason, show, show_each, small_integer,
+    write_canonical_json,
 };
 use crate::sides::{Side, Sides};
 
@@ -275,7 +276,7 @@ pub fn judge_unreadable(contract: &Contract, side: Side, place: &str, problem: &
     }
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
     /// What a second look made of a difference, if one was taken.
     #[must_use]
     pub fn again(self, difference: &Difference) -> Option<Again> {
@@ -366,6 +367,16 @@ impl Bench<'_> {
         let (side, at) = difference.named_by();
         out.clear();
         self.write_key(side, at, out);
+    }
+
+    /// The number that the key of a difference begins with and the member that it stands in, as `write_key_of` writes them: a
+    /// whole number that is not negative.
+    pub(crate) fn leading_number(self, difference: &Difference) -> Option<(&'a str, u64)> {
+        let (side, at) = difference.named_by();
+        let (attribute, known) = self.binding.attributes.first().zip(self.scale.attributes.first())?;
+        let column = &self.rows.get(side).canonical[at.batch].columns[0];
+        let number = small_integer(&attribute.comparison, column, at.row).filter(|_| column.fault(at.row).is_none())?;
+        Some((known.member.as_str(), u64::try_from(number).ok()?))
     }
 
     fn write_key(self, side: Side, at: RowAt, out: &mut String) {

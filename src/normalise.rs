@@ -439,11 +439,18 @@ pub fn canonical_json(comparison: &Comparison, column: &CanonicalColumn, row: us
 /// Writes a canonical value as JSON text, as `canonical_json` makes it.
 pub fn write_canonical_json(comparison: &Comparison, column: &CanonicalColumn, row: usize, out: &mut String) {
     use std::fmt::Write as _;
-    let written = match (comparison, column.values.as_primitive_opt::<Int64Type>()) {
-        (Comparison::Integer, Some(values)) if values.is_valid(row) => write!(out, "{}", values.value(row)),
-        _ => write!(out, "{}", canonical_json(comparison, column, row)),
+    let written = match small_integer(comparison, column, row) {
+        Some(number) => write!(out, "{number}"),
+        None => write!(out, "{}", canonical_json(comparison, column, row)),
     };
     written.expect("a string takes all");
+}
+
+/// A canonical integer that is held in 64 bits; None for NULL, and for all else.
+#[must_use]
+pub fn small_integer(comparison: &Comparison, column: &CanonicalColumn, row: usize) -> Option<i64> {
+    let values = column.values.as_primitive_opt::<Int64Type>().filter(|_| *comparison == Comparison::Integer)?;
+    values.is_valid(row).then(|| values.value(row))
 }
 
 /// A canonical value as text: what the other side ought to hold (after translate, trim, …); None for NULL.

@@ -28,6 +28,7 @@ mod controls;
 mod derive;
 mod desk;
 mod examples;
+mod foretold;
 mod gather;
 mod input;
 mod judge;

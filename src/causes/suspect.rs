@@ -107,6 +107,37 @@ impl Suspect {
         matches!(self, Self::Stuck { .. })
     }
 
+    /// Whether it explains the pairs that another one explains: whatever `explains` looks at is equal.
+    pub(super) fn explains_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::NullSpelled { null, value, .. }, Self::NullSpelled { null: side, value: other, .. }) => {
+                null == side && value == other
+            }
+            (Self::Default { value, .. }, Self::Default { value: other, .. })
+            | (Self::Stuck { value }, Self::Stuck { value: other }) => value == other,
+            (Self::Unicode { compatible }, Self::Unicode { compatible: other }) => compatible == other,
+            (Self::Garbled { side, how }, Self::Garbled { side: of, how: other }) => side == of && how == other,
+            (Self::Zeros { side }, Self::Zeros { side: other }) => side == other,
+            (Self::Cut { side, characters }, Self::Cut { side: of, characters: other }) => {
+                side == of && characters == other
+            }
+            (Self::Factor(factor), Self::Factor(other)) => factor == other,
+            (Self::Rounded { side, mode, decimals }, Self::Rounded { side: of, mode: by, decimals: to }) => {
+                side == of && mode == by && decimals == to
+            }
+            (Self::Offset(offset), Self::Offset(other)) => offset == other,
+            (Self::Map { pairs, .. }, Self::Map { pairs: other, .. }) => pairs == other,
+            (Self::Null, Self::Null)
+            | (Self::Case, Self::Case)
+            | (Self::Spaces { .. }, Self::Spaces { .. })
+            | (Self::Scientific, Self::Scientific)
+            | (Self::Spelled, Self::Spelled)
+            | (Self::Sign, Self::Sign)
+            | (Self::Zone { .. }, Self::Zone { .. }) => true,
+            _ => false,
+        }
+    }
+
     /// Whether it explains a pair of values, exactly. `pair` are both values as bytes, parted where the second begins.
     pub(super) fn explains(&self, class: Class, pair: (&[u8], usize)) -> bool {
         let (bytes, split) = pair;

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::Halt;
 use super::compare::Work;
+use super::foretold::Foretold;
 use super::gather::Partitioned;
 use super::merge::Told;
 use super::recheck::{Second, unsettled};
@@ -28,6 +29,7 @@ impl Work<'_> {
     pub(super) fn suspects(
         &self,
         differing: Differing<'_, '_>,
+        foretold: Option<&Foretold>,
         scale: &Scale,
         (agree, complete): (u64, Sides<bool>),
         by_file: &Sides<Vec<u64>>,
@@ -38,7 +40,8 @@ impl Work<'_> {
             return Ok(Evidence::new(binding).suspects());
         }
         let second = differing.second;
-        let mut evidence = self.evidence(differing.kept, second, scale)?;
+        let all = partitions_with_rows(differing.kept);
+        let mut evidence = self.evidence((differing.kept, all), second, scale, foretold)?;
         differing.told.and_then(Told::evidence).into_iter().for_each(|told| evidence.add(told));
         evidence.agreeing(agree);
         let mut suspects = evidence.suspects();
@@ -58,12 +61,13 @@ impl Work<'_> {
         Ok(suspects)
     }
 
-    /// What kept rows have in common.
-    fn evidence(
+    /// What kept rows of some partitions have in common. They are judged too, where it is foretold.
+    pub(super) fn evidence(
         &self,
-        gathered: &Sides<Partitioned<'_>>,
+        (gathered, partitions): (&Sides<Partitioned<'_>>, Vec<usize>),
         second: Option<&Second<'_>>,
         scale: &Scale,
+        foretold: Option<&Foretold>,
     ) -> Result<Evidence, Halt> {
         let binding = &self.inputs.binding;
         let look = |mut evidence: Evidence, partition: usize| {
@@ -81,6 +85,9 @@ impl Work<'_> {
             } else {
                 telling(bench, |teller| evidence.look(scene, &resolved.differences, &teller));
             }
+            if let Some(foretold) = foretold {
+                foretold.judge(bench, &resolved);
+            }
             self.batch.progress.advance(0, bytes);
             Ok::<_, Halt>(evidence)
         };
@@ -89,13 +96,13 @@ impl Work<'_> {
             Ok(one)
         };
         self.batch.threads.install(|| {
-            let partitions = partitions_with_rows(gathered).into_par_iter();
+            let partitions = partitions.into_par_iter();
             partitions.try_fold(|| Evidence::new(binding), look).try_reduce(|| Evidence::new(binding), add)
         })
     }
 }
 
-fn partitions_with_rows(gathered: &Sides<Partitioned<'_>>) -> Vec<usize> {
+pub(super) fn partitions_with_rows(gathered: &Sides<Partitioned<'_>>) -> Vec<usize> {
     let has_rows = |partition: &usize| gathered.iter().any(|(_, side)| side.has(*partition));
     (0..gathered.authority.partitions()).filter(has_rows).collect()
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::causes::Differing;
+use super::foretold::Foretold;
 use super::gather::{Gathered, Room, partitioned};
 use super::input::Inputs;
-use super::merge::{Because, Merged, Told};
+use super::merge::{Because, Merged, Span, Told};
 use super::pairing::Pairing;
 use super::reader::{Again, Reader};
 use super::recall::Recall;
@@ -16,6 +17,7 @@ use super::settle::{First, Settled, Sought};
 use super::tally::Tally;
 use super::{Batch, Halt, Join};
 use crate::audit::Recorder;
+use crate::classify::Scale;
 use crate::diff::resolve::ResolveRules;
 use crate::diff::{Budget, Expected, Index, Position, Records};
 use crate::digest::Sum;
@@ -77,8 +79,9 @@ fn compare_in_order(
         Err(because) => {
             forget(gathered, inputs);
             if because == Because::Dense {
+                let foretold = work.foretold_of(&spans, &spill, tally, recorder)?;
                 let stragglers = work.gathered(&spill);
-                match work.tell(&spans, &stragglers)? {
+                match work.tell(&spans, &stragglers, foretold)? {
                     Ok((merged, told)) => {
                         return work.told(&merged, (&told, stragglers), tally, recorder).map(|()| true);
                     }
@@ -180,6 +183,23 @@ impl<'w> Work<'w> {
         let wanted = recorder.keeps() || self.batch.settings.draft_plan || again || self.batch.notes.is_some();
         let mut units = self.inputs.sides.iter().flat_map(|(_, input)| &input.opened.units);
         !wanted && units.all(|unit| unit.remote().is_none())
+    }
+
+    /// What sources in the order of their keys may be judged by while they are told, where it can be guessed.
+    fn foretold_of(
+        &self,
+        spans: &[Span],
+        spill: &SpillFile,
+        tally: &Tally<'_>,
+        recorder: &dyn Recorder,
+    ) -> Result<Option<Foretold>, Halt> {
+        if !self.counts_alone(&Scale::new(self.batch.contract, &self.inputs.binding), recorder) {
+            return Ok(None);
+        }
+        let nothing = self.gathered(spill);
+        let evidence = self.sample(spans, &nothing)?;
+        forget(nothing, self.inputs);
+        Ok(Some(Foretold::new(evidence.suspects(), tally.examples())))
     }
 
     /// Records sources that were merged, whose rows that do not agree are kept.

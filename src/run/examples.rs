@@ -1,5 +1,6 @@
 //! Keeps the worst divergences of each kind as examples, by an order that depends on the data alone.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub(super) struct Examples {
     held: BTreeMap<Kind, BTreeMap<Rank, Divergence>>,
     /// Of each kind, what others hold so many of already that only a lesser rank is of use.
     bounds: BTreeMap<Kind, Rank>,
+    /// Of each kind, the number that the key of its bound begins with.
+    leading: BTreeMap<Kind, Option<u64>>,
     seen: u64,
     key: Vec<u8>,
 }
@@ -45,6 +48,27 @@ impl Examples {
     /// Whether a divergence of this kind and severity could be taken, whatever its key.
     pub(super) fn could_take(&self, kind: Kind, severity: Severity) -> bool {
         self.bound(kind).is_none_or(|bound| std::cmp::Reverse(severity) <= bound.0)
+    }
+
+    /// Whether one could be taken whose key begins with a number, in this member: greater ones rank after it. No key is written for that.
+    pub(super) fn could_take_from(&mut self, kind: Kind, severity: Severity, member: &str, number: u64) -> bool {
+        let Some(bound) = self.bound(kind) else { return self.most > 0 };
+        let readable = kind != Kind::Unreadable;
+        match (std::cmp::Reverse(severity), readable).cmp(&(bound.0, bound.1)) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal => {
+                let leading = match self.leading.get(&kind) {
+                    Some(leading) => *leading,
+                    None => {
+                        let leading = leading_number(&bound.3, member);
+                        self.leading.insert(kind, leading);
+                        leading
+                    }
+                };
+                leading.is_none_or(|leading| number <= leading)
+            }
+        }
     }
 
     /// Whether a divergence would be taken.
@@ -99,6 +123,7 @@ impl Examples {
         let readable = divergence.kind != Kind::Unreadable;
         let severity = std::cmp::Reverse(divergence.severity);
         let rank = (severity, readable, divergence.kind, key, divergence.attribute.clone(), seen);
+        self.leading.remove(&divergence.kind);
         let held = self.held.entry(divergence.kind).or_default();
         held.insert(rank, divergence);
         if held.len() > self.most {
@@ -181,9 +206,35 @@ pub(super) fn natural(key: &str, bytes: &mut Vec<u8>) {
     }
 }
 
+/// The number that a key in the order of a reader begins with, in this member.
+fn leading_number(natural_key: &[u8], member: &str) -> Option<u64> {
+    let mut before = Vec::new();
+    natural(&format!("{{{member}"), &mut before);
+    let (length, digits) = natural_key.strip_prefix(before.as_slice())?.strip_prefix(b"0")?.split_first_chunk()?;
+    let digits = digits.get(..usize::from_be_bytes(*length))?;
+    if digits.is_empty() { Some(0) } else { str::from_utf8(digits).ok()?.parse().ok() }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn divergence(kind: Kind, key: &str) -> Divergence {
+        Divergence {
+            kind,
+            severity: kind.default_severity(),
+            reason: crate::classify::Reason::Default,
+            key: Some(key.into()),
+            attribute: None,
+            values: Sides::default(),
+            authority_source: "authority".into(),
+            cause: None,
+            fingerprint: [0; 32],
+            row_digest: None,
+        }
+    }
 
     #[test]
     fn keys_sort_as_a_reader_would() {
@@ -196,26 +247,57 @@ mod tests {
         assert_eq!(keys, [r#"{"id":"P-20"}"#, r#"{"id":"P-100"}"#, r#"{"id":1}"#, r#"{"id":9}"#, r#"{"id":10}"#]);
     }
 
+    proptest! {
+        /// What is refused by its first number alone would not be taken with all of its key.
+        #[test]
+        fn no_key_is_refused_by_its_first_number_that_would_be_taken(
+            held in prop::collection::vec((0_u64..300, "[a-c0-9]{0,3}"), 1..9),
+            offered in prop::collection::vec((0_u64..300, "[a-c0-9]{0,3}"), 1..20),
+            member in "\"[a-c0-9]{0,3}\":",
+        ) {
+            let key = |(number, rest): &(u64, String)| format!("{{{member}{number},\"x\":\"{rest}\"}}");
+            let mut examples = Examples::new(3, false);
+            for one in &held {
+                examples.offer(&divergence(Kind::Missing, &key(one)));
+            }
+            let mut others = examples.below();
+            for one in &offered {
+                for severity in [Severity::Low, Kind::Missing.default_severity(), Severity::Critical] {
+                    let key = key(one);
+                    for examples in [&mut examples, &mut others] {
+                        if examples.would_take(Kind::Missing, severity, Some(&key), None) {
+                            prop_assert!(examples.could_take_from(Kind::Missing, severity, &member, one.0));
+                        }
+                    }
+                }
+                others.offer(&divergence(Kind::Missing, &key(one)));
+            }
+        }
+    }
+
     #[test]
-    fn every_kind_is_among_the_examples_and_the_worst_come_first() {
-        let divergence = |kind: Kind, key: u32| Divergence {
-            kind,
-            severity: kind.default_severity(),
-            reason: crate::classify::Reason::Default,
-            key: Some(key.to_string().into()),
-            attribute: None,
-            values: Sides::default(),
-            authority_source: "authority".into(),
-            cause: None,
-            fingerprint: [0; 32],
-            row_digest: None,
-        };
-        let mut examples = Examples::new(5, false);
-        for key in (0..100).rev() {
-            examples.offer(&divergence(Kind::Mismatch, key));
+    fn greater_first_numbers_are_refused_and_no_others() {
+        let mut examples = Examples::new(2, false);
+        let severity = Kind::Missing.default_severity();
+        for key in ["{\"id\":0}", "{\"id\":12}"] {
+            assert!(examples.could_take_from(Kind::Missing, severity, "\"id\":", 1_000));
             examples.offer(&divergence(Kind::Missing, key));
         }
-        examples.offer(&divergence(Kind::Unreadable, 7));
+        let mut could = |member, number| examples.could_take_from(Kind::Missing, severity, member, number);
+        assert!(could("\"id\":", 12) && could("\"id\":", 2) && !could("\"id\":", 13));
+        examples.offer(&divergence(Kind::Missing, "{\"id\":3}"));
+        let mut could = |member, number| examples.could_take_from(Kind::Missing, severity, member, number);
+        assert!(could("\"id\":", 3) && !could("\"id\":", 12));
+    }
+
+    #[test]
+    fn every_kind_is_among_the_examples_and_the_worst_come_first() {
+        let mut examples = Examples::new(5, false);
+        for key in (0..100_u32).rev() {
+            examples.offer(&divergence(Kind::Mismatch, &key.to_string()));
+            examples.offer(&divergence(Kind::Missing, &key.to_string()));
+        }
+        examples.offer(&divergence(Kind::Unreadable, "7"));
         let chosen = examples.chosen();
         let shown: Vec<_> =
             chosen.iter().map(|one| (one.kind.name(), one.key.as_deref().unwrap_or_default())).collect();

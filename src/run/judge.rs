@@ -47,8 +47,26 @@ impl Work<'_> {
         let bytes: Vec<u64> = (0..kept.authority.partitions()).map(bytes_of).collect();
         let progress = self.batch.progress;
         progress.begin(&self.batch.contract.name, "looking for causes", bytes.iter().sum());
-        let suspects = self.suspects(differing, &scale, (tally.agree(), tally.complete()), by_file)?;
+        let foretold = match differing.told {
+            Some(told) => told.foretold().filter(|_| self.foretells(&scale, differing, recorder)),
+            None if self.foretells(&scale, differing, recorder) => {
+                self.foretold(kept, &scale, tally.agree(), tally.examples())?
+            }
+            None => None,
+        };
+        let common = (tally.agree(), tally.complete());
+        let suspects = self.suspects(differing, foretold.as_ref(), &scale, common, by_file)?;
         let mut explained = suspects.counts();
+        let files = tally.file_names();
+        if let Some(judged) = foretold.and_then(|foretold| foretold.come_true(&suspects)) {
+            progress.end();
+            for mut judged in judged {
+                explained.add(std::mem::take(&mut judged.explained));
+                tally.record(judged, recorder).map_err(Halt::Record)?;
+            }
+            tally.causes(suspects.tell(&explained, self.batch.contract, &self.inputs.binding, &files));
+            return Ok(());
+        }
         let policy = Policy {
             scale: &scale,
             complete: tally.complete(),
@@ -63,7 +81,6 @@ impl Work<'_> {
         if let Some(told) = differing.told {
             self.judge_told(told, policy, &mut explained, (tally, recorder))?;
         }
-        let files = tally.file_names();
         tally.causes(suspects.tell(&explained, self.batch.contract, &self.inputs.binding, &files));
         Ok(())
     }
@@ -156,26 +173,16 @@ impl Work<'_> {
         let binding = &self.inputs.binding;
         let bench = Bench { contract: self.batch.contract, binding, rows, scale: policy.scale };
         self.batch.note(bench, &resolved.differences)?;
-        let by_difference = policy.by_difference();
-        if by_difference {
-            for difference in &resolved.differences {
-                judged.counts.difference(difference, policy.scale.severities(difference));
-            }
+        if policy.by_difference() && !policy.keeps && !self.batch.settings.draft_plan {
+            judged.count(bench, resolved, policy.suspects);
+            return Ok(());
+        }
+        if policy.by_difference() {
+            judged.count_differences(bench, resolved);
         }
         let (explained, causes) = explain(policy.suspects, bench, &resolved.differences);
-        if policy.keeps || self.batch.settings.draft_plan || !by_difference {
-            self.judge_lines(bench, resolved, policy, causes, judged)?;
-        } else if judged.examples.wanted() {
-            exemplify(bench, &resolved.differences, &mut judged.examples);
-        }
-        for (side, tombstones) in resolved.tombstones.iter() {
-            judged.counts.books.get_mut(side).tombstone += tombstones;
-        }
-        judged.explained.add(explained);
-        judged.agree += resolved.agree;
-        for (side, rows) in resolved.out_of_scope.iter() {
-            *judged.out_of_scope.get_mut(side) += rows;
-        }
+        self.judge_lines(bench, resolved, policy, causes, judged)?;
+        judged.add(resolved, explained);
         Ok(())
     }
 
@@ -248,7 +255,12 @@ fn exemplify(bench: Bench<'_>, differences: &[Difference], examples: &mut Exampl
     let mut key = String::new();
     for difference in differences {
         let kind = kind_of(difference);
-        if !bench.scale.severities(difference).any(|severity| examples.could_take(kind, severity)) {
+        let leading = bench.leading_number(difference);
+        let could = |severity| match leading {
+            Some((member, number)) => examples.could_take_from(kind, severity, member, number),
+            None => examples.could_take(kind, severity),
+        };
+        if !bench.scale.severities(difference).any(could) {
             continue;
         }
         bench.write_key_of(difference, &mut key);
@@ -275,7 +287,7 @@ pub(super) struct Judged {
 
 impl Judged {
     /// Nothing yet.
-    fn new(binding: &Binding, examples: Examples, suspects: &Suspects) -> Self {
+    pub(super) fn new(binding: &Binding, examples: Examples, suspects: &Suspects) -> Self {
         Self {
             agree: 0,
             out_of_scope: Sides::default(),
@@ -285,6 +297,34 @@ impl Judged {
             lag: LagCounts::default(),
             findings: Vec::new(),
             explained: suspects.counts(),
+        }
+    }
+
+    /// Adds rows of which nothing is wanted but counts and examples, and whose differences tell their severity.
+    pub(super) fn count(&mut self, bench: Bench<'_>, resolved: &Resolved, suspects: &Suspects) {
+        self.count_differences(bench, resolved);
+        let (explained, _) = explain(suspects, bench, &resolved.differences);
+        if self.examples.wanted() {
+            exemplify(bench, &resolved.differences, &mut self.examples);
+        }
+        self.add(resolved, explained);
+    }
+
+    fn count_differences(&mut self, bench: Bench<'_>, resolved: &Resolved) {
+        for difference in &resolved.differences {
+            self.counts.difference(difference, bench.scale.severities(difference));
+        }
+    }
+
+    /// Adds what no difference tells.
+    fn add(&mut self, resolved: &Resolved, explained: Explained) {
+        for (side, tombstones) in resolved.tombstones.iter() {
+            self.counts.books.get_mut(side).tombstone += tombstones;
+        }
+        self.explained.add(explained);
+        self.agree += resolved.agree;
+        for (side, rows) in resolved.out_of_scope.iter() {
+            *self.out_of_scope.get_mut(side) += rows;
         }
     }
 }

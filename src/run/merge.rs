@@ -109,6 +109,15 @@ impl Density {
     /// Where more than one row in so many does not agree, telling costs less than keeping.
     const SHARE: u64 = 4;
 
+    fn new(least: u64) -> Self {
+        Self { least, met: AtomicU64::new(0), caught: AtomicU64::new(0) }
+    }
+
+    /// How many pairs have agreed, or somewhat fewer or more: threads go on while others count.
+    fn agree(&self) -> u64 {
+        self.met.load(Atomic::Relaxed).saturating_sub(self.caught.load(Atomic::Relaxed)) / 2
+    }
+
     /// Counts rows, and tells whether those that do not agree are too many to be kept.
     fn exceeds(&self, met: u64, caught: u64) -> bool {
         let met = self.met.fetch_add(met, Atomic::Relaxed) + met;
@@ -265,7 +274,7 @@ impl Work<'_> {
     ) -> Result<Result<Merged, Because>, Halt> {
         // A cluster in a large table is kept.
         let least = self.batch.settings.tuning.dense_rows.max(self.known_rows() / 64);
-        let density = dense.then(|| Density { least, met: AtomicU64::new(0), caught: AtomicU64::new(0) });
+        let density = dense.then(|| Density::new(least));
         let bench = self.bench(Way::Gathered(gathered, density.as_ref()));
         let catch = |(): &mut (), mut blocks: Sides<Option<&mut Block>>, met: &Met| {
             for side in Side::BOTH {
@@ -275,13 +284,22 @@ impl Work<'_> {
             }
             Ok(())
         };
-        let agree: u64 = match self.merge_all(&bench, spans, (|| (), |()| ()), catch)? {
+        self.begin("comparing");
+        let merged = self.merge_all(&bench, spans, (|| (), |()| ()), catch);
+        self.batch.progress.end();
+        let agree: u64 = match merged? {
             Ok(merged) => merged.into_iter().map(|((), agree)| agree).sum(),
             Err(Because::Dense) if !self.touched(&bench).is_empty() => return Ok(Err(Because::Touched)),
             Err(because) => return Ok(Err(because)),
         };
         let Some(doubted) = self.look_up(&bench, gathered)? else { return Ok(Err(Because::Unsorted)) };
         Ok(Ok(Merged { units: bench.units(), agree: agree - doubted }))
+    }
+
+    /// Says what the sources are read for.
+    fn begin(&self, phase: &str) {
+        self.batch.progress.begin(&self.batch.contract.name, phase, self.bytes());
+        self.batch.progress.expect(self.known_rows());
     }
 
     fn bench<'b>(&'b self, way: Way<'b>) -> Bench<'b> {
@@ -305,9 +323,6 @@ impl Work<'_> {
         (begin, end): (impl Fn() -> T + Sync, impl Fn(T) -> U + Sync),
         take: impl Fn(&mut T, Sides<Option<&mut Block>>, &Met) -> Result<(), Stopped> + Sync,
     ) -> Result<Result<Vec<(U, u64)>, Because>, Halt> {
-        let phase = if matches!(bench.way, Way::ToldAgain) { "judging" } else { "comparing" };
-        self.batch.progress.begin(&self.batch.contract.name, phase, self.bytes());
-        self.batch.progress.expect(self.known_rows());
         let one = |span| {
             let mut made = begin();
             let agree = bench.merge(span, |blocks, met| take(&mut made, blocks, met))?;
@@ -316,7 +331,6 @@ impl Work<'_> {
         // The last one first: what was put behind all that is in order makes it the longest.
         let merged: Result<Vec<(U, u64)>, Stopped> =
             self.batch.threads.install(|| spans.par_iter().rev().with_max_len(1).map(one).collect());
-        self.batch.progress.end();
         match merged {
             Ok(merged) => Ok(Ok(merged)),
             Err(Stopped::Halted(halt)) => Err(halt),
