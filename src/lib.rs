@@ -16,6 +16,7 @@ pub mod history;
 pub mod normalise;
 pub mod notation;
 pub mod plan;
+pub mod processor;
 pub mod report;
 pub mod run;
 pub mod segment;

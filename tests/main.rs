@@ -178,6 +178,9 @@ mod formats;
 /// Collectors, pipelines, catalogues and webhooks are told of a run, and none of them changes it.
 mod machines;
 
+/// Processors that lack what the build needs.
+mod processors;
+
 /// Alert rules and dashboard, against the metrics of real runs.
 mod monitoring;
 

@@ -58,13 +58,12 @@ impl Examples {
             Ordering::Less => true,
             Ordering::Greater => false,
             Ordering::Equal => {
-                let leading = match self.leading.get(&kind) {
-                    Some(leading) => *leading,
-                    None => {
-                        let leading = leading_number(&bound.3, member);
-                        self.leading.insert(kind, leading);
-                        leading
-                    }
+                let leading = if let Some(leading) = self.leading.get(&kind) {
+                    *leading
+                } else {
+                    let leading = leading_number(&bound.3, member);
+                    self.leading.insert(kind, leading);
+                    leading
                 };
                 leading.is_none_or(|leading| number <= leading)
             }
