@@ -1,4 +1,4 @@
-//! Refuses a processor that lacks instructions which this build may use anywhere. Without that the operating system would end the
+//! Refuses a processor that lacks instructions of x86-64-v3 where this build may use them anywhere. Without that the operating system would end the
 //! process at the first of them, and nobody would know why. Nothing here may need them itself: no formatting, and what is said was
 //! made when it was compiled.
 

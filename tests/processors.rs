@@ -1,12 +1,10 @@
 //! A processor that lacks what the build needs is told so. QEMU is one of 2008.
 
-use std::process::Command;
-
 #[test]
 #[cfg(all(target_arch = "x86_64", target_feature = "avx2"))]
 fn an_old_processor_is_refused_in_words() {
     let emulated = |model: &str| {
-        let output = Command::new("qemu-x86_64")
+        let output = std::process::Command::new("qemu-x86_64")
             .args(["-cpu", model, env!("CARGO_BIN_EXE_reconcile"), "--version"])
             .output()
             .expect("qemu-x86_64 is installed (apt-get install qemu-user)");

@@ -1,5 +1,5 @@
-//! Rows judged while they are looked at for causes, by the causes that the first of them suggest. Where all turn out to suggest the same
-//! the judgement holds, and no row is brought out or read twice; else it is thrown away, and they are judged after all.
+//! Rows judged while they are looked at for causes, by the causes that a part of them suggests. Where all turn out to suggest the same
+//! the judgement holds, and all but that part is brought out or read once; else it is thrown away, and they are judged after all.
 //!
 //! It serves only where nothing is wanted but counts and examples: these add up in any order, and who explains a row is all that
 //! causes say of them.
@@ -21,7 +21,8 @@ use crate::sides::Sides;
 /// Rows that were judged by causes that are not certain yet.
 pub(super) struct Foretold {
     guess: Suspects,
-    examples: Examples,
+    /// What all threads have found worth showing, so that each takes no more than is left to take.
+    examples: Mutex<Examples>,
     /// One for each thread that was at it at once.
     judged: Mutex<Vec<Judged>>,
 }
@@ -29,23 +30,33 @@ pub(super) struct Foretold {
 impl Foretold {
     /// Nothing judged yet.
     pub(super) fn new(guess: Suspects, examples: Examples) -> Self {
-        Self { guess: guess.of_pairs(), examples, judged: Mutex::default() }
+        Self { guess: guess.of_pairs(), examples: Mutex::new(examples), judged: Mutex::default() }
     }
 
     /// Judges some rows.
     pub(super) fn judge(&self, bench: Bench<'_>, resolved: &Resolved) {
-        let lock = || self.judged.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = lock().pop();
-        let mut judged = taken.unwrap_or_else(|| Judged::new(bench.binding, self.examples.below(), &self.guess));
+        let taken = lock(&self.judged).pop();
+        let examples = lock(&self.examples).below();
+        let mut judged = taken.unwrap_or_else(|| Judged::new(bench.binding, Examples::default(), &self.guess));
+        judged.examples = examples;
         judged.count(bench, resolved, &self.guess);
-        lock().push(judged);
+        let examples = std::mem::take(&mut judged.examples);
+        lock(&self.examples).take(examples);
+        lock(&self.judged).push(judged);
     }
 
     /// What was judged, where these causes explain as the guessed ones do.
     pub(super) fn come_true(self, suspects: &Suspects) -> Option<Vec<Judged>> {
-        let judged = self.judged.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut judged = self.judged.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = judged.first_mut() {
+            first.examples = self.examples.into_inner().unwrap_or_else(PoisonError::into_inner);
+        }
         self.guess.explain_as(suspects).then_some(judged)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Work<'_> {

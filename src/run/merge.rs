@@ -101,6 +101,8 @@ enum Way<'a> {
 struct Density {
     /// Fewer are always kept.
     least: u64,
+    /// One row in so many at least.
+    share: u64,
     met: AtomicU64,
     caught: AtomicU64,
 }
@@ -109,8 +111,8 @@ impl Density {
     /// Where more than one row in so many does not agree, telling costs less than keeping.
     const SHARE: u64 = 4;
 
-    fn new(least: u64) -> Self {
-        Self { least, met: AtomicU64::new(0), caught: AtomicU64::new(0) }
+    fn new(least: u64, share: u64) -> Self {
+        Self { least, share, met: AtomicU64::new(0), caught: AtomicU64::new(0) }
     }
 
     /// How many pairs have agreed, or somewhat fewer or more: threads go on while others count.
@@ -122,7 +124,7 @@ impl Density {
     fn exceeds(&self, met: u64, caught: u64) -> bool {
         let met = self.met.fetch_add(met, Atomic::Relaxed) + met;
         let caught = self.caught.fetch_add(caught, Atomic::Relaxed) + caught;
-        caught > self.least && caught * Self::SHARE > met
+        caught > self.least && caught.saturating_mul(self.share) > met
     }
 }
 
@@ -274,7 +276,7 @@ impl Work<'_> {
     ) -> Result<Result<Merged, Because>, Halt> {
         // A cluster in a large table is kept.
         let least = self.batch.settings.tuning.dense_rows.max(self.known_rows() / 64);
-        let density = dense.then(|| Density::new(least));
+        let density = dense.then(|| Density::new(least, Density::SHARE));
         let bench = self.bench(Way::Gathered(gathered, density.as_ref()));
         let catch = |(): &mut (), mut blocks: Sides<Option<&mut Block>>, met: &Met| {
             for side in Side::BOTH {

@@ -104,7 +104,8 @@ impl Work<'_> {
     pub(in crate::run) fn sample(&self, spans: &[Span], nothing: &Sides<Gathered<'_>>) -> Result<Evidence, Halt> {
         let binding = &self.inputs.binding;
         let scale = Scale::new(self.batch.contract, binding);
-        let density = Density::new(self.batch.settings.tuning.dense_rows);
+        // As many as that, however few of all they are.
+        let density = Density::new(self.batch.settings.tuning.dense_rows, u64::MAX);
         let bench = self.bench(Way::Gathered(nothing, Some(&density)));
         let evidence = Mutex::new(Evidence::new(binding));
         let take = |(): &mut (), blocks: Sides<Option<&mut Block>>, met: &Met| {
@@ -117,7 +118,10 @@ impl Work<'_> {
             Ok(())
         };
         // It ends where there are enough of them; what keeps the sources from being told shows when they are.
-        _ = self.merge_all(&bench, spans, (|| (), |()| ()), take)?;
+        self.begin("looking for causes");
+        let ended = self.merge_all(&bench, spans, (|| (), |()| ()), take);
+        self.batch.progress.end();
+        _ = ended?;
         let mut evidence = evidence.into_inner().unwrap_or_else(PoisonError::into_inner);
         evidence.agreeing(density.agree());
         Ok(evidence)
