@@ -1,6 +1,6 @@
 //! Decides which rows of two sides must be looked at again, from their digests alone.
 //!
-//! Each row of a side leaves a record of 16 bytes: a tag of its key, a tag of its digest, and its position. Records lie in
+//! Each row of a side leaves a record of 14 bytes: a tag of its key, a tag of its digest, and its place. Records lie in
 //! partitions by key tag. Where one side's partition is in memory it becomes a shelf of the `index`, which the other
 //! side's rows ask as they stream by; where it was spilled, and without a key or with `--where`, both sides leave records that
 //! are sorted and joined. What agrees in both tags, once on each side, is done with; all else is a candidate, to be told apart
@@ -19,14 +19,15 @@ mod candidates;
 mod index;
 mod join;
 mod ordered;
+mod places;
 mod records;
 pub mod resolve;
 
 pub use candidates::{Candidates, Marks};
-pub use index::{Index, Questions, Shelf, Swept};
+pub use index::{Index, LetGo, Questions, Scratch, Shelf, Swept};
 pub use join::{JoinRules, Joined, join};
 pub use ordered::{Keys, OwnedKey, Run, Unlike, mark_differing};
-pub use records::{Collector, Expected, Record, Records};
+pub use records::{Collector, Expected, Held, Record, Records};
 
 /// Where a row lies: unit and row within it, and whether `--where` holds for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,10 +53,20 @@ impl Position {
         Self(scope | (unit as u64) << Self::ROW_BITS | row)
     }
 
+    /// The same wherever `--where` holds.
+    fn anywhere(self) -> u64 {
+        self.0 & !Self::IN_SCOPE
+    }
+
+    /// What `anywhere` tells, in scope or not.
+    fn somewhere(anywhere: u64, in_scope: bool) -> Self {
+        Self(if in_scope { Self::IN_SCOPE } else { 0 } | anywhere)
+    }
+
     /// The unit.
     #[must_use]
     pub fn unit(self) -> usize {
-        ((self.0 & !Self::IN_SCOPE) >> Self::ROW_BITS) as usize
+        (self.anywhere() >> Self::ROW_BITS) as usize
     }
 
     /// The row within the unit.

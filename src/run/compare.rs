@@ -149,8 +149,7 @@ impl<'w> Work<'w> {
         };
         let shelved = self.taken().is_none() && self.first().is_some();
         let expected = |side| Expected { rows: expected(side), shelved };
-        // Slots take more than records.
-        let share = if self.first().is_some() { self.budget.limit() / 8 * 7 } else { self.budget.limit() / 2 };
+        let share = if self.first().is_some() { self.budget.limit() } else { self.budget.limit() / 2 };
         Sides::from_fn(|side| Records::new(self.record_bits(), expected(side), share, self.budget, spill))
     }
 

@@ -94,7 +94,7 @@ impl Way<'_, '_, '_> {
         let partition = partition_of(digest.key_tag, self.bits);
         let position = Position::new(self.unit, number, in_scope);
         let record = Record::new(digest.key_tag, digest.row_tag, self.bits, position);
-        if self.index.is_some_and(|index| index.shelf(partition).is_some()) {
+        if self.index.is_some_and(|index| index.holds(partition)) {
             self.questions.ask(partition, row, record);
         } else if self.spilled.is_ok() {
             self.spilled = self.collector.pair(partition, record);

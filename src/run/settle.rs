@@ -2,12 +2,12 @@
 //! reads no source, and never takes the tags' word for more than the sums bear out.
 
 use rayon::prelude::*;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Halt;
 use super::compare::{Units, Work};
 use super::gather::Gathered;
-use crate::diff::{Candidates, Index, JoinRules, Position, Record, Records, Shelf, join, partition_of};
+use crate::diff::{Candidates, Index, JoinRules, LetGo, Position, Record, Records, Scratch, Shelf, join, partition_of};
 use crate::digest::Sum;
 use crate::sides::{Side, Sides};
 
@@ -40,19 +40,38 @@ pub(super) struct Sought {
     pub(super) sides: Vec<Side>,
     bits: u32,
     /// Keys of a side that were found before.
-    found: Option<(Side, FxHashSet<(usize, u64)>)>,
+    found: Option<(Side, Keys)>,
     /// Whole partitions.
     pub(super) partitions: FxHashSet<usize>,
     /// Single keys of partitions.
-    pub(super) keys: FxHashSet<(usize, u64)>,
+    pub(super) keys: Keys,
+}
+
+/// Keys of partitions, as far as slots tell them.
+#[derive(Clone, Default)]
+pub(super) struct Keys(FxHashMap<(usize, u32), LetGo>);
+
+impl Keys {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn add(&mut self, partition: usize, key: LetGo) {
+        let known = self.0.entry((partition, key.low)).or_insert(key);
+        known.high = (known.high.0.min(key.high.0), known.high.1.max(key.high.1));
+    }
+
+    fn has(&self, partition: usize, key: u64) -> bool {
+        self.0.get(&(partition, LetGo::parts(key).0)).is_some_and(|known| known.may_be(key))
+    }
 }
 
 impl Sought {
     pub(super) fn wants(&self, side: Side, key_tag: u64) -> bool {
         let partition = partition_of(key_tag, self.bits);
-        let key = (partition, Record::new(key_tag, 0, self.bits, Position::new(0, 0, true)).key());
-        let found = self.found.as_ref().is_some_and(|(of, keys)| *of == side && keys.contains(&key));
-        !found && (self.partitions.contains(&partition) || self.keys.contains(&key))
+        let key = Record::new(key_tag, 0, self.bits, Position::new(0, 0, true)).key();
+        let found = self.found.as_ref().is_some_and(|(of, keys)| *of == side && keys.has(partition, key));
+        !found && (self.partitions.contains(&partition) || self.keys.has(partition, key))
     }
 
     /// The same, but for what was sought, and so found, before.
@@ -86,11 +105,12 @@ impl Settled {
 impl Work<'_> {
     /// Makes the index of all partitions that are in memory.
     pub(super) fn index(&self, records: &Records<'_>) -> Index {
-        let shelf = |scratch: &mut Vec<Record>, partition: usize| {
+        let shelf = |scratch: &mut Scratch, partition: usize| {
             records.resident(partition).then(|| Shelf::new(records.keep(partition), scratch))
         };
         let partitions = (0..1_usize << records.bits()).into_par_iter();
-        Index::new(self.batch.threads.install(|| partitions.map_init(Vec::new, shelf).collect()))
+        let shelves = self.batch.threads.install(|| partitions.map_init(Scratch::default, shelf).collect());
+        Index::new(shelves, records)
     }
 
     /// Asks the tags, a partition at a time.
@@ -113,13 +133,12 @@ impl Work<'_> {
         let one = |partition: usize| {
             let sums = records.as_ref().map(|_, records| records.sum(partition));
             let unseen = Sides::from_fn(|side| self.taken().map_or(0, |recall| recall.unseen(side, partition)));
-            let shelf = first.and_then(|first| Some((first.side, first.index.shelf(partition)?)));
-            if let Some((side, shelf)) = shelf {
-                let swept = shelf.sweep();
+            let swept = first.and_then(|first| Some((first.side, first.index.sweep(partition)?)));
+            if let Some((side, swept)) = swept {
                 for position in swept.candidates {
                     candidates.get(side).mark(position.unit(), position.row());
                 }
-                let let_go: Vec<(usize, u64)> = swept.let_go.into_iter().map(|key| (partition, key)).collect();
+                let let_go: Vec<(usize, LetGo)> = swept.let_go.into_iter().map(|key| (partition, key)).collect();
                 let out_of_scope = Sides::default();
                 return Ok((SettledPartition { agree: swept.agree, out_of_scope, sums, unseen }, let_go));
             }
@@ -138,14 +157,16 @@ impl Work<'_> {
             self.batch.threads.install(|| partitions.into_par_iter().map(one).collect::<Result<_, Halt>>())?;
         let (partitions, let_go): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
         if let Some(first) = first {
-            self.budget.give(first.index.bytes());
+            records.get(first.side).give_back(first.index.records());
         }
+        let mut keys = Keys::default();
+        let_go.into_iter().flatten().for_each(|(partition, key)| keys.add(partition, key));
         let let_go = Sought {
             sides: first.iter().copied().map(|first| first.side.other()).collect(),
             bits: self.record_bits(),
             found: None,
             partitions: FxHashSet::default(),
-            keys: let_go.into_iter().flatten().collect(),
+            keys,
         };
         Ok(Settled { partitions, candidates, let_go })
     }
@@ -160,12 +181,6 @@ impl Work<'_> {
             unlike.then_some(number)
         };
         let partitions = settled.partitions.iter().enumerate().filter_map(differs).collect();
-        Sought {
-            sides: Side::BOTH.to_vec(),
-            bits: self.record_bits(),
-            found: None,
-            partitions,
-            keys: FxHashSet::default(),
-        }
+        Sought { sides: Side::BOTH.to_vec(), bits: self.record_bits(), found: None, partitions, keys: Keys::default() }
     }
 }

@@ -30,7 +30,7 @@ impl Hot {
     /// The bit of a tag: of the part that every record keeps, whatever the partitions.
     #[inline]
     fn bit(&self, key_tag: u64) -> (usize, u64) {
-        let bit = (key_tag >> Record::ROW_BITS) & self.mask;
+        let bit = (key_tag >> Record::LEFT_OUT) & self.mask;
         ((bit / 64) as usize, 1 << (bit % 64))
     }
 
